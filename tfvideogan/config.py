@@ -1,0 +1,61 @@
+"""Config: what every run needs, and the only home of defaults.
+
+A paper's model file subclasses `Config`, overrides the defaults with the paper's values and adds its own
+fields. Every field becomes a flag of the same name, type, default and help (see `run.py`).
+"""
+
+import dataclasses
+from typing import Any
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+class UserError(ValueError):
+    """A mistake the user can mend. Programs print it as one line and exit with code 2.
+
+    The message names what was received, what is wanted, and the flag or file.
+    """
+
+
+def field(default: Any, help: str) -> Any:
+    """A Config field with the help text its flag shows."""
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What every run needs, whatever the paper. Raises UserError for values no run can have."""
+
+    model: str = field("dvdgan", "Name of a file in tfvideogan/models.")
+    dataset: str = field("moving_shapes", "moving_shapes[/plain|/textured|/mixed], folder, or ucf101[/split1|/split2|/split3].")
+    data_dir: str = field("", "Folder of the data set. moving_shapes needs none.")
+    split: str = field("train", "Clips to learn from: train, test, or train+test.")
+    frames: int = field(16, "Frames of a clip (T).")
+    size: int = field(64, "Height and width of a frame, in pixels.")
+    stride: int = field(1, "Source frames from one frame of a clip to the next.")
+    max_stride: int = field(0, "If larger than stride, training draws each clip's stride uniformly from [stride, max_stride].")
+    flip: bool = field(False, "Mirror half of the training clips left to right.")
+    classes: int = field(0, "Number of classes; 0 takes the data set's own number.")
+    channels: int = field(64, "Base width of the networks (ch).")
+    batch_size: int = field(64, "Clips in a global batch, over all replicas.")
+    steps: int = field(100_000, "Generator steps of the whole run.")
+    seed: int = field(0, "Seed of the weights, the order of clips, and every random draw.")
+    precision: str = field("float32", "float32, mixed_bfloat16 or mixed_float16.")
+    log_every_steps: int = field(100, "Steps between log lines and TensorBoard scalars.")
+    checkpoint_every_steps: int = field(1000, "Steps between checkpoints.")
+    sample_every_steps: int = field(1000, "Steps between sample GIFs.")
+    evaluate_every_steps: int = field(0, "Steps between evaluations; 0 evaluates only when asked by `evaluate`.")
+    evaluate_videos: int = field(1000, "Generated clips (and real ones) behind an evaluation during training.")
+    keep_checkpoints: int = field(3, "Newest checkpoints to keep, beside the best one.")
+
+    def __post_init__(self):
+        for name in ("frames", "size", "stride", "channels", "batch_size", "log_every_steps", "checkpoint_every_steps", "sample_every_steps", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name)}: want at least 1")
+        for name in ("max_stride", "classes", "steps", "seed", "evaluate_every_steps"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--{name}={getattr(self, name)}: want 0 or more")
+        if self.precision not in PRECISIONS:
+            raise UserError(f"--precision={self.precision}: want one of {', '.join(PRECISIONS)}")
+        if self.evaluate_videos < 2:
+            raise UserError(f"--evaluate_videos={self.evaluate_videos}: want at least 2, for a covariance")
