@@ -23,14 +23,10 @@ def to_uint8(video: tf.Tensor) -> tf.Tensor:
 
 
 def fold(video: tf.Tensor) -> tf.Tensor:
-    """[N,T,...] -> [N*T,...]: frames become examples, clip after clip."""
-    shape = tf.shape(video)
-    folded = tf.reshape(video, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
-    n, t = video.shape[:2]
-    folded.set_shape([None if None in (n, t) else n * t, *video.shape[2:]])
-    return folded
+    """[N,T,...] -> [N*T,...]: frames become examples, clip after clip. All axes but N are static."""
+    return tf.reshape(video, [-1, *video.shape[2:]])
 
 
 def unfold(frames: tf.Tensor, length: int) -> tf.Tensor:
     """[N*T,...] -> [N,T,...] with T = length: the inverse of `fold`."""
-    return tf.reshape(frames, tf.concat([[-1, length], tf.shape(frames)[1:]], 0))
+    return tf.reshape(frames, [-1, length, *frames.shape[1:]])
