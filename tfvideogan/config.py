@@ -17,30 +17,40 @@ class UserError(ValueError):
     """
 
 
-def field(default: Any, help: str) -> Any:
-    """A Config field with the help text its flag shows."""
-    return dataclasses.field(default=default, metadata={"help": help})
+def field(default: Any, help: str, network: bool = False) -> Any:
+    """A Config field with the help text its flag shows. `network`: it shapes the networks or what they compute, and so
+    cannot change when a run is resumed."""
+    return dataclasses.field(default=default, metadata={"help": help, "network": network})
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """What every run needs, whatever the paper. Raises UserError for values no run can have."""
 
-    model: str = field("dvdgan", "Name of a file in tfvideogan/models.")
+    model: str = field("dvdgan", "Name of a file in tfvideogan/models.", network=True)
     dataset: str = field("moving_shapes", "moving_shapes[/plain|/textured|/mixed], folder, or ucf101[/split1|/split2|/split3].")
     data_dir: str = field("", "Folder of the data set. moving_shapes needs none.")
     split: str = field("train", "Clips to learn from: train, test, or train+test.")
-    frames: int = field(16, "Frames of a clip (T).")
-    size: int = field(64, "Height and width of a frame, in pixels.")
+    frames: int = field(16, "Frames of a clip (T).", network=True)
+    size: int = field(64, "Height and width of a frame, in pixels.", network=True)
     stride: int = field(1, "Source frames from one frame of a clip to the next.")
     max_stride: int = field(0, "If larger than stride, training draws each clip's stride uniformly from [stride, max_stride].")
     flip: bool = field(False, "Mirror half of the training clips left to right.")
-    classes: int = field(0, "Number of classes; 0 takes the data set's own number.")
-    channels: int = field(64, "Base width of the networks (ch).")
+    classes: int = field(0, "Number of classes; 0 takes the data set's own number.", network=True)
+    channels: int = field(64, "Base width of the networks (ch).", network=True)
     batch_size: int = field(64, "Clips in a global batch, over all replicas.")
     steps: int = field(100_000, "Generator steps of the whole run.")
     seed: int = field(0, "Seed of the weights, the order of clips, and every random draw.")
-    precision: str = field("float32", "float32, mixed_bfloat16 or mixed_float16.")
+    precision: str = field("float32", "float32, mixed_bfloat16 or mixed_float16.", network=True)
+    d_steps: int = field(1, "D steps, each with fresh clips, before a G step.")
+    g_learning_rate: float = field(2e-4, "Adam's learning rate for G.")
+    d_learning_rate: float = field(2e-4, "Adam's learning rate for D.")
+    beta_1: float = field(0.0, "Adam's decay of the first moment.")
+    beta_2: float = field(0.999, "Adam's decay of the second moment.")
+    adam_epsilon: float = field(1e-6, "Adam's epsilon.")
+    ema_decay: float = field(0.9999, "Decay of the moving average of G's weights that is sampled and exported.")
+    ema_start_step: int = field(20_000, "Step from which the weights are averaged; before, the average is a copy.")
+    standing_batches: int = field(16, "Batches behind the standing statistics of BN.")
     log_every_steps: int = field(100, "Steps between log lines and TensorBoard scalars.")
     checkpoint_every_steps: int = field(1000, "Steps between checkpoints.")
     sample_every_steps: int = field(1000, "Steps between sample GIFs.")
@@ -49,7 +59,7 @@ class Config:
     keep_checkpoints: int = field(3, "Newest checkpoints to keep, beside the best one.")
 
     def __post_init__(self):
-        for name in ("frames", "size", "stride", "channels", "batch_size", "log_every_steps", "checkpoint_every_steps", "sample_every_steps", "keep_checkpoints"):
+        for name in ("frames", "size", "stride", "channels", "batch_size", "log_every_steps", "checkpoint_every_steps", "sample_every_steps", "keep_checkpoints", "d_steps", "standing_batches"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: want at least 1")
         for name in ("max_stride", "classes", "steps", "seed", "evaluate_every_steps"):

@@ -1,0 +1,122 @@
+"""GAN: what a model promises, and Sampler: a generator made ready to be watched, judged or exported."""
+
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from tfvideogan.config import Config
+from tfvideogan.layers import noise
+from tfvideogan.layers.norm import ConditionalBatchNorm
+from tfvideogan.layers.spectral import SpectralLayer
+from tfvideogan.video import to_unit
+
+Batch = dict[str, tf.Tensor]
+Scalars = dict[str, tf.Tensor]
+
+# Streams of an example's seed (see layers.noise.fork); data sources draw from streams of 1000 and above.
+LATENT, REAL_FRAMES, FAKE_FRAMES, GENERATOR_STEP = range(4)
+
+
+class GAN(keras.Model):
+    """Networks and losses of one paper. Knows no files, devices or schedules.
+
+    A model file (`models/<name>.py`) defines `Config` and `Model`, a subclass of this that makes the three networks
+    and writes the methods below. The trainer asks nothing else of it.
+
+    Attributes:
+        generator: called with `inputs(batch)` and a mode, gives video [N,T,H,W,3] in [-1,1], float32.
+        ema_generator: the same network, holding the moving average of the generator's weights.
+        discriminator: all discriminators of the paper.
+    """
+
+    generator: keras.Model
+    ema_generator: keras.Model
+    discriminator: keras.Model
+
+    def __init__(self, config: Config):
+        super().__init__(dtype="float32")
+        self.config = config
+
+    @property
+    def latent_width(self) -> int:
+        """Numbers in one clip's latent."""
+        raise NotImplementedError
+
+    def latents(self, seeds: tf.Tensor) -> tf.Tensor:
+        """The latents of examples with these seeds: [N,2] int32 -> [N,latent_width] float32."""
+        return noise.normal(noise.fork(seeds, LATENT), [self.latent_width])
+
+    def inputs(self, batch: Batch) -> tuple[tf.Tensor, ...]:
+        """What the generator reads: latents [N,latent_width] and labels [N]."""
+        return self.latents(batch["seed"]), batch["label"]
+
+    def discriminator_loss(self, batch: Batch) -> tuple[Scalars, Scalars]:
+        """Named terms, which the loop sums and logs, and named scalars that it only logs."""
+        raise NotImplementedError
+
+    def generator_loss(self, batch: Batch) -> tuple[Scalars, Scalars]:
+        """As `discriminator_loss`, for the generator."""
+        raise NotImplementedError
+
+    def ema_pairs(self) -> Iterator[tuple[tf.Variable, tf.Variable, bool]]:
+        """(average, weight, averaged?) of the two generators. The u of spectral norm is copied, not averaged."""
+        for average, weight in zip(self.ema_generator.variables, self.generator.variables, strict=True):
+            yield average.value, weight.value, weight.trainable
+
+
+def layers_of(network: keras.Model, kind: type) -> list:
+    """Every layer of that kind inside a network, in order of construction."""
+    return [layer for layer in network._flatten_layers() if isinstance(layer, kind)]
+
+
+class Sampler(tf.Module):
+    """A generator with standing statistics: the object that is sampled, evaluated, and saved as the exported module.
+
+    Args:
+        gan: the model.
+        ema: sample from the averaged weights, else from the raw ones.
+    """
+
+    variables: list[tf.Variable] = []  # plain lists, where tf.Module's properties would see none of a Keras 3 network's variables
+    trainable_variables: list[tf.Variable] = []
+
+    def __init__(self, gan: GAN, ema: bool = True):
+        super().__init__()
+        network = gan.ema_generator if ema else gan.generator
+        norms = layers_of(network, ConditionalBatchNorm)
+        self.trainable_variables = [v.value for v in network.trainable_variables]
+        self.variables = [v.value for v in network.variables] + [s for norm in norms for s in norm.standing]
+        vector = tf.TensorSpec([None], tf.int32)
+
+        # Closures, not methods: a Keras object held by the module would be written into its SavedModel.
+        def generate(z: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+            return to_unit(network(z, label, mode="sample"))
+
+        def sample(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
+            seeds = tf.map_fn(lambda i: tf.random.experimental.stateless_fold_in(seed, i), tf.range(tf.size(label)))
+            return generate(truncation * gan.latents(seeds), label)
+
+        def calibrate(label: tf.Tensor, seeds: tf.Tensor) -> None:
+            network(gan.latents(seeds), label, mode="calibrate")
+
+        def reset() -> None:
+            for norm in norms:
+                norm.reset()
+
+        self.generate = tf.function(generate, input_signature=[tf.TensorSpec([None, gan.latent_width], tf.float32, "z"), tf.TensorSpec([None], tf.int32, "label")])
+        self.sample = tf.function(sample, input_signature=[vector, tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.float32)])
+        self._calibrate = tf.function(calibrate, input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
+        self._reset, self._config = reset, gan.config
+
+    def calibrate(self) -> "Sampler":
+        """Computes the standing statistics anew, from the present weights: the average moments of `standing_batches`
+        batches of at least 16 clips. A function of weights and seed alone; returns itself."""
+        config = self._config
+        clips = max(config.batch_size, 16)
+        clips = min(clips, 64)
+        self._reset()
+        for batch in range(config.standing_batches):
+            index = tf.range(batch * clips, (batch + 1) * clips)
+            self._calibrate(index % max(config.classes, 1), tf.stack([tf.fill([clips], config.seed), -1 - index], 1))
+        return self

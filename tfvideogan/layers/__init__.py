@@ -1,0 +1,12 @@
+"""Layers that two or more models use.
+
+Every layer that has state takes a `mode`:
+
+- "train": normalise by the batch, and keep the power iteration of spectral norm.
+- "calibrate": normalise by the batch, and average its statistics into the standing statistics; nothing else changes.
+- "sample": normalise by the standing statistics; nothing changes.
+"""
+
+from typing import Literal
+
+Mode = Literal["train", "calibrate", "sample"]

@@ -1,0 +1,52 @@
+"""Convolutional GRU over the frames of a clip."""
+
+import keras
+import tensorflow as tf
+
+from tfvideogan.layers import Mode
+from tfvideogan.layers.spectral import SpectralConv
+from tfvideogan.video import fold, unfold
+
+
+class ConvGRU(keras.layers.Layer):
+    """ConvGRU of DVD-GAN (and DGMR): 3x3 convolutions, sigmoid gates, ReLU candidate, h_0 = 0.
+
+        r = sigmoid(W_r * [h; x] + b_r)        u = sigmoid(W_u * [h; x] + b_u)
+        c = relu(W_c * [r . h; x] + b_c)       h' = u . h + (1 - u) . c
+
+    u keeps the OLD state. Each kernel is normalised on its own, over both of its inputs.
+    The part of the three convolutions that reads x is computed for all frames at once, before the recurrence.
+
+    Args:
+        channels: width C of the input and of the state.
+        frames: T, the steps to unroll.
+    """
+
+    def __init__(self, channels: int, frames: int):
+        super().__init__()
+        self.channels, self.frames = channels, frames
+        self.reset_gate, self.update_gate, self.candidate = (SpectralConv(2 * channels, channels, (3, 3)) for _ in range(3))
+        self.built = True
+
+    def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """[N,T,H,W,C], or [N,1,H,W,C] where every step reads the same -> the states [N,T,H,W,C]."""
+        convolutions = (self.reset_gate, self.update_gate, self.candidate)
+        kernels = [convolution.normalized_kernel(mode) for convolution in convolutions]  # [3,3,2C,C], inputs [h; x]
+        (h_r, x_r), (h_u, x_u), (h_c, x_c) = (tf.split(kernel, 2, axis=2) for kernel in kernels)
+        bias = tf.concat([convolution.bias.value for convolution in convolutions], 0)
+        reads = tf.nn.conv2d(fold(x), tf.concat([x_r, x_u, x_c], -1), 1, "SAME") + tf.cast(bias, x.dtype)
+        reads = tf.unstack(unfold(reads, x.shape[1]), axis=1) * (self.frames // x.shape[1])  # T of [N,H,W,3C]
+        h_ru = tf.concat([h_r, h_u], -1)
+
+        h, states = None, []
+        for read in reads:
+            read_ru, read_c = tf.split(read, [2 * self.channels, self.channels], -1)
+            if h is None:  # h_0 = 0: nothing to reset, nothing to keep
+                u = tf.sigmoid(read_ru[..., self.channels :])
+                h = (1 - u) * tf.nn.relu(read_c)
+            else:
+                r, u = tf.split(tf.sigmoid(tf.nn.conv2d(h, h_ru, 1, "SAME") + read_ru), 2, -1)
+                c = tf.nn.relu(tf.nn.conv2d(r * h, h_c, 1, "SAME") + read_c)
+                h = c + u * (h - c)
+            states.append(h)
+        return tf.stack(states, 1)

@@ -1,0 +1,79 @@
+"""Class-conditional batch normalisation with standing statistics."""
+
+import keras
+import tensorflow as tf
+
+from tfvideogan.layers import Mode
+from tfvideogan.layers.spectral import SpectralDense
+
+EPSILON = 1e-5  # BigGAN
+
+
+class ConditionalBatchNorm(keras.layers.Layer):
+    """Batch normalisation whose gain and bias are linear in a condition: y = (1 + L_g(c)) * x_hat + L_b(c).
+
+    Moments are taken over (examples, H, W) of each frame index, so that no frame sees another's statistics, or over
+    all frames; and over all replicas. There are no moving averages: sampling uses standing statistics, the mean of
+    the moments over the "calibrate" passes since `reset` (BigGAN, appendix C.1).
+
+    Always computes in float32 and returns float32.
+
+    Args:
+        channels: C.
+        condition: width of the condition.
+        frames: T, the frames folded into the batch axis.
+        per_frame: one set of moments for each frame index, else one for all.
+    """
+
+    def __init__(self, channels: int, condition: int, frames: int, per_frame: bool):
+        super().__init__(dtype="float32")
+        self.frames, self.per_frame = frames, per_frame
+        self.gain = SpectralDense(condition, channels, bias=False, dtype="float32")
+        self.shift = SpectralDense(condition, channels, bias=False, dtype="float32")
+        shape = [frames if per_frame else 1, channels]
+        # Set past Keras' tracking: standing statistics belong to the sampler, whose number of frames may be another
+        # than that of training, and so not into a checkpoint.
+        object.__setattr__(self, "standing", [self._statistic(shape), self._statistic(shape), self._statistic([])])
+        self.built = True
+
+    @staticmethod
+    def _statistic(shape: list[int]) -> tf.Variable:
+        return tf.Variable(tf.zeros(shape), trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+
+    def reset(self) -> None:
+        """Forgets the standing statistics."""
+        for statistic in self.standing:
+            statistic.assign(tf.zeros_like(statistic))
+
+    def call(self, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """[N*T,H,W,C] frames, clip after clip, and [N,condition] -> [N*T,H,W,C] float32."""
+        height, width, channels = x.shape[1:]
+        x = tf.reshape(x, [-1, self.frames, height * width, channels])
+        if mode == "sample":
+            mean, variance, _ = self.standing
+        else:
+            mean, variance = self._moments(x)
+        if mode == "calibrate":
+            self._average(mean, variance)
+        # 1 + gain: a zero gain must leave the normalised input unchanged.
+        scale = (1.0 + self.gain(condition, mode=mode))[:, None] * tf.math.rsqrt(variance + EPSILON)  # [N,T or 1,C]
+        shift = self.shift(condition, mode=mode)[:, None] - mean * scale
+        return tf.reshape(x * scale[:, :, None] + shift[:, :, None], [-1, height, width, channels])
+
+    def _moments(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean and variance [T or 1, C] of [N,T,H*W,C], over all replicas."""
+        # Sums over H,W first: reduce_sum over one inner axis is several times faster than a general reduction.
+        sums = [tf.reduce_sum(x, 2), tf.reduce_sum(x * x, 2)]  # [N,T,C]
+        over = [0] if self.per_frame else [0, 1]
+        sums = [tf.reshape(tf.reduce_sum(s, over), [-1, x.shape[-1]]) for s in sums]
+        count = tf.cast(tf.size(x) // (x.shape[-1] * (self.frames if self.per_frame else 1)), tf.float32)
+        replica = tf.distribute.get_replica_context()
+        if replica is not None and replica.num_replicas_in_sync > 1:
+            *sums, count = replica.all_reduce(tf.distribute.ReduceOp.SUM, [*sums, count])
+        mean = sums[0] / count
+        return mean, tf.maximum(sums[1] / count - mean * mean, 0.0)
+
+    def _average(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
+        count = self.standing[2].assign_add(1.0)
+        for standing, moment in zip(self.standing, (mean, variance), strict=False):
+            standing.assign_add((moment - standing) / count)

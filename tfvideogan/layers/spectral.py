@@ -1,0 +1,83 @@
+"""Spectrally normalised layers: convolution, dense, embedding.
+
+The kernel w, as a matrix [inputs, outputs], is divided by its largest singular value sigma(w) (Miyato et al. 2018).
+One power iteration a pass finds it: v = |u w^T|, s = v w, u' = |s|, sigma = s . u'. With u' and v held constant the
+gradient through sigma is the textbook one, so the gradient of f(w / sigma(w)) is orthogonal to w. Keras' own
+SpectralNormalization wrapper does not differentiate through sigma.
+
+Kernels are initialised orthogonally (BigGAN, DVD-GAN 3.3). Normalisation runs in float32 whatever the policy.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from tfvideogan.layers import Mode
+
+
+def spectral_normalize(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """One power iteration. Args: kernel [..., out], u [1, out]. Returns: kernel / sigma, and the next u [1, out]."""
+    matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
+    v = tf.stop_gradient(tf.math.l2_normalize(tf.matmul(u, matrix, transpose_b=True)))
+    s = tf.matmul(v, matrix)
+    u = tf.stop_gradient(tf.math.l2_normalize(s))
+    return kernel / tf.reduce_sum(s * u), u
+
+
+class SpectralLayer(keras.layers.Layer):
+    """A layer with one spectrally normalised kernel of the given shape, outputs last."""
+
+    def __init__(self, shape: Sequence[int], bias: bool, dtype: str | None = None):
+        super().__init__(dtype=dtype)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer="orthogonal", autocast=False)
+        self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer="zeros") if bias else None
+        # Every replica computes the same u from the same kernel, so the first one's is as good as any.
+        self.u = self.add_weight(
+            name="u", shape=(1, shape[-1]), initializer="random_normal", trainable=False, autocast=False, aggregation="only_first_replica"
+        )
+        self.built = True
+
+    def normalized_kernel(self, mode: Mode) -> tf.Tensor:
+        """The kernel over its largest singular value, in the compute dtype."""
+        kernel, u = spectral_normalize(self.kernel.value, self.u.value)
+        if mode == "train":
+            self.u.assign(u)
+        return tf.cast(kernel, self.compute_dtype)
+
+    def add_bias(self, x: tf.Tensor) -> tf.Tensor:
+        return x if self.bias is None else x + tf.cast(self.bias, x.dtype)
+
+
+class SpectralConv(SpectralLayer):
+    """Convolution, stride 1, same padding. Args: inputs, outputs: widths. kernel: its extent, two or three numbers."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: Sequence[int], bias: bool = True):
+        super().__init__([*kernel, inputs, outputs], bias)
+
+    def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """[..., inputs] -> [..., outputs]; a 2-D kernel wants [N,H,W,C], a 3-D one [N,T,H,W,C]."""
+        kernel = self.normalized_kernel(mode)
+        if len(kernel.shape) == 4:
+            return self.add_bias(tf.nn.conv2d(x, kernel, 1, "SAME"))
+        return self.add_bias(tf.nn.conv3d(x, kernel, [1] * 5, "SAME"))
+
+
+class SpectralDense(SpectralLayer):
+    """Linear map [N, inputs] -> [N, outputs]."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool, dtype: str | None = None):
+        super().__init__([inputs, outputs], bias, dtype)
+
+    def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
+        return self.add_bias(tf.matmul(x, self.normalized_kernel(mode)))
+
+
+class SpectralEmbedding(SpectralLayer):
+    """Rows of a normalised table: labels [N] int32 -> [N, width]."""
+
+    def __init__(self, classes: int, width: int, dtype: str | None = None):
+        super().__init__([classes, width], bias=False, dtype=dtype)
+
+    def call(self, label: tf.Tensor, mode: Mode) -> tf.Tensor:
+        return tf.gather(self.normalized_kernel(mode), label)

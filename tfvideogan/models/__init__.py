@@ -1,0 +1,35 @@
+"""One file per paper, found by its name. `build` makes the model a Config describes."""
+
+import difflib
+import importlib
+import pkgutil
+from types import ModuleType
+
+import keras
+
+from tfvideogan.config import Config, UserError
+from tfvideogan.gan import GAN
+
+
+def names() -> list[str]:
+    """The models there are: the files of this folder."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def find(name: str) -> ModuleType:
+    """The model file of that name, which holds `Config` and `Model`. Raises UserError if there is none."""
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), 1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise UserError(f"--model={name}: want one of {', '.join(names())}.{hint}")
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def build(config: Config) -> GAN:
+    """The model of a Config with its initial weights, which follow from `config.seed`. Sets Keras' dtype policy."""
+    keras.config.set_dtype_policy(config.precision)
+    keras.utils.set_random_seed(config.seed)
+    gan = find(config.model).Model(config)
+    for average, weight, _ in gan.ema_pairs():
+        average.assign(weight)
+    return gan

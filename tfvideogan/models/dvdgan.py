@@ -1,0 +1,247 @@
+"""DVD-GAN: "Adversarial Video Generation on Complex Datasets", Clark, Donahue, Simonyan, arXiv 1907.06571 v2.
+
+A generator with one ConvGRU per resolution, against two discriminators: D_S judges k single frames at full resolution,
+D_T judges the whole clip at half resolution. Sections and figures cited below are the paper's.
+
+The paper leaves open, and this file takes:
+- channel lists (recalled from BigGAN's family), ConvGRU width = its input's width; DGMR, of the same lab, agrees.
+- temporal pooling in D_T: the two 3-D blocks halve T, scores are summed over what is left (DGMR).
+- frames of D_S: drawn for each example without replacement.
+- Adam betas (0, .999) and epsilon 1e-6, tanh head, sum pooling, 1 + gain: BigGAN.
+- truncation: z is drawn from N(0, s^2), s = truncation.
+
+Differences from the paper:
+- 32x32 lists of our own, for small work.
+- G's class embedding e(y) is not spectrally normalised (as in BigGAN: it is an input, not a layer).
+  Every other weight matrix and kernel of G and D is; biases and attention's scalar gamma have no spectrum.
+- The two orders of 1x1 convolution and resampling in shortcuts are exchanged: equal, and faster.
+
+Parameters at ch=16, 101 classes, 64x64: G 5,049,699, D_S 2,510,305, D_T 2,628,961 (derived by hand in the tests).
+"""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from tfvideogan import config as base
+from tfvideogan import gan
+from tfvideogan.config import UserError, field
+from tfvideogan.layers import Mode, noise
+from tfvideogan.layers.attention import SelfAttention
+from tfvideogan.layers.conv_gru import ConvGRU
+from tfvideogan.layers.norm import ConditionalBatchNorm
+from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
+from tfvideogan.layers.resample import UPSAMPLING
+from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, SpectralLayer
+from tfvideogan.losses import hinge_discriminator, hinge_generator
+from tfvideogan.video import fold, unfold
+
+# Multiples of ch. G: entry 0 is the 4x4 map's, stage i goes from entry i-1 to entry i. D: the output of each block.
+G_CHANNELS = {32: [8, 8, 4, 2], 64: [8, 8, 8, 4, 2], 128: [8, 8, 8, 4, 2, 1], 256: [8, 8, 8, 4, 4, 2, 1]}
+D_CHANNELS = {32: [2, 4, 8, 16], 64: [2, 4, 8, 16, 16], 128: [1, 2, 4, 8, 16, 16], 256: [1, 2, 4, 8, 8, 16, 16]}
+VOLUMETRIC_BLOCKS = 2  # "the first two residual blocks" of D_T are 3-D (3.2)
+PHI = ("4x4", "2x2", "identity", "crop")
+BN_STATISTICS = ("per_frame", "all_frames")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(base.Config):
+    """DVD-GAN at the values of its paper: Kinetics-600, 12 frames of 64x64."""
+
+    model: str = field("dvdgan", "Name of a file in tfvideogan/models.", network=True)
+    frames: int = field(12, "Frames of a clip (T).", network=True)
+    stride: int = field(2, "Source frames from one frame of a clip to the next; the paper keeps every 2nd of Kinetics.")
+    channels: int = field(128, "Base width of the networks (ch).", network=True)
+    batch_size: int = field(512, "Clips in a global batch, over all replicas.")
+    steps: int = field(300_000, "Generator steps of the whole run.")
+    latent: int = field(120, "Width of z.", network=True)
+    embedding: int = field(120, "Width of the class embedding e(y).", network=True)
+    upsampling: str = field("bilinear", "How G doubles a map: bilinear (the figure) or nearest (BigGAN).", network=True)
+    bn_statistics: str = field("per_frame", "BN moments for each frame index (per_frame) or over all frames (all_frames).", network=True)
+    k: int = field(8, "Frames that D_S judges.", network=True)
+    phi: str = field("2x2", "What D_T sees: 4x4 or 2x2 average pooling, identity, or a random half-size crop.", network=True)
+    attention: int = field(0, "Map size at which G and both D get a self-attention block; 0 for none.", network=True)
+    orthogonal_regularization: float = field(0.0, "Weight of BigGAN's orthogonal regularisation of G; 1e-4 there.")
+    g_learning_rate: float = field(1e-4, "Adam's learning rate for G.")
+    d_learning_rate: float = field(5e-4, "Adam's learning rate for D.")
+    d_steps: int = field(2, "D steps, each with fresh clips, before a G step.")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.size not in G_CHANNELS:
+            raise UserError(f"--size={self.size}: dvdgan builds 32, 64, 128 or 256")
+        if self.k > self.frames or self.k < 1:
+            raise UserError(f"--k={self.k}: D_S draws k different frames, want 1 to --frames={self.frames}")
+        if self.phi not in PHI:
+            raise UserError(f"--phi={self.phi}: want one of {', '.join(PHI)}")
+        if self.upsampling not in UPSAMPLING:
+            raise UserError(f"--upsampling={self.upsampling}: want one of {', '.join(UPSAMPLING)}")
+        if self.bn_statistics not in BN_STATISTICS:
+            raise UserError(f"--bn_statistics={self.bn_statistics}: want one of {', '.join(BN_STATISTICS)}")
+        maps = [size for size in (8, 16, 32, 64, 128) if size <= self.size // 2]
+        if self.attention and self.attention not in maps:
+            raise UserError(f"--attention={self.attention}: want 0 or a map size inside both networks: {', '.join(map(str, maps))}")
+
+
+class Generator(keras.Model):
+    """Figure 2: affine to 4x4, then per resolution a ConvGRU and two residual blocks, the second upsampling."""
+
+    def __init__(self, config: Config):
+        super().__init__(dtype="float32")
+        self.frames = config.frames
+        width = [m * config.channels for m in G_CHANNELS[config.size]]
+        condition = config.latent + config.embedding
+
+        def norm(channels: int) -> ConditionalBatchNorm:
+            return ConditionalBatchNorm(channels, condition, config.frames, config.bn_statistics == "per_frame")
+
+        self.embedding = self.add_weight(name="embedding", shape=(max(config.classes, 1), config.embedding), initializer="orthogonal")
+        self.affine = SpectralDense(condition, 4 * 4 * width[0], bias=True)
+        self.grus, self.blocks, self.attentions = [], [], []
+        for stage, (inputs, outputs) in enumerate(zip(width, width[1:], strict=False)):
+            self.grus.append(ConvGRU(inputs, config.frames))
+            self.blocks.append(GeneratorBlock(inputs, inputs, norm, upsample=None))
+            self.blocks.append(GeneratorBlock(inputs, outputs, norm, upsample=UPSAMPLING[config.upsampling]))
+            self.attentions.append(SelfAttention(outputs) if config.attention == 8 << stage else None)
+        self.norm = norm(width[-1])
+        self.to_rgb = SpectralConv(width[-1], 3, (3, 3))
+        self.built = True
+
+    def call(self, z: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """z [N,latent] ~ N(0,I), label [N] int32 -> video [N,T,H,W,3] in [-1,1], float32."""
+        condition = tf.concat([z, tf.gather(self.embedding.value, label)], -1)  # [z; e(y)], [N,240], goes to every BN
+        x = tf.reshape(self.affine(condition, mode=mode), [-1, 1, 4, 4, self.affine.kernel.shape[-1] // 16])  # the same map at every time step
+        for gru, block, up, attention in zip(self.grus, self.blocks[::2], self.blocks[1::2], self.attentions, strict=True):
+            x = fold(gru(x, mode=mode))  # [N,T,h,w,c] -> [N*T,h,w,c]
+            x = up(block(x, condition, mode=mode), condition, mode=mode)  # -> [N*T,2h,2w,c']
+            if attention is not None:
+                x = attention(x, mode=mode)
+            x = unfold(x, self.frames)
+        x = tf.nn.relu(self.norm(fold(x), condition, mode=mode))
+        return unfold(tf.tanh(tf.cast(self.to_rgb(x, mode=mode), tf.float32)), self.frames)
+
+
+class Trunk(keras.layers.Layer):
+    """BigGAN's discriminator body and projection head, of which the first `volumetric` blocks are 3-D (3.2).
+
+    Halves T in the 3-D blocks and judges the frames that are left one by one. Scores are computed in float32.
+    """
+
+    def __init__(self, config: Config, volumetric: int, size: int):
+        super().__init__(dtype="float32")
+        self.volumetric = volumetric
+        width = [3] + [m * config.channels for m in D_CHANNELS[config.size]]
+        self.blocks, self.attentions = [], []
+        for i, (inputs, outputs) in enumerate(zip(width, width[1:], strict=False)):
+            down = i < len(width) - 2  # all but the last
+            self.blocks.append(DiscriminatorBlock(inputs, outputs, [3] * (3 if i < volumetric else 2), first=i == 0, down=down))
+            self.attentions.append(SelfAttention(outputs) if down and config.attention == size >> (i + 1) else None)
+        self.linear = SpectralDense(width[-1], 1, bias=True, dtype="float32")
+        self.embedding = SpectralEmbedding(max(config.classes, 1), width[-1], dtype="float32")
+        self.built = True
+
+    def call(self, video: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """[N,T,H,W,3] and [N] -> [N]: the sum of the frames' scores."""
+        x, frames = video, video.shape[1]
+        for i, (block, attention) in enumerate(zip(self.blocks, self.attentions, strict=True)):
+            if i == self.volumetric:
+                frames = x.shape[1]
+                x = fold(x)  # [N,T',h,w,c] -> [N*T',h,w,c]
+            x = block(x, mode=mode)
+            if attention is not None:
+                x = attention(x, mode=mode) if i >= self.volumetric else unfold(attention(fold(x), mode=mode), x.shape[1])
+        h = tf.reduce_sum(tf.nn.relu(tf.cast(x, tf.float32)), [1, 2])  # sum pooling, [N*T',C]
+        projection = tf.reduce_sum(unfold(h, frames) * self.embedding(label, mode=mode)[:, None], -1)  # <h, embed(y)>, [N,T']
+        return tf.reduce_sum(unfold(self.linear(h, mode=mode), frames)[..., 0] + projection, 1)
+
+
+class Discriminator(keras.Model):
+    """D_S on k frames of each clip, D_T on phi of all of them (3.2)."""
+
+    def __init__(self, config: Config):
+        super().__init__(dtype="float32")
+        self.k, self.phi = config.k, config.phi
+        temporal_size = {"4x4": config.size // 4, "identity": config.size}.get(config.phi, config.size // 2)
+        self.spatial = Trunk(config, volumetric=0, size=config.size)
+        self.temporal = Trunk(config, volumetric=VOLUMETRIC_BLOCKS, size=temporal_size)
+        self.built = True
+
+    def call(self, video: tf.Tensor, label: tf.Tensor, seeds: tf.Tensor, mode: Mode) -> dict[str, tf.Tensor]:
+        """Scores of clips.
+
+        Args:
+            video: [N,T,H,W,3] in [-1,1].
+            label: [N] int32.
+            seeds: [N,2] int32, what the choice of frames follows from.
+            mode: "train" keeps the power iteration.
+
+        Returns:
+            {"spatial": [N], the sum over k frames; "temporal": [N]}, float32.
+        """
+        draws = noise.uniform(seeds, [video.shape[1] + 2])
+        frames = tf.math.top_k(draws[:, 2:], self.k).indices  # the k largest of T draws: k different frames, all choices alike
+        return {
+            "spatial": self.spatial(tf.gather(video, frames, axis=1, batch_dims=1), label, mode=mode),
+            "temporal": self.temporal(self._phi(video, draws[:, :2]), label, mode=mode),
+        }
+
+    def _phi(self, video: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """[N,T,H,W,3] -> what D_T sees, [N,T,H',W',3]. Crops stand at `draws` [N,2] in [0,1) of the room there is."""
+        if self.phi == "identity":
+            return video
+        if self.phi == "crop":
+            half = video.shape[2] // 2
+            start = tf.cast(draws * (half + 1), tf.int32)  # [N,2], 0..half
+            for axis in (2, 3):
+                video = tf.gather(video, start[:, axis - 2, None] + tf.range(half), axis=axis, batch_dims=1)
+            return tf.ensure_shape(video, [*video.shape[:2], half, half, 3])
+        factor = int(self.phi[0])
+        return unfold(tf.nn.avg_pool2d(fold(video), factor, factor, "VALID"), video.shape[1])
+
+
+class Model(gan.GAN):
+    """DVD-GAN's three networks and hinge losses."""
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.generator = Generator(config)
+        self.ema_generator = Generator(config)
+        self.discriminator = Discriminator(config)
+
+    @property
+    def latent_width(self) -> int:
+        return self.config.latent
+
+    def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
+        """Hinge losses of D_S and D_T, added (3.2); the hinge is taken of the summed score."""
+        fake = self.generator(*self.inputs(batch), mode="train")
+        seeds = [noise.fork(batch["seed"], stream) for stream in (gan.REAL_FRAMES, gan.FAKE_FRAMES)]
+        # Real and fake in one pass: one power iteration, larger convolutions. D has no BN, so nothing mixes.
+        scores = self.discriminator(
+            tf.concat([batch["video"], fake], 0), tf.concat([batch["label"]] * 2, 0), tf.concat(seeds, 0), mode="train"
+        )
+        terms, watched = {}, {}
+        for name, score in scores.items():
+            real, fake = tf.split(score, 2)
+            terms[f"d_{name}"] = hinge_discriminator(real, fake)
+            watched[f"score_real_{name}"], watched[f"score_fake_{name}"] = tf.reduce_mean(real), tf.reduce_mean(fake)
+        return terms, watched
+
+    def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
+        """-E[D_S] - E[D_T], and orthogonal regularisation where asked for."""
+        video = self.generator(*self.inputs(batch), mode="train")
+        scores = self.discriminator(video, batch["label"], noise.fork(batch["seed"], gan.FAKE_FRAMES), mode="train")
+        terms = {f"g_{name}": hinge_generator(score) for name, score in scores.items()}
+        if self.config.orthogonal_regularization:
+            terms["g_orthogonal"] = self.config.orthogonal_regularization * self._non_orthogonality()
+        return terms, {}
+
+    def _non_orthogonality(self) -> tf.Tensor:
+        """Sum over G's kernels of |W^T W . (1 - I)|^2 (BigGAN, equation 3)."""
+        total = tf.constant(0.0)
+        for layer in gan.layers_of(self.generator, SpectralLayer):
+            matrix = tf.reshape(layer.kernel.value, [-1, layer.kernel.shape[-1]])
+            gram = tf.matmul(matrix, matrix, transpose_a=True)
+            total += tf.reduce_sum(tf.square(gram - tf.linalg.diag(tf.linalg.diag_part(gram))))
+        return total
