@@ -21,7 +21,10 @@ from tfvideogan.gan import GAN
 
 FLAGS = flags.FLAGS
 DEFINE = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
-FLAGS_FILE, CHECKPOINTS, LOGS, SAMPLES, METRICS = "run.flags", "checkpoints", "logs", "samples", "metrics.jsonl"
+FLAGS_FILE, LABELS_FILE, METRICS = "run.flags", "labels.txt", "metrics.jsonl"
+CHECKPOINTS, LOGS, SAMPLES = "checkpoints", "logs", "samples"
+
+flags.DEFINE_string("workdir", None, "Folder of the run.")
 
 
 def launch(main: Callable[[Config], None], saved: tuple[str, ...] = ()) -> None:
@@ -99,11 +102,12 @@ class Run:
         workdir: the folder; made by `claim`.
         config: the run's Config, classes resolved.
         gan: the model.
+        labels: names of the classes.
         optimizers: the optimizers by name, none for the programs that come after training.
     """
 
-    def __init__(self, workdir: str, config: Config, gan: GAN, optimizers: dict[str, tf.Module] | None = None):
-        self.path, self.config, self.gan = Path(workdir), config, gan
+    def __init__(self, workdir: str, config: Config, gan: GAN, labels: tuple[str, ...], optimizers: dict[str, tf.Module] | None = None):
+        self.path, self.config, self.gan, self.labels = Path(workdir), config, gan, labels
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.best = tf.Variable(float("inf"), dtype=tf.float32, trainable=False)  # lowest FID so far
         self.checkpoint = tf.train.Checkpoint(
@@ -132,6 +136,7 @@ class Run:
             for text in changed:
                 logging.warning("resuming with %s", text)
         write_atomically(file, to_flags(self.config))
+        write_atomically(self.path / LABELS_FILE, "".join(f"{label}\n" for label in self.labels))
 
     def restore(self, best: bool = False) -> bool:
         """Restores the newest (or the best) checkpoint. Returns whether there was one."""
@@ -168,8 +173,10 @@ def open_run(workdir: str, config: Config, best: bool = False) -> Run:
 
     Raises UserError if the folder holds no checkpoint.
     """
-    run = Run(workdir, config, models.build(dataclasses.replace(config, precision="float32")))
-    if not run.restore(best):
+    names = Path(workdir) / LABELS_FILE
+    labels = tuple(names.read_text().splitlines()) if names.is_file() else ()
+    run = Run(workdir, config, models.build(dataclasses.replace(config, precision="float32")), labels)
+    if not labels or not run.restore(best):
         kind = "best checkpoint: train with --evaluate_every_steps" if best else "checkpoint: train first"
         raise UserError(f"--workdir={workdir}: holds no {kind}")
     return run

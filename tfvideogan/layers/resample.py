@@ -1,5 +1,6 @@
 """Doubling and halving of maps, per frame [N,H,W,C] or per clip [N,T,H,W,C]."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -14,21 +15,20 @@ def upsample_nearest(x: tf.Tensor) -> tuple[tf.Tensor, object]:
 def upsample_bilinear(x: tf.Tensor) -> tf.Tensor:
     """[N,H,W,C] -> [N,2H,2W,C], bilinear between pixel centres, edges repeated; in the input's dtype.
 
-    Along each axis the two new pixels of x[i] are (3 x[i] + x[i-1]) / 4 and (3 x[i] + x[i+1]) / 4.
+    Two products with a fixed matrix: `tf.image.resize` leaves bfloat16 and takes 1.4 times as long there on a CPU.
     """
-    for axis in (1, 2):
-        size, ends = x.shape[axis], [slice(None)] * 4
+    height, width, channels = x.shape[1:]
+    rows = tf.matmul(_interpolation(height, x.dtype), tf.reshape(x, [-1, height, width * channels]))  # [N,2H,W*C]
+    columns = tf.matmul(_interpolation(width, x.dtype), tf.reshape(rows, [-1, width, channels]))  # [N*2H,2W,C]
+    return tf.reshape(columns, [-1, 2 * height, 2 * width, channels])
 
-        def part(start, stop, axis=axis, x=x, ends=ends):
-            return x[tuple(slice(start, stop) if a == axis else e for a, e in enumerate(ends))]
 
-        before = tf.concat([part(0, 1), part(0, size - 1)], axis)
-        after = tf.concat([part(1, size), part(size - 1, size)], axis)
-        pair = tf.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1)
-        shape = [-1, *x.shape[1:]]
-        shape[axis] = 2 * size
-        x = tf.reshape(pair, shape)
-    return x
+def _interpolation(size: int, dtype: tf.DType) -> tf.Tensor:
+    """[2*size,size]: the two new pixels of pixel i are 3/4 x[i] + 1/4 x[i-1] and 3/4 x[i] + 1/4 x[i+1]."""
+    eye = np.eye(size, dtype=np.float32)
+    before, after = eye[[0, *range(size - 1)]], eye[[*range(1, size), size - 1]]
+    pairs = np.stack([0.75 * eye + 0.25 * before, 0.75 * eye + 0.25 * after], 1)
+    return tf.constant(pairs.reshape(2 * size, size), dtype)
 
 
 UPSAMPLING = {"bilinear": upsample_bilinear, "nearest": upsample_nearest}

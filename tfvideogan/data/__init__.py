@@ -1,0 +1,104 @@
+"""Clips for training and for judging: `load(config, split)`.
+
+`--dataset=NAME/VARIANT` is the file NAME.py in this folder. A new data set is a new file with one function,
+`source(config, variant, split)`; the order of clips, batches, workers and resuming are here, once, for all.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import pkgutil
+
+import tensorflow as tf
+
+from tfvideogan.config import Config, UserError
+from tfvideogan.data.source import Source
+from tfvideogan.video import from_uint8
+
+SPLITS = ("train", "test", "train+test")
+Batch = dict[str, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Clips in batches: dicts of "video" float32 [n,T,H,W,3] in [-1,1], "label" int32 [n] and "seed" int32 [n,2].
+
+    A seed is (config.seed, number of the example). Whatever is drawn for an example is drawn from its seed, so that
+    training depends neither on the number of replicas nor on where it was interrupted.
+
+    Attributes:
+        labels: names of the classes, in the order of their numbers.
+        size: number of clips.
+    """
+
+    labels: tuple[str, ...]
+    size: int
+    source: Source = dataclasses.field(repr=False)
+    seed: int
+
+    def batches(self, batch_size: int, start: int = 0, worker: int = 0, workers: int = 1, replicas: int = 1) -> tf.data.Dataset:
+        """Endless shuffled training batches, a function of their arguments and the seed alone.
+
+        Example n is clip `index_shuffle(n % size)` of epoch n // size, so every epoch shows every clip once. Global
+        batch m is examples m * batch_size and on: batches run over the ends of epochs, and nothing is dropped.
+
+        Args:
+            batch_size: clips in a global batch, over all workers and replicas.
+            start: the first global batch.
+            worker, workers: this worker takes the block `worker` of each global batch.
+            replicas: of one worker; its element e is for replica e % replicas, of global batch start + e // replicas.
+
+        Returns: elements of batch_size / (workers * replicas) clips.
+        Raises: UserError if that is no whole number.
+        """
+        share, rest = divmod(batch_size, workers * replicas)
+        if rest:
+            raise UserError(f"--batch_size={batch_size}: want a multiple of {workers * replicas}, the number of replicas")
+        block = share * replicas
+
+        def example(position: tf.Tensor) -> Batch:
+            n = position // block * batch_size + worker * block + position % block
+            epoch = tf.stack([tf.constant(self.seed, tf.int64), n // self.size])
+            index = tf.random.experimental.index_shuffle(n % self.size, epoch, tf.constant(self.size - 1, tf.int64))
+            return self._example(index, n, training=True)
+
+        return _batched(tf.data.Dataset.range(start * block, tf.int64.max), example, share, drop_remainder=True)
+
+    def once(self, batch_size: int) -> tf.data.Dataset:
+        """Every clip once, in the order of their indices: its centre, never mirrored. The last batch may be smaller."""
+        return _batched(tf.data.Dataset.range(self.size), lambda n: self._example(n, n, training=False), batch_size, drop_remainder=False)
+
+    def _example(self, index: tf.Tensor, n: tf.Tensor, training: bool) -> Batch:
+        seed = tf.stack([tf.constant(self.seed, tf.int32), tf.cast(n, tf.int32)])
+        video, label = self.source.clip(index, seed, training)
+        return {"video": video, "label": label, "seed": seed}
+
+
+def load(config: Config, split: str) -> Dataset:
+    """The clips of `config.dataset`, cut as the config says. `split`: train, test, or train+test.
+
+    Raises: UserError for an unknown name, variant or split, and for data that cannot be used.
+    """
+    name, _, variant = config.dataset.partition("/")
+    if split not in SPLITS:
+        raise UserError(f"--split={split}: want one of {', '.join(SPLITS)}")
+    files = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    make = _maker(name) if name in files else None
+    if make is None:
+        names = [file for file in files if _maker(file)]
+        near = difflib.get_close_matches(name, names, n=1)
+        raise UserError(f"--dataset={config.dataset}: want one of {', '.join(names)}" + (f"; did you mean {near[0]}?" if near else ""))
+    source = make(config, variant, split)
+    return Dataset(source.labels, source.size, source, config.seed)
+
+
+def _maker(file: str):
+    return getattr(importlib.import_module(f"{__name__}.{file}"), "source", None)
+
+
+def _batched(positions: tf.data.Dataset, example, size: int, drop_remainder: bool) -> tf.data.Dataset:
+    def to_float(batch: Batch) -> Batch:
+        return {**batch, "video": from_uint8(batch["video"])}
+
+    examples = positions.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return examples.batch(size, drop_remainder=drop_remainder).map(to_float).prefetch(tf.data.AUTOTUNE)

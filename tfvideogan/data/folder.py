@@ -1,0 +1,29 @@
+"""Any folder of videos as it lies: `--dataset=folder --data_dir=DIR` reads DIR/<class>/*.{avi,mp4,mov,mkv,webm,gif}.
+
+Classes are the subfolders, in alphabetical order. Every split is the whole folder.
+"""
+
+from pathlib import Path
+
+from tfvideogan.config import Config, UserError
+from tfvideogan.data.decode import SUFFIXES, video_source
+from tfvideogan.data.source import Source
+
+
+def source(config: Config, variant: str, split: str) -> Source:
+    """See the module, and `video_source`. Raises UserError for a folder that is missing or has no or empty classes."""
+    if variant:
+        raise UserError(f"--dataset={config.dataset}: want folder, without a variant")
+    root = Path(config.data_dir)
+    if not config.data_dir or not root.is_dir():
+        raise UserError(f"--data_dir={config.data_dir}: no such folder; want one with a subfolder of videos for each class")
+    classes = sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    if not classes:
+        raise UserError(f"--data_dir={config.data_dir}: no subfolders; want one for each class, with its videos")
+    files = []
+    for label, folder in enumerate(classes):
+        videos = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+        if not videos:
+            raise UserError(f"--data_dir={config.data_dir}: class {folder.name!r} has no video ({' '.join(SUFFIXES)})")
+        files += [(path, label) for path in videos]
+    return video_source(config, [folder.name for folder in classes], files)

@@ -1,0 +1,124 @@
+"""A trained generator ready to draw from, whichever way it is kept: a run folder, or an exported module."""
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_hub as hub
+from absl import flags
+
+from tfvideogan import __version__
+from tfvideogan.config import Config, UserError
+from tfvideogan.gan import Sampler
+from tfvideogan.run import FLAGS_FILE, LABELS_FILE, METRICS, open_run, to_flags
+
+
+@dataclasses.dataclass(frozen=True)
+class Generator:
+    """What is sampled and judged.
+
+    Attributes:
+        name: the folder or handle it came from.
+        config: Config of its run.
+        labels: names of its classes.
+        step: generator steps it was trained for; 0 if the module does not tell.
+        sample: (label [N] int32, seed [2] int32, truncation [] float32) -> video [N,T,H,W,3] float32 in [0,1].
+        source: the Sampler, or the loaded module.
+    """
+
+    name: str
+    config: Config
+    labels: tuple[str, ...]
+    step: int
+    sample: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+    source: tf.Module
+
+
+def define_flags() -> None:
+    """--module and --checkpoint, for the programs that call `open_generator`."""
+    flags.DEFINE_string("module", None, "Folder of an exported module, or its TF-Hub handle, in place of --workdir.")
+    flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")
+
+
+def open_generator(config: Config) -> Generator:
+    """The generator that --workdir or --module names. Raises UserError if there is none."""
+    workdir, module = flags.FLAGS.workdir, flags.FLAGS.module
+    if bool(workdir) == bool(module):
+        raise UserError("which generator? want one of --workdir=DIR and --module=EXPORT")
+    return from_run(workdir, config, flags.FLAGS.checkpoint == "best") if workdir else from_module(module, config)
+
+
+def from_run(workdir: str, config: Config, best: bool) -> Generator:
+    """The averaged weights of a run's newest (or best) checkpoint, with standing statistics, in float32."""
+    run = open_run(workdir, config, best)
+    sampler = Sampler(run.gan).calibrate()
+    return Generator(workdir, run.config, run.labels, int(run.step), sampler.sample, sampler)
+
+
+def from_module(handle: str, config: Config) -> Generator:
+    """An exported module. Its frames, size and labels are its own; the rest of the Config is `config`'s."""
+    try:
+        module = hub.load(handle)
+        _, frames, size, _, _ = module.signatures["serving_default"].structured_outputs["video"].shape
+        labels = tuple(Path(module.labels.asset_path.numpy().decode()).read_text().splitlines())
+    except (OSError, AttributeError, KeyError, ValueError) as error:
+        raise UserError(f"--module={handle}: no exported video generator: {error}") from error
+    config = dataclasses.replace(config, frames=frames, size=size, classes=len(labels))
+    return Generator(handle, config, labels, int(module.step), module.sample, module)
+
+
+def write(generator: Generator, path: str, overwrite: bool) -> None:
+    """Writes a run's generator as a SavedModel, with run.flags and a card beside it: whole, or not at all.
+
+    Raises: UserError if `path` is there and not to be overwritten.
+    """
+    folder = Path(path)
+    if folder.exists() and not overwrite:
+        raise UserError(f"--output={path}: is there already; give another, or --overwrite")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        labels = Path(temporary) / LABELS_FILE
+        labels.write_text("".join(f"{label}\n" for label in generator.labels))
+        module, new = generator.source, Path(temporary) / "module"
+        module.labels, module.step = tf.saved_model.Asset(str(labels)), tf.constant(generator.step)
+        signature = tf.function(lambda z, label: {"video": module.generate(z, label)}, input_signature=module.generate.input_signature)
+        tf.saved_model.save(module, str(new), signatures=signature)
+        (new / FLAGS_FILE).write_text(to_flags(generator.config))
+        (new / "README.md").write_text(card(generator))
+        if folder.exists():
+            shutil.rmtree(folder)
+        new.rename(folder)
+
+
+def card(generator: Generator) -> str:
+    """What a user of the module must know, in Markdown."""
+    config, source = generator.config, generator.source
+    latent = source.generate.input_signature[0].shape[-1]
+    file = Path(generator.name) / METRICS
+    records = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+    scores = [record for record in records if record["step"] == generator.step]
+    rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in scores]
+    table = ["| metric | value | standard error | protocol |", "|---|---|---|---|", *rows] if rows else ["Not evaluated."]
+    return "\n".join([
+        f"# {config.model} on {config.dataset}, {config.frames} frames of {config.size}x{config.size}",
+        "",
+        f"A video generator trained with tfvideogan {__version__} for {generator.step} steps, exported in float32 with averaged weights",
+        f"and standing statistics. {sum(int(tf.size(v)) for v in source.trainable_variables):,} parameters.",
+        "",
+        "| call | inputs | output |",
+        "|---|---|---|",
+        f"| `generate(z, label)` | float32 [N,{latent}] from N(0,1), int32 [N] | float32 [N,{config.frames},{config.size},{config.size},3] in [0,1] |",
+        "| `sample(label, seed, truncation)` | int32 [N], int32 [2], float32 [] (1: none) | the same; one seed gives one video, always |",
+        "",
+        f"Labels (`assets/{LABELS_FILE}`): " + ", ".join(f"{i} {label}" for i, label in enumerate(generator.labels)) + ".",
+        "",
+        "Licence of the weights: that of the data they were trained on. All settings: `run.flags`.",
+        "",
+        "## Scores",
+        *table,
+        "",
+    ])

@@ -1,0 +1,57 @@
+"""Draws clips from a trained generator into a picture anyone can open:
+`python -m tfvideogan.sample --workdir=DIR | --module=EXPORT --output=F.gif|F.mp4|F.png [--labels=..] [--num_videos=N] [--seed=N] [--truncation=F] [--frames=N]`.
+
+One row a label; a GIF and an MP4 play the clips side by side, a PNG is a contact sheet with one clip a row.
+"""
+
+import numpy as np
+import tensorflow as tf
+from absl import flags, logging
+
+from tfvideogan import video
+from tfvideogan.config import Config, UserError
+from tfvideogan.module import define_flags, open_generator
+from tfvideogan.run import launch
+
+define_flags()
+OUTPUT = flags.DEFINE_string("output", None, "File to write: .gif, .mp4 or .png.")
+LABELS = flags.DEFINE_list("labels", [], "Class names or numbers, one row each; all of them (12 at most) if not given.")
+NUM_VIDEOS = flags.DEFINE_integer("num_videos", 4, "Clips of each label.")
+TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Standard deviation of z; below 1 trades variety for fidelity.")
+FPS = flags.DEFINE_float("fps", 8.0, "Frames a second of the GIF or MP4.")
+MAX_ROWS = 12
+
+
+def main(config: Config) -> None:
+    if not OUTPUT.value:
+        raise UserError("--output is missing: want a file ending in .gif, .mp4 or .png")
+    if OUTPUT.value.rpartition(".")[2] not in ("gif", "mp4", "png"):
+        raise UserError(f"--output={OUTPUT.value}: want .gif, .mp4 or .png")
+    if NUM_VIDEOS.value < 1:
+        raise UserError(f"--num_videos={NUM_VIDEOS.value}: want at least 1")
+    generator = open_generator(config)
+    rows = label_numbers(LABELS.value, generator.labels)
+    clips = []
+    for row, label in enumerate(rows):  # row by row: memory does not grow with the number of labels
+        seed = tf.constant([config.seed, row], tf.int32)
+        clips.append(generator.sample(tf.fill([NUM_VIDEOS.value], label), seed, tf.constant(TRUNCATION.value)).numpy())
+    pixels = np.round(np.concatenate(clips) * 255).astype(np.uint8)
+    video.write(OUTPUT.value, pixels, FPS.value, columns=NUM_VIDEOS.value, row_names=[generator.labels[label] for label in rows])
+    logging.info("wrote %d clips of %s to %s", len(pixels), generator.name, OUTPUT.value)
+
+
+def label_numbers(asked: list[str], labels: tuple[str, ...]) -> list[int]:
+    """Numbers of labels given by name or number. Raises UserError for one the model does not have."""
+    if not asked:
+        return list(range(min(len(labels), MAX_ROWS)))
+    numbers = []
+    for label in asked:
+        number = labels.index(label) if label in labels else int(label) if label.isdecimal() else -1
+        if not 0 <= number < len(labels):
+            raise UserError(f"--labels={label}: want names or numbers among 0 {labels[0]} ... {len(labels) - 1} {labels[-1]}")
+        numbers.append(number)
+    return numbers
+
+
+if __name__ == "__main__":
+    launch(main, saved=("workdir", "module"))

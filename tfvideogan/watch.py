@@ -1,0 +1,81 @@
+"""What a run shows while it trains: log lines, TensorBoard, sample GIFs, evaluations."""
+
+import dataclasses
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from tensorboard.plugins.hparams import api as hparams
+
+import tfvideogan
+from tfvideogan import data, video
+from tfvideogan.gan import Sampler
+from tfvideogan.run import LOGS, SAMPLES, Run, to_flags
+
+ROWS, COLUMNS = 12, 4  # fixed latents: one row a class
+FPS = 8
+
+
+class Watch:
+    """Shows a run. Only the chief writes; the others' calls do nothing.
+
+    Args:
+        run: the run, restored.
+        chief: whether this process writes.
+    """
+
+    def __init__(self, run: Run, chief: bool):
+        self.run, self.config, self.chief = run, run.config, chief
+        self.classes = np.arange(min(len(run.labels), ROWS), dtype=np.int32)
+        self.samplers: dict[str, Sampler] = {}
+        self.writer = tf.summary.create_file_writer(str(run.path / LOGS)) if chief else tf.summary.create_noop_writer()
+        with self.writer.as_default(step=int(run.step)):
+            tf.summary.text("config", "```\n" + to_flags(self.config) + "```")
+            hparams.hparams(dataclasses.asdict(self.config))
+        logging.info("tfvideogan %s, %d generator and %d discriminator parameters", tfvideogan.__version__, *(
+            sum(int(tf.size(v)) for v in network.trainable_variables) for network in (run.gan.generator, run.gan.discriminator)))
+
+    def log(self, step: int, scalars: dict[str, float], steps: int, waited: float, seconds: float) -> None:
+        """One log line and TensorBoard's scalars. `seconds` is the time of the last `steps` steps, `waited` the part of it spent on data."""
+        if not self.chief:
+            return
+        rate = self.config.batch_size * steps / seconds
+        eta = time.strftime("%H:%M:%S", time.gmtime((self.config.steps - step) * seconds / steps))
+        shown = "  ".join(f"{name} {value:.3g}" for name, value in scalars.items() if name.startswith(("d_", "g_")))
+        logging.info("step %d/%d  %.1f videos/s  ETA %s  data %.1f%%  %s", step, self.config.steps, rate, eta, 100 * waited / seconds, shown)
+        with self.writer.as_default(step=step):
+            for name, value in scalars.items():
+                tf.summary.scalar(_group(name), value)
+            tf.summary.scalar("speed/videos_per_second", rate)
+            tf.summary.scalar("speed/share_of_time_waiting_for_data", waited / seconds)
+
+    def sample(self, step: int) -> None:
+        """Animated GIFs of fixed latents, one row a class, from the averaged and the raw weights."""
+        label = np.repeat(self.classes, COLUMNS)
+        names = [self.run.labels[i] for i in self.classes]
+        for name in ("ema", "raw"):
+            clips = self.sampler(name).sample(tf.constant(label), tf.constant([self.config.seed, 0]), tf.constant(1.0))
+            clips = np.round(clips.numpy() * 255).astype(np.uint8)
+            if name == "ema":
+                video.write(self.run.path / SAMPLES / f"step_{step:07d}.gif", clips, FPS, COLUMNS, names)
+            with self.writer.as_default(step=step):
+                video.summary_gif(f"samples/{name}", video.grid(clips, COLUMNS, names), FPS)
+        self.writer.flush()
+
+    def evaluate(self, step: int, dataset: data.Dataset) -> None:
+        """IS, FID and class accuracy by the data set's shipped evaluator, into metrics.jsonl and TensorBoard; keeps the best."""
+
+    def sampler(self, name: str) -> Sampler:
+        """The calibrated sampler of the "ema" or "raw" weights; traced once."""
+        if name not in self.samplers:
+            self.samplers[name] = Sampler(self.run.gan, ema=name == "ema")
+        return self.samplers[name].calibrate()
+
+
+def _group(name: str) -> str:
+    """TensorBoard's section of a scalar."""
+    if name.startswith("score_"):
+        return f"scores/{name}"
+    return f"gradients/{name}" if name.endswith("gradient_norm") else f"loss/{name}"
+
