@@ -1,6 +1,7 @@
 """Video files as a Source: which of them can be used, and the frames a clip needs of them. PyAV decodes."""
 
 import functools
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,6 @@ from pathlib import Path
 import av
 import numpy as np
 import tensorflow as tf
-from absl import logging
 from tqdm import tqdm
 
 from tfvideogan.config import Config, UserError
@@ -33,24 +33,34 @@ def probe(path: Path) -> tuple[int, int, int]:
         with av.open(str(path)) as container:
             frames = sum(packet.size > 0 for packet in container.demux(video=0))
     except (av.FFmpegError, IndexError, StopIteration, OSError) as error:
-        raise ValueError({IndexError: "no video stream", StopIteration: "no frame"}.get(type(error), f"cannot be decoded: {error}")) from error
+        raise ValueError(
+            {IndexError: "no video stream", StopIteration: "no frame"}.get(type(error), f"cannot be decoded: {error}")
+        ) from error
     return frames, first.height, first.width
 
 
 def read_frames(path: str, indices: Sequence[int] | None) -> np.ndarray:
     """The frames of these rising numbers (None: all of them), uint8 [T,H,W,3]. Decodes to the last one, keeps only these.
 
-    Where a file has fewer frames than its packets promised, its last frame stands in.
+    Where a file has fewer frames than its packets promised, or is damaged, the last frame before stands in.
     """
-    wanted, kept, frame = None if indices is None else set(indices), {}, None
+    kept, frame = {}, None
     with av.open(path) as container:
-        for number, frame in enumerate(container.decode(video=0)):
-            if wanted is None or number in wanted:
-                kept[number] = frame.to_ndarray(format="rgb24")
-            if indices is not None and number == indices[-1]:
-                break
-    last = frame.to_ndarray(format="rgb24") if indices is not None and len(kept) < len(indices) else None
+        try:
+            for number, frame in enumerate(container.decode(video=0)):
+                if indices is None or number in indices:
+                    kept[number] = frame.to_ndarray(format="rgb24")
+                if indices is not None and number == indices[-1]:
+                    break
+        except av.InvalidDataError as error:
+            _warn(f"{path}: damaged after frame {number}; that one stands in for what follows ({error})")
+    last = frame.to_ndarray(format="rgb24")
     return np.stack([kept.get(number, last) for number in (kept if indices is None else indices)])
+
+
+@functools.cache  # once a file, not once a clip
+def _warn(message: str) -> None:
+    logging.warning(message)
 
 
 def video_source(config: Config, labels: Sequence[str], files: Sequence[tuple[Path, int]]) -> Source:
@@ -74,23 +84,35 @@ def video_source(config: Config, labels: Sequence[str], files: Sequence[tuple[Pa
         return video[np.minimum(indices, len(video) - 1)]
 
     def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        def draw(stream: int, limit: tf.Tensor) -> tf.Tensor:
-            """An integer from [0, limit)."""
-            return tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, stream), maxval=limit, dtype=tf.int32)
-
-        length, stride = lengths[index], tf.constant(config.stride)
-        if training and config.max_stride > config.stride:
-            most = tf.minimum(config.max_stride, (length - 1) // max(config.frames - 1, 1))
-            stride += draw(STRIDE, most - config.stride + 1)
-        room = length - (config.frames - 1) * stride  # starts there are
-        start = draw(START, room) if training else (room - 1) // 2
-        video = tf.numpy_function(read, [paths[index], start + stride * tf.range(config.frames)], tf.uint8, stateful=False)
-        video = fit(video, config.frames, config.size)
-        if training and config.flip:
-            video = tf.cond(draw(FLIP, tf.constant(2)) == 1, lambda: video[:, :, ::-1], lambda: video)
-        return video, numbers[index]
+        indices = cut(config, lengths[index], seed, training)
+        video = tf.numpy_function(read, [paths[index], indices], tf.uint8, stateful=False)
+        return shape(config, video, seed, training), numbers[index]
 
     return Source(tuple(labels), len(usable), clip)
+
+
+def cut(config: Config, length: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+    """The numbers of a clip's frames, int32 [T], in a video of `length` frames; its last frame stands in for missing ones."""
+    steps, stride = config.frames - 1, tf.constant(config.stride)
+    if training and config.max_stride > config.stride:
+        most = tf.clip_by_value((length - 1) // max(steps, 1), config.stride, config.max_stride)
+        stride += _draw(seed, STRIDE, most - config.stride + 1)
+    starts = tf.maximum(length - steps * stride, 1)
+    start = _draw(seed, START, starts) if training else (starts - 1) // 2
+    return tf.minimum(start + stride * tf.range(config.frames), length - 1)
+
+
+def shape(config: Config, video: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+    """uint8 [T,h,w,3] -> uint8 [T,size,size,3]: resized and cropped, and in training mirrored half of the time if config.flip."""
+    video = fit(video, config.frames, config.size)
+    if training and config.flip:
+        video = tf.cond(_draw(seed, FLIP, tf.constant(2)) == 1, lambda: video[:, :, ::-1], lambda: video)
+    return video
+
+
+def _draw(seed: tf.Tensor, stream: int, limit: tf.Tensor) -> tf.Tensor:
+    """An integer from [0, limit), int32 []."""
+    return tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, stream), maxval=limit, dtype=tf.int32)
 
 
 def fit(video: tf.Tensor, frames: int, size: int) -> tf.Tensor:
@@ -112,22 +134,28 @@ def _usable(config: Config, labels: Sequence[str], files: Sequence[tuple[Path, i
     """The files a clip can be cut from, with what `probe` says. Logs the others; UserError if that leaves too little."""
     needed = (config.frames - 1) * config.stride + 1
 
-    def examine(file: tuple[Path, int]) -> tuple[Path, int, tuple[int, int, int] | str]:
+    def examine(file: tuple[Path, int]) -> tuple[int, int, int] | str:
         try:
-            return (*file, probe(file[0]))
+            return probe(file[0])
         except ValueError as error:
-            return (*file, str(error))
+            return str(error)
 
     with ThreadPoolExecutor() as pool:
-        examined = list(tqdm(pool.map(examine, files), "looking at videos", len(files), unit="file", disable=len(files) < 500))
-    longest = max((found[0] for *_, found in examined if not isinstance(found, str)), default=0)
-    usable = [file for file in examined if not isinstance(file[2], str) and file[2][0] >= needed]
-    rejected = [(path, found if isinstance(found, str) else f"{found[0]} frames") for path, _, found in examined]
-    rejected = [(path, reason) for (path, reason), file in zip(rejected, examined, strict=True) if file not in usable]
+        found = list(tqdm(pool.map(examine, files), "looking at videos", len(files), unit="file", disable=len(files) < 500))
+    usable, rejected, longest = [], [], 0
+    for (path, label), what in zip(files, found, strict=True):
+        if isinstance(what, str):
+            rejected.append((path, what))
+            continue
+        longest = max(longest, what[0])
+        if what[0] >= needed:
+            usable.append((path, label, what))
+        else:
+            rejected.append((path, f"{what[0]} frames, where a clip needs {needed}"))
     for path, reason in rejected[:NAMED]:
         logging.warning("left out %s: %s", path, reason)
     if rejected:
-        logging.warning("left out %d of %d videos: cannot be decoded, or shorter than the %d frames of a clip", len(rejected), len(files), needed)
+        logging.warning("left out %d of %d videos, which cannot be decoded or are too short", len(rejected), len(files))
     where = f"--data_dir={config.data_dir}"
     if not longest:
         raise UserError(f"{where}: none of its {len(files)} videos can be read; the first, {rejected[0][0].name}: {rejected[0][1]}")

@@ -113,7 +113,8 @@ def _texture(grid: np.ndarray, draws: np.ndarray) -> np.ndarray:
     fx, fy, phase, *colour = 2 * np.reshape(draws, [6, WAVES]) - 1
     across = 2 * np.pi * (3 * fx[:, None] * grid + phase[:, None])
     down = 2 * np.pi * 3 * fy[:, None] * grid
-    basis = np.stack([np.sin(down), np.cos(down)]), np.stack([np.cos(across), np.sin(across)])  # sin(a + b) needs sines of rows and columns only
+    # sin(a + b) = sin a cos b + cos a sin b needs sines of rows and columns only.
+    basis = np.stack([np.sin(down), np.cos(down)]), np.stack([np.cos(across), np.sin(across)])
     return np.einsum("kwy,kwx,cw->yxc", *basis, 0.1 * np.stack(colour), optimize=True)
 
 
