@@ -45,7 +45,8 @@ def builder_source(config: Config, builder: tfds.core.DatasetBuilder, split: str
     Raises: UserError for a split or feature the data set has not, and for damaged shards.
     """
     features = builder.info.features
-    if not isinstance(features.get("video"), tfds.features.Video) or not isinstance(features.get("label"), tfds.features.ClassLabel):
+    wanted = {"video": tfds.features.Video, "label": tfds.features.ClassLabel}
+    if not all(name in features and isinstance(features[name], kind) for name, kind in wanted.items()):
         raise UserError(f"--data_dir={config.data_dir}: {builder.data_dir} has {', '.join(features)}; want a video and a class label")
     read, size = _records(builder, split)
 
