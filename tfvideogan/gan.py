@@ -8,7 +8,6 @@ import tensorflow as tf
 from tfvideogan.config import Config
 from tfvideogan.layers import noise
 from tfvideogan.layers.norm import ConditionalBatchNorm
-from tfvideogan.layers.spectral import SpectralLayer
 from tfvideogan.video import to_unit
 
 Batch = dict[str, tf.Tensor]
@@ -104,7 +103,9 @@ class Sampler(tf.Module):
             for norm in norms:
                 norm.reset()
 
-        self.generate = tf.function(generate, input_signature=[tf.TensorSpec([None, gan.latent_width], tf.float32, "z"), tf.TensorSpec([None], tf.int32, "label")])
+        self.generate = tf.function(
+            generate, input_signature=[tf.TensorSpec([None, gan.latent_width], tf.float32, "z"), tf.TensorSpec([None], tf.int32, "label")]
+        )
         self.sample = tf.function(sample, input_signature=[vector, tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.float32)])
         self._calibrate = tf.function(calibrate, input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
         self._reset, self._config = reset, gan.config

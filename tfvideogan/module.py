@@ -103,22 +103,21 @@ def card(generator: Generator) -> str:
     scores = [record for record in records if record["step"] == generator.step]
     rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in scores]
     table = ["| metric | value | standard error | protocol |", "|---|---|---|---|", *rows] if rows else ["Not evaluated."]
-    return "\n".join([
-        f"# {config.model} on {config.dataset}, {config.frames} frames of {config.size}x{config.size}",
-        "",
-        f"A video generator trained with tfvideogan {__version__} for {generator.step} steps, exported in float32 with averaged weights",
-        f"and standing statistics. {sum(int(tf.size(v)) for v in source.trainable_variables):,} parameters.",
-        "",
-        "| call | inputs | output |",
-        "|---|---|---|",
-        f"| `generate(z, label)` | float32 [N,{latent}] from N(0,1), int32 [N] | float32 [N,{config.frames},{config.size},{config.size},3] in [0,1] |",
-        "| `sample(label, seed, truncation)` | int32 [N], int32 [2], float32 [] (1: none) | the same; one seed gives one video, always |",
-        "",
-        f"Labels (`assets/{LABELS_FILE}`): " + ", ".join(f"{i} {label}" for i, label in enumerate(generator.labels)) + ".",
-        "",
-        "Licence of the weights: that of the data they were trained on. All settings: `run.flags`.",
-        "",
-        "## Scores",
-        *table,
-        "",
-    ])
+    clip = f"float32 [N,{config.frames},{config.size},{config.size},3] in [0,1]"
+    return f"""# {config.model} on {config.dataset}, {config.frames} frames of {config.size}x{config.size}
+
+A video generator trained with tfvideogan {__version__} for {generator.step} steps, exported in float32 with averaged weights and
+standing statistics. {sum(int(tf.size(v)) for v in source.trainable_variables):,} parameters.
+
+| call | inputs | output |
+|---|---|---|
+| `generate(z, label)` | float32 [N,{latent}] from N(0,1), int32 [N] | {clip} |
+| `sample(label, seed, truncation)` | int32 [N], int32 [2], float32 [] (1: none) | the same; one seed gives one video, always |
+
+Labels (`assets/{LABELS_FILE}`): {", ".join(f"{i} {label}" for i, label in enumerate(generator.labels))}.
+
+Licence of the weights: that of the data they were trained on. All settings: `{FLAGS_FILE}`.
+
+## Scores
+{chr(10).join(table)}
+"""

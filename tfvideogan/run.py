@@ -27,7 +27,7 @@ CHECKPOINTS, LOGS, SAMPLES = "checkpoints", "logs", "samples"
 flags.DEFINE_string("workdir", None, "Folder of the run.")
 
 
-def launch(main: Callable[[Config], None], saved: tuple[str, ...] = ()) -> None:
+def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: type[Config] | None = None) -> None:
     """Runs a program: `main` gets the Config of the command line.
 
     Exits with 0, or with 2 after one line on stderr for a mistake of the user's (UserError or a wrong flag).
@@ -35,18 +35,19 @@ def launch(main: Callable[[Config], None], saved: tuple[str, ...] = ()) -> None:
     Args:
         main: the program.
         saved: flags that name a folder whose run.flags the Config starts from; the command line overrides it.
+        kind: the Config class; that of --model if None.
     """
     program = Path(sys.argv[0]).stem
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
     try:
-        main(parse(sys.argv, saved))
+        main(parse(sys.argv, saved, kind))
     except (UserError, flags.Error) as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
 
 
-def parse(argv: list[str], saved: tuple[str, ...]) -> Config:
+def parse(argv: list[str], saved: tuple[str, ...], kind: type[Config] | None) -> Config:
     """The Config of a command line. Raises UserError or flags.Error, with a one-line message."""
     arguments = FLAGS.read_flags_from_files(argv[1:])
     for name in saved:
@@ -55,12 +56,12 @@ def parse(argv: list[str], saved: tuple[str, ...]) -> Config:
             arguments = FLAGS.read_flags_from_files([f"--flagfile={folder}/{FLAGS_FILE}"]) + arguments
         elif folder and not Path(folder).is_dir():
             raise UserError(f"--{name}={folder}: no such folder")
-    kind = models.find(_peek(arguments, "model") or Config.model).Config
+    kind = kind or models.find(_peek(arguments, "model") or Config.model).Config
     for field in dataclasses.fields(kind):
         DEFINE[field.type](field.name, field.default, field.metadata["help"])
         FLAGS.register_key_flag_for_module(argv[0], FLAGS[field.name])
     if {"--help", "-help", "--helpfull", "-h"} & set(arguments):
-        print(f"Flags of {Path(argv[0]).stem} for --model={kind.model}:\n{FLAGS.main_module_help()}")
+        print(f"Flags of {Path(argv[0]).stem}:\n{FLAGS.main_module_help()}")
         sys.exit(0)
     rest = FLAGS([argv[0], *arguments])[1:]
     if rest:
@@ -155,17 +156,18 @@ class Run:
             self.best.assign(value)
             self.lowest.save(checkpoint_number=self.step)
 
-    def record(self, records: list[dict]) -> None:
-        """Appends measurements to metrics.jsonl, one JSON object a line."""
-        with open(self.path / METRICS, "a") as file:
-            file.writelines(json.dumps({"step": int(self.step), **record}) + "\n" for record in records)
-
     def forget_later_records(self) -> None:
         """Drops the measurements of steps after the restored one: they are about to be made again."""
         file = self.path / METRICS
         if file.is_file():
             lines = file.read_text().splitlines(keepends=True)
             write_atomically(file, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= int(self.step)))
+
+
+def append_records(workdir: str | Path, step: int, records: list[dict]) -> None:
+    """Appends measurements to a run's metrics.jsonl, one JSON object a line."""
+    with open(Path(workdir) / METRICS, "a") as file:
+        file.writelines(json.dumps({"step": step, **record}) + "\n" for record in records)
 
 
 def open_run(workdir: str, config: Config, best: bool = False) -> Run:

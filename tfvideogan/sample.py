@@ -1,5 +1,6 @@
 """Draws clips from a trained generator into a picture anyone can open:
-`python -m tfvideogan.sample --workdir=DIR | --module=EXPORT --output=F.gif|F.mp4|F.png [--labels=..] [--num_videos=N] [--seed=N] [--truncation=F] [--frames=N]`.
+`python -m tfvideogan.sample --workdir=DIR | --module=EXPORT --output=F.gif|F.mp4|F.png [--labels=..] [--num_videos=N] [--seed=N]
+[--truncation=F] [--frames=N]`.
 
 One row a label; a GIF and an MP4 play the clips side by side, a PNG is a contact sheet with one clip a row.
 """

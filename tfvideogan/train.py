@@ -21,11 +21,16 @@ from tfvideogan.layers import noise
 from tfvideogan.run import Run, launch
 from tfvideogan.watch import Watch
 
-STRATEGY = flags.DEFINE_enum("strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How tf.distribute spreads the global batch.")
-CPU_REPLICAS = flags.DEFINE_integer("cpu_replicas", 1, "Splits the CPU into this many devices, to try --strategy=mirrored without accelerators.")
+STRATEGY = flags.DEFINE_enum(
+    "strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How tf.distribute spreads the global batch."
+)
+CPU_REPLICAS = flags.DEFINE_integer(
+    "cpu_replicas", 1, "Splits the CPU into this many devices, to try --strategy=mirrored without accelerators."
+)
 DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the Config, the networks and the cost of a step, and stop.")
 
 Step = Callable[[list[Batch]], dict[str, tf.Tensor]]
+
 
 def main(config: Config) -> None:
     if DRY_RUN.value:
@@ -58,7 +63,15 @@ def make_strategy(name: str, cpu_replicas: int) -> tf.distribute.Strategy:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * cpu_replicas)
     cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster")
     if name == "auto":
-        name = "tpu" if os.environ.get("TPU_NAME") else "multiworker" if cluster else "mirrored" if len(gpus) > 1 or cpu_replicas > 1 else "one"
+        name = (
+            "tpu"
+            if os.environ.get("TPU_NAME")
+            else "multiworker"
+            if cluster
+            else "mirrored"
+            if len(gpus) > 1 or cpu_replicas > 1
+            else "one"
+        )
     if name == "tpu":
         try:
             resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(os.environ.get("TPU_NAME", "local"))
@@ -101,7 +114,9 @@ def make_step(gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step:
     """
     config, replicas = gan.config, strategy.num_replicas_in_sync
 
-    def update(loss: Callable, batch: Batch, network: keras.Model, optimizer: keras.optimizers.Optimizer, player: str) -> dict[str, tf.Tensor]:
+    def update(
+        loss: Callable, batch: Batch, network: keras.Model, optimizer: keras.optimizers.Optimizer, player: str
+    ) -> dict[str, tf.Tensor]:
         weights = [weight.value for weight in network.trainable_variables]
         # Only the player's weights are watched: the other network is run, not recorded.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -172,7 +187,7 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
         if step % config.sample_every_steps == 0 or last:
             watch.sample(step)
         if config.evaluate_every_steps and (step % config.evaluate_every_steps == 0 or last):
-            watch.evaluate(step, dataset)
+            watch.evaluate(step)
         if step % config.checkpoint_every_steps == 0 or last:
             run.save()
 

@@ -9,9 +9,10 @@ from absl import logging
 from tensorboard.plugins.hparams import api as hparams
 
 import tfvideogan
-from tfvideogan import data, video
+from tfvideogan import video
 from tfvideogan.gan import Sampler
-from tfvideogan.run import LOGS, SAMPLES, Run, to_flags
+from tfvideogan.metrics import evaluation
+from tfvideogan.run import LOGS, SAMPLES, Run, append_records, to_flags
 
 ROWS, COLUMNS = 12, 4  # fixed latents: one row a class
 FPS = 8
@@ -29,21 +30,27 @@ class Watch:
         self.run, self.config, self.chief = run, run.config, chief
         self.classes = np.arange(min(len(run.labels), ROWS), dtype=np.int32)
         self.samplers: dict[str, Sampler] = {}
+        self.evaluation: evaluation.Evaluation | None = None
         self.writer = tf.summary.create_file_writer(str(run.path / LOGS)) if chief else tf.summary.create_noop_writer()
         with self.writer.as_default(step=int(run.step)):
             tf.summary.text("config", "```\n" + to_flags(self.config) + "```")
             hparams.hparams(dataclasses.asdict(self.config))
-        logging.info("tfvideogan %s, %d generator and %d discriminator parameters", tfvideogan.__version__, *(
-            sum(int(tf.size(v)) for v in network.trainable_variables) for network in (run.gan.generator, run.gan.discriminator)))
+        logging.info(
+            "tfvideogan %s, %d generator and %d discriminator parameters",
+            tfvideogan.__version__,
+            *(sum(int(tf.size(v)) for v in network.trainable_variables) for network in (run.gan.generator, run.gan.discriminator)),
+        )
 
     def log(self, step: int, scalars: dict[str, float], steps: int, waited: float, seconds: float) -> None:
-        """One log line and TensorBoard's scalars. `seconds` is the time of the last `steps` steps, `waited` the part of it spent on data."""
+        """One log line, and TensorBoard's scalars. The last `steps` steps took `seconds`, of which data took `waited`."""
         if not self.chief:
             return
         rate = self.config.batch_size * steps / seconds
         eta = time.strftime("%H:%M:%S", time.gmtime((self.config.steps - step) * seconds / steps))
         shown = "  ".join(f"{name} {value:.3g}" for name, value in scalars.items() if name.startswith(("d_", "g_")))
-        logging.info("step %d/%d  %.1f videos/s  ETA %s  data %.1f%%  %s", step, self.config.steps, rate, eta, 100 * waited / seconds, shown)
+        logging.info(
+            "step %d/%d  %.1f videos/s  ETA %s  data %.1f%%  %s", step, self.config.steps, rate, eta, 100 * waited / seconds, shown
+        )
         with self.writer.as_default(step=step):
             for name, value in scalars.items():
                 tf.summary.scalar(_group(name), value)
@@ -63,8 +70,19 @@ class Watch:
                 video.summary_gif(f"samples/{name}", video.grid(clips, COLUMNS, names), FPS)
         self.writer.flush()
 
-    def evaluate(self, step: int, dataset: data.Dataset) -> None:
-        """IS, FID and class accuracy by the data set's shipped evaluator, into metrics.jsonl and TensorBoard; keeps the best."""
+    def evaluate(self, step: int) -> None:
+        """Scores of the averaged weights, into metrics.jsonl and TensorBoard; keeps the checkpoint of lowest FID."""
+        if self.evaluation is None:
+            self.evaluation = evaluation.of_config(self.config, self.run.labels, evaluation.METRICS, truncation=1.0, ema=True)
+        sampler = self.sampler("ema")
+        records = self.evaluation(lambda label, seed: sampler.sample(label, seed, tf.constant(1.0)), self.config.seed)
+        append_records(self.run.path, step, records)
+        for record in records:
+            logging.info("step %d  %s %.4g +- %.2g", step, record["metric"], record["value"], record["stderr"])
+            with self.writer.as_default(step=step):
+                tf.summary.scalar(f"metrics/{record['metric']}", record["value"])
+            if record["metric"].startswith("fid/"):
+                self.run.save_best(record["value"])
 
     def sampler(self, name: str) -> Sampler:
         """The calibrated sampler of the "ema" or "raw" weights; traced once."""
@@ -78,4 +96,3 @@ def _group(name: str) -> str:
     if name.startswith("score_"):
         return f"scores/{name}"
     return f"gradients/{name}" if name.endswith("gradient_norm") else f"loss/{name}"
-

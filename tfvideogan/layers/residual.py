@@ -22,7 +22,9 @@ class GeneratorBlock(keras.layers.Layer):
         upsample: a doubling from layers.resample, or None.
     """
 
-    def __init__(self, inputs: int, outputs: int, norm: Callable[[int], ConditionalBatchNorm], upsample: Callable[[tf.Tensor], tf.Tensor] | None):
+    def __init__(
+        self, inputs: int, outputs: int, norm: Callable[[int], ConditionalBatchNorm], upsample: Callable[[tf.Tensor], tf.Tensor] | None
+    ):
         super().__init__()
         self.upsample = upsample
         self.norm1, self.conv1 = norm(inputs), SpectralConv(inputs, outputs, (3, 3))

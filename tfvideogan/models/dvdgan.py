@@ -16,7 +16,7 @@ Differences from the paper:
   Every other weight matrix and kernel of G and D is; biases and attention's scalar gamma have no spectrum.
 - The two orders of 1x1 convolution and resampling in shortcuts are exchanged: equal, and faster.
 
-Parameters at ch=16, 101 classes, 64x64: G 5,049,699, D_S 2,510,305, D_T 2,628,961 (derived by hand in the tests).
+Parameters at ch=16, 101 classes, 64x64: G 5,944,219, D_S 2,422,113, D_T 2,552,865 (derived by hand in tests/dvdgan_test.py).
 """
 
 import dataclasses
@@ -31,8 +31,8 @@ from tfvideogan.layers import Mode, noise
 from tfvideogan.layers.attention import SelfAttention
 from tfvideogan.layers.conv_gru import ConvGRU
 from tfvideogan.layers.norm import ConditionalBatchNorm
-from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.resample import UPSAMPLING
+from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, SpectralLayer
 from tfvideogan.losses import hinge_discriminator, hinge_generator
 from tfvideogan.video import fold, unfold
@@ -111,7 +111,9 @@ class Generator(keras.Model):
     def call(self, z: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
         """z [N,latent] ~ N(0,I), label [N] int32 -> video [N,T,H,W,3] in [-1,1], float32."""
         condition = tf.concat([z, tf.gather(self.embedding.value, label)], -1)  # [z; e(y)], [N,240], goes to every BN
-        x = tf.reshape(self.affine(condition, mode=mode), [-1, 1, 4, 4, self.affine.kernel.shape[-1] // 16])  # the same map at every time step
+        x = tf.reshape(
+            self.affine(condition, mode=mode), [-1, 1, 4, 4, self.affine.kernel.shape[-1] // 16]
+        )  # the same map at every time step
         for gru, block, up, attention in zip(self.grus, self.blocks[::2], self.blocks[1::2], self.attentions, strict=True):
             x = fold(gru(x, mode=mode))  # [N,T,h,w,c] -> [N*T,h,w,c]
             x = up(block(x, condition, mode=mode), condition, mode=mode)  # -> [N*T,2h,2w,c']

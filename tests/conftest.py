@@ -1,0 +1,26 @@
+"""What tests share: a small Config, and the folder of real videos where there is one."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from tfvideogan import models
+from tfvideogan.config import Config
+
+
+def small(name: str, **changes: object) -> Config:
+    """The least Config of a model that still has every part of it."""
+    least = {"size": 32, "frames": 4, "channels": 2, "classes": 12, "batch_size": 4, "k": 2, "stride": 1, "latent": 8, "embedding": 8}
+    fields = {field.name for field in dataclasses.fields(models.find(name).Config)}
+    return models.find(name).Config(**{key: value for key, value in {**least, **changes}.items() if key in fields})
+
+
+@pytest.fixture
+def real_videos() -> Path:
+    """Folder of real videos; the test is skipped without it."""
+    folder = os.environ.get("TFVIDEOGAN_TEST_DATA")
+    if not folder:
+        pytest.skip("set TFVIDEOGAN_TEST_DATA to a folder of real videos")
+    return Path(folder)

@@ -1,0 +1,170 @@
+"""Every model is asked the same questions. A new file in tfvideogan/models is asked them too."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import small
+from tfvideogan import models
+from tfvideogan.config import Config, UserError
+from tfvideogan.gan import GAN, Sampler
+from tfvideogan.layers import noise
+from tfvideogan.train import make_optimizers, make_step
+
+ALL = models.names()
+
+
+def batch_of(config: Config, n: int, first: int = 0) -> dict[str, tf.Tensor]:
+    """Made-up clips in the clip contract."""
+    index = tf.range(first, first + n)
+    seeds = tf.stack([tf.zeros([n], tf.int32), index], 1)
+    video = tf.tanh(noise.normal(noise.fork(seeds, 99), [config.frames, config.size, config.size, 3]))
+    return {"video": video, "label": index % config.classes, "seed": seeds}
+
+
+@pytest.fixture(scope="module", params=ALL)
+def gan(request) -> GAN:
+    return models.build(small(request.param))
+
+
+def step_of(gan: GAN):
+    """(training step, its optimizers) of a model on one device."""
+    optimizers = make_optimizers(gan.config)
+    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
+    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
+    step = tf.Variable(0, dtype=tf.int64, trainable=False)
+    return make_step(gan, optimizers, step, tf.distribute.get_strategy())
+
+
+def batches_of(config: Config) -> list[dict[str, tf.Tensor]]:
+    return [batch_of(config, config.batch_size, first=config.batch_size * i) for i in range(config.d_steps)]
+
+
+def test_generator_makes_clips_of_the_contract(gan):
+    config, batch = gan.config, batch_of(gan.config, 3)
+    video = gan.generator(*gan.inputs(batch), mode="train")
+    assert video.shape == (3, config.frames, config.size, config.size, 3) and video.dtype == tf.float32
+    assert -1 <= float(tf.reduce_min(video)) < float(tf.reduce_max(video)) <= 1
+
+
+def test_latents_belong_to_the_example_not_to_the_batch(gan):
+    batch = batch_of(gan.config, 3)
+    np.testing.assert_array_equal(gan.latents(batch["seed"])[1:], gan.latents(batch["seed"][1:]))
+    assert gan.latents(batch["seed"]).shape == (3, gan.latent_width)
+
+
+def test_losses_are_named_finite_scalars(gan):
+    for loss, player in ((gan.discriminator_loss, "d_"), (gan.generator_loss, "g_")):
+        terms, watched = loss(batch_of(gan.config, 2))
+        assert terms and all(name.startswith(player) for name in terms)
+        for value in {**terms, **watched}.values():
+            assert value.shape == () and value.dtype == tf.float32 and np.isfinite(value)
+
+
+@pytest.mark.parametrize("player", ["d", "g"])
+def test_every_weight_of_a_player_gets_a_gradient_and_the_other_stays(gan, player):
+    mine, other = (gan.discriminator, gan.generator) if player == "d" else (gan.generator, gan.discriminator)
+    before = [weight.numpy() for weight in other.trainable_variables]
+    weights = [weight.value for weight in mine.trainable_variables]
+    with tf.GradientTape() as tape:
+        terms, _ = (gan.discriminator_loss if player == "d" else gan.generator_loss)(batch_of(gan.config, 4))
+        total = tf.add_n(list(terms.values()))
+    for weight, gradient in zip(mine.trainable_variables, tape.gradient(total, weights), strict=True):
+        assert gradient is not None, weight.path
+        assert np.all(np.isfinite(tf.convert_to_tensor(gradient)))
+    assert all(np.array_equal(a, b.numpy()) for a, b in zip(before, other.trainable_variables, strict=True))
+
+
+def test_same_seed_same_weights_other_seed_others(gan):
+    again = models.build(gan.config).generator.trainable_variables
+    other = models.build(dataclasses.replace(gan.config, seed=1)).generator.trainable_variables
+    first = models.build(gan.config).generator.trainable_variables
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_average_starts_as_a_copy(gan):
+    fresh = models.build(gan.config)
+    assert all(np.array_equal(average, weight) for average, weight, _ in fresh.ema_pairs())
+
+
+def test_average_follows_its_formula_from_its_step_on(gan):
+    fresh = models.build(dataclasses.replace(gan.config, ema_start_step=1, ema_decay=0.9))
+    step = tf.function(step_of(fresh))
+    step(batches_of(fresh.config))
+    pairs = list(fresh.ema_pairs())
+    assert all(np.array_equal(average, weight) for average, weight, _ in pairs)  # step 1: still a copy
+    before = [average.numpy() for average, _, _ in pairs]
+    step(batches_of(fresh.config))
+    for old, (average, weight, averaged) in zip(before, pairs, strict=True):
+        np.testing.assert_allclose(average, 0.9 * old + 0.1 * weight.numpy() if averaged else weight, rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_is_the_same_eagerly_and_in_a_graph(gan):
+    results = []
+    for wrap in (lambda f: f, tf.function):
+        fresh = models.build(gan.config)
+        scalars = wrap(step_of(fresh))(batches_of(gan.config))
+        results.append({name: float(value) for name, value in scalars.items()})
+    assert results[0].keys() == results[1].keys()
+    for name, value in results[0].items():
+        assert results[1][name] == pytest.approx(value, rel=1e-3, abs=1e-4), name
+
+
+@pytest.mark.slow
+def test_the_whole_step_compiles_with_xla_and_static_shapes(gan):
+    # What a TPU asks. The compiled step computes what the plain one does.
+    results = []
+    for compiled in (False, True):
+        fresh = models.build(gan.config)
+        function = tf.function(step_of(fresh), jit_compile=compiled)
+        scalars = function(batches_of(gan.config))
+        results.append([float(value) for value in scalars.values()])
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_low_precision_trains_float32_weights(gan, precision):
+    low = models.build(dataclasses.replace(gan.config, precision=precision))
+    before = [weight.numpy() for weight in low.generator.trainable_variables]
+    scalars = tf.function(step_of(low))(batches_of(low.config))
+    plain = models.build(gan.config)
+    expected = tf.function(step_of(plain))(batches_of(gan.config))
+    assert all(weight.dtype == "float32" for weight in low.variables if "float" in weight.dtype)
+    assert not all(np.array_equal(a, b) for a, b in zip(before, low.generator.trainable_variables, strict=True))
+    for name, value in scalars.items():  # the first D step sees the same clips and the same draws
+        assert value.dtype == tf.float32 and np.isfinite(value)
+        if name.startswith("d_") and "norm" not in name and gan.config.d_steps == 1:
+            assert float(value) == pytest.approx(float(expected[name]), rel=0.1, abs=0.1)
+
+
+def test_a_sampler_gives_one_video_for_one_seed_and_depends_on_no_neighbour(gan):
+    sampler = Sampler(gan).calibrate()
+    one, seed = tf.constant(1.0), tf.constant([3, 4])
+    many = sampler.sample(tf.constant([0, 1, 2]), seed, one).numpy()
+    assert many.dtype == np.float32 and many.min() >= 0 and many.max() <= 1
+    np.testing.assert_array_equal(sampler.sample(tf.constant([0, 1, 2]), seed, one), many)
+    np.testing.assert_allclose(sampler.sample(tf.constant([0]), seed, one)[0], many[0], atol=1e-5)
+    assert not np.allclose(sampler.sample(tf.constant([0, 1, 2]), tf.constant([3, 5]), one), many)
+
+
+def test_calibration_depends_on_the_weights_alone(gan):
+    before = [variable.numpy() for variable in gan.variables]
+    first = Sampler(gan).calibrate().sample(tf.constant([0]), tf.constant([0, 0]), tf.constant(1.0)).numpy()
+    second = Sampler(gan).calibrate().sample(tf.constant([0]), tf.constant([0, 0]), tf.constant(1.0)).numpy()
+    np.testing.assert_array_equal(first, second)
+    assert all(np.array_equal(a, b) for a, b in zip(before, gan.variables, strict=True))  # training never notices
+
+
+def test_truncation_narrows_the_latents(gan):
+    sampler = Sampler(gan).calibrate()
+    label = tf.zeros([8], tf.int32)
+    spread = [float(tf.reduce_mean(tf.math.reduce_std(sampler.sample(label, tf.constant([0, 0]), tf.constant(t)), 0))) for t in (1.0, 0.0)]
+    assert spread[1] < 1e-5 < spread[0]
+
+
+def test_unknown_model_gets_a_suggestion():
+    with pytest.raises(UserError, match=r"--model=dvdgam: want one of .*Did you mean dvdgan\?"):
+        models.find("dvdgam")
