@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tfvideogan import data
+from tfvideogan.config import Config, UserError
+from tfvideogan.data import prepared
+from tfvideogan.data.moving_shapes import LABELS, VARIANTS, render
+from tfvideogan.data.moving_shapes_builder import MovingShapes, MovingShapesConfig
+
+
+def prepare(folder: Path, name: str = "tiny", file_format: str = "tfrecord") -> MovingShapes:
+    config = MovingShapesConfig(name=name, variant="mixed", frames=9, size=24, most=20)
+    builder = MovingShapes(config=config, data_dir=folder, file_format=file_format)
+    builder.download_and_prepare()
+    return builder
+
+
+def load(folder: Path, split: str = "train", **changes: object) -> data.Dataset:
+    return data.load(Config(**{"dataset": "prepared", "data_dir": str(folder), "frames": 3, "size": 24, "stride": 2, **changes}), split)
+
+
+def stored(builder: MovingShapes, split: str) -> list[dict]:
+    """The examples in the order of the files, read by TFDS."""
+    if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
+        return list(builder.as_data_source(split))
+    return list(tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)))
+
+
+def test_the_builder_writes_what_render_draws(tmp_path):
+    assert set(MovingShapes.builder_configs) == set(VARIANTS)
+    for split, first in (("train", 0), ("test", 48_000)):
+        examples = stored(prepare(tmp_path), split)
+        assert sorted(example["index"] for example in examples) == list(range(first, first + 20))
+        for example in examples:
+            video, label = render(example["index"], 9, 24, "mixed")
+            np.testing.assert_array_equal(example["video"], video)
+            assert example["label"] == label
+
+
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+def test_clips_are_found_by_their_number(tmp_path, file_format):
+    if file_format == "array_record":
+        pytest.importorskip("array_record")
+    builder = prepare(tmp_path, file_format=file_format)
+    dataset = load(tmp_path, "train+test")
+    assert dataset.labels == LABELS and dataset.size == 40
+    clips = [
+        (video, label)
+        for batch in dataset.once(16).as_numpy_iterator()
+        for video, label in zip(batch["video"], batch["label"], strict=True)
+    ]
+    examples = [example for split in ("train", "test") for example in stored(builder, split)]
+    for (video, label), example in zip(clips, examples, strict=True):
+        np.testing.assert_allclose(video, np.stack(example["video"])[[2, 4, 6]] / 127.5 - 1, atol=1e-6)  # 5 of 9 frames, from 2 on
+        assert label == example["label"]
+    one, other = (next(load(tmp_path, max_stride=4).batches(30).as_numpy_iterator())["video"] for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_the_last_frame_stands_in_where_a_video_is_too_short(tmp_path):
+    example = stored(prepare(tmp_path), "train")[0]
+    video = next(load(tmp_path, frames=12, stride=1).once(1).as_numpy_iterator())["video"][0]
+    np.testing.assert_allclose(video, example["video"][[0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]] / 127.5 - 1, atol=1e-6)
+
+
+def test_offsets_are_those_of_the_records(tmp_path):
+    path, records = tmp_path / "a.tfrecord", [b"", b"one", b"\0" * 70_000, b"last\0"]
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)
+    whole = path.read_bytes()
+    assert [whole[offset : offset + length] for _, offset, length in prepared.tfrecord_offsets(path)] == records
+    for cut in (1, 30):
+        path.write_bytes(whole[:-cut])
+        with pytest.raises(UserError, match=r"a\.tfrecord: ends within record [23]; prepare the data set again"):
+            prepared.tfrecord_offsets(path)
+
+
+def test_mistakes_are_told_in_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"--data_dir=.*: no data set prepared by TFDS \(no features.json\)"):
+        load(tmp_path)
+    with pytest.raises(UserError, match="--data_dir=: no data set prepared by TFDS"):
+        load("")
+    folder = Path(prepare(tmp_path).data_dir)
+    with pytest.raises(UserError, match="--dataset=prepared/x: want prepared, without a variant"):
+        load(folder, dataset="prepared/x")
+    prepare(tmp_path, "second")
+    with pytest.raises(UserError, match="want one data set, found .*second.*, .*tiny.*"):
+        load(tmp_path)
+    assert load(folder).size == 20  # the folder itself is one
+
+
+def test_a_split_or_feature_that_is_not_there_is_named(tmp_path):
+    image, label = np.zeros([8, 8, 3], np.uint8), tfds.features.ClassLabel(num_classes=2)
+    for folder, features, example in (
+        ("images", {"image": tfds.features.Image()}, {"image": image}),
+        ("videos", {"video": tfds.features.Video(), "label": label}, {"video": [image], "label": 1}),
+    ):
+        features = tfds.features.FeaturesDict(features)
+        (tmp_path / folder).mkdir()
+        with tf.io.TFRecordWriter(str(tmp_path / folder / f"{folder}-train.tfrecord-00000-of-00001")) as writer:
+            writer.write(features.serialize_example(features.encode_example(example)))
+        tfds.folder_dataset.write_metadata(data_dir=tmp_path / folder, features=features)
+    with pytest.raises(UserError, match="images has image; want a video and a class label"):
+        load(tmp_path / "images")
+    with pytest.raises(UserError, match="--split=train\\+test: .*videos has train$"):
+        load(tmp_path / "videos", "train+test")
