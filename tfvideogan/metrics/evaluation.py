@@ -1,11 +1,11 @@
 """Scores of a generator: what the trainer's and the evaluate program's numbers come from."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterable
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 from tqdm import tqdm
 
 from tfvideogan import data
@@ -17,6 +17,7 @@ from tfvideogan.metrics.features.classifier import Evaluator, load
 from tfvideogan.metrics.frechet_distance import frechet_distance
 from tfvideogan.metrics.inception_score import inception_score
 
+LOG = logging.getLogger(__name__)
 METRICS = ("is", "fid", "accuracy")
 RESAMPLES = 20  # of the standard errors
 IS_SPLITS = 1
@@ -35,7 +36,7 @@ def of_config(config: Config, labels: tuple[str, ...], metrics: tuple[str, ...],
     batch_size = min(max(config.batch_size, 16), 64)
     videos = min(config.num_videos, dataset.size)
     if videos < config.num_videos:
-        logging.warning("only %d real clips in %s for %d generated ones", videos, config.dataset, config.num_videos)
+        LOG.warning("only %d real clips in %s for %d generated ones", videos, config.dataset, config.num_videos)
     return Evaluation(
         load(config.evaluator),
         dataset.batches(batch_size).take(-(-videos // batch_size)),
@@ -73,7 +74,7 @@ class Evaluation:
         self.evaluator, self.labels, self.videos, self.batch_size, self.protocol = evaluator, labels, videos, batch_size, protocol
         self.metrics = metrics
         if "accuracy" in metrics and labels != evaluator.labels:
-            logging.warning("no class accuracy: evaluator %s knows other classes than the generator's", evaluator.name)
+            LOG.warning("no class accuracy: evaluator %s knows other classes than the generator's", evaluator.name)
             self.metrics = tuple(metric for metric in metrics if metric != "accuracy")
         self._real, self._real_features = real, None
 
@@ -108,9 +109,10 @@ class Evaluation:
         features, logits = (np.concatenate(parts).astype(np.float64) for parts in (features, logits))
         real = self.real_features() if "fid" in self.metrics else np.zeros([0, 1])
         scores = {
-            "is": (lambda logits: inception_score(logits, IS_SPLITS)[0], (logits,)),
-            "fid": (frechet_distance, (real, features)),
-            "accuracy": (class_accuracy, ((logits, classes),)),
+            "is": (lambda logits: inception_score(logits, IS_SPLITS)[0], logits),
+            "fid": (frechet_distance, real, features),
+            # By number of clip: a clip's logits and its class are drawn together.
+            "accuracy": (lambda clips: class_accuracy(logits[clips], classes[clips]), np.arange(self.videos)),
         }
         protocol = {
             "evaluator": self.evaluator.name,
@@ -122,8 +124,7 @@ class Evaluation:
         }
         records = []
         for metric in self.metrics:
-            statistic, sets = scores[metric]
-            flat = [column for rows in sets for column in (rows if isinstance(rows, tuple) else (rows,))]
-            error = standard_error(statistic, *sets, resamples=RESAMPLES, seed=seed)
-            records.append({"metric": f"{metric}/{self.evaluator.name}", "value": statistic(*flat), "stderr": error, "protocol": protocol})
+            score, *samples = scores[metric]
+            error = standard_error(score, *samples, seed=seed, resamples=RESAMPLES)
+            records.append({"metric": f"{metric}/{self.evaluator.name}", "value": score(*samples), "stderr": error, "protocol": protocol})
         return records

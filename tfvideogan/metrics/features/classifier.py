@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvideogan.config import UserError
-from tfvideogan.video import fold, unfold
+from tfvideogan.video import unfold
 
 FRAMES, SIZE, FEATURES = 8, 32, 128
 WIDTHS = (32, 64, 128, 128)
@@ -36,11 +36,10 @@ class VideoClassifier(keras.Model):
     @staticmethod
     def look(video: tf.Tensor) -> tf.Tensor:
         """[N,T,H,W,3] -> what the network sees of it, [N,8,32,32,3]."""
-        frames = np.linspace(0, video.shape[1] - 1, FRAMES).round().astype(int)
-        video = tf.gather(video, frames, axis=1)
-        if video.shape[2:4] == (SIZE, SIZE):
-            return video
-        return unfold(tf.image.resize(fold(video), [SIZE, SIZE], antialias=True), FRAMES)
+        times = tf.linspace(0.0, tf.cast(tf.shape(video)[1] - 1, tf.float32), FRAMES)
+        video = tf.gather(video, tf.cast(tf.round(times), tf.int32), axis=1)
+        frames = tf.reshape(video, tf.concat([[-1], tf.shape(video)[2:]], 0))  # `fold` wants static sizes; one evaluator serves all
+        return unfold(tf.image.resize(frames, [SIZE, SIZE], antialias=True), FRAMES)
 
     def call(self, video: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """[N,8,32,32,3] in [-1,1] -> features [N,128], logits [N,classes]."""
@@ -62,7 +61,7 @@ class Evaluator:
 
     def __init__(self, name: str, sha256: str, labels: tuple[str, ...], network: VideoClassifier):
         self.name, self.sha256, self.labels = name, sha256, labels
-        self._run = tf.function(lambda video: network(network.look(video)), reduce_retracing=True)
+        self._run = tf.function(lambda video: network(network.look(video)), input_signature=[tf.TensorSpec([None, None, None, None, 3])])
 
     def __call__(self, video: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """[N,T,H,W,3] in [-1,1] -> features [N,128], logits [N,classes]."""
@@ -96,6 +95,6 @@ def load(name_or_path: str) -> Evaluator:
             network = VideoClassifier(len(labels))
             for i, variable in enumerate(network.trainable_variables):
                 variable.assign(file[f"weight_{i:02d}"].astype(np.float32))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"--evaluator={name_or_path}: {path.name} is damaged or no evaluator: {error}") from error
     return Evaluator(path.stem, hashlib.sha256(path.read_bytes()).hexdigest(), labels, network)
