@@ -11,7 +11,7 @@ from tfvideogan import models
 from tfvideogan.config import Config, UserError
 from tfvideogan.gan import GAN, Sampler
 from tfvideogan.layers import noise
-from tfvideogan.train import make_optimizers, make_step
+from tfvideogan.step import make_optimizers, make_step
 
 ALL = models.names()
 

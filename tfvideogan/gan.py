@@ -1,5 +1,6 @@
 """GAN: what a model promises, and Sampler: a generator made ready to be watched, judged or exported."""
 
+import functools
 from collections.abc import Iterator
 
 import keras
@@ -103,11 +104,11 @@ class Sampler(tf.Module):
             for norm in norms:
                 norm.reset()
 
-        self.generate = tf.function(
-            generate, input_signature=[tf.TensorSpec([None, gan.latent_width], tf.float32, "z"), tf.TensorSpec([None], tf.int32, "label")]
-        )
-        self.sample = tf.function(sample, input_signature=[vector, tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.float32)])
-        self._calibrate = tf.function(calibrate, input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
+        function = functools.partial(tf.function, autograph=False)
+        latent = tf.TensorSpec([None, gan.latent_width], tf.float32, "z")
+        self.generate = function(generate, input_signature=[latent, tf.TensorSpec([None], tf.int32, "label")])
+        self.sample = function(sample, input_signature=[vector, tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.float32)])
+        self._calibrate = function(calibrate, input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
         self._reset, self._config = reset, gan.config
 
     def calibrate(self) -> "Sampler":

@@ -1,0 +1,142 @@
+"""The evaluators, their files, and what `Evaluation` reports."""
+
+import hashlib
+import logging
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfvideogan import data, train_evaluator
+from tfvideogan.config import UserError
+from tfvideogan.metrics.evaluation import METRICS, Evaluation
+from tfvideogan.metrics.features import classifier
+from tfvideogan.video import to_unit
+
+LABELS = ("bend", "jack", "wave1")
+SHAPES = data.load(train_evaluator.Config(size=32, frames=8, batch_size=24), "test")
+
+
+@pytest.fixture(scope="module")
+def shapes() -> classifier.Evaluator:
+    return classifier.load("moving_shapes")
+
+
+def untrained(path) -> classifier.Evaluator:
+    classifier.save(path, classifier.VideoClassifier(len(LABELS)), LABELS)
+    return classifier.load(str(path))
+
+
+def evaluation(evaluator, labels=LABELS, metrics=METRICS, videos=10) -> Evaluation:
+    real = [{"video": tf.random.stateless_uniform([4, 3, 32, 32, 3], [0, i], -1, 1)} for i in range(3)]
+    return Evaluation(evaluator, real, labels, videos, 4, metrics, {"seed": 7, "ema": True})
+
+
+def noise(label, seed):
+    return tf.random.stateless_uniform([len(label), 3, 32, 32, 3], seed)
+
+
+def test_the_shipped_evaluator_knows_real_clips(shapes):
+    assert shapes.labels == SHAPES.labels
+    batches = list(SHAPES.once(48).take(5))
+    logits = np.concatenate([shapes(batch["video"])[1] for batch in batches])
+    assert np.mean(logits.argmax(1) == np.concatenate([batch["label"] for batch in batches])) > 0.97
+
+
+@pytest.mark.parametrize("size, frames", [(32, 2), (48, 16), (256, 3)])
+def test_one_evaluator_takes_any_size_and_length(shapes, size, frames):
+    features, logits = shapes(tf.zeros([2, frames, size, size, 3]))
+    assert features.shape == (2, 128) and logits.shape == (2, 12) and np.isfinite(logits).all()
+
+
+def test_it_looks_at_eight_frames_evenly_over_the_clip():
+    times = tf.reshape(tf.range(16.0), [1, 16, 1, 1, 1]) * tf.ones([1, 1, 40, 40, 3])
+    assert classifier.VideoClassifier.look(times)[0, :, 0, 0, 0].numpy() == pytest.approx([0, 2, 4, 6, 9, 11, 13, 15])
+
+
+def test_it_resizes_with_antialiasing():
+    checks = tf.cast(tf.math.floormod(tf.range(64)[:, None] + tf.range(64), 2), tf.float32)  # 64 -> 32: grey
+    small = classifier.VideoClassifier.look(tf.tile(checks[None, None, :, :, None], [1, 8, 1, 1, 3]))
+    assert small.numpy()[:, :, 2:-2, 2:-2] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_file_holds_the_whole_evaluator(tmp_path):
+    file = tmp_path / "mine.npz"
+    network = classifier.VideoClassifier(3)
+    classifier.save(file, network, LABELS)
+    evaluator = classifier.load(str(file))
+    assert (evaluator.name, evaluator.labels) == ("mine", LABELS)
+    assert evaluator.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    video = tf.random.stateless_uniform([2, 8, 32, 32, 3], [0, 0], -1, 1)
+    np.testing.assert_allclose(evaluator(video)[1], network(network.look(video))[1], atol=0.01)  # float16 weights
+
+
+@pytest.mark.parametrize("content", [b"", b"no npz", "half"], ids=["empty", "text", "half"])
+def test_a_damaged_file_is_a_users_mistake(tmp_path, content):
+    file = tmp_path / "mine.npz"
+    untrained(file)
+    file.write_bytes(file.read_bytes()[:5000] if content == "half" else content)
+    with pytest.raises(UserError, match="--evaluator=.*mine.npz"):
+        classifier.load(str(file))
+
+
+def test_an_absent_file_is_a_users_mistake():
+    with pytest.raises(UserError, match="--evaluator=moving_shape: want .*moving_shapes"):
+        classifier.load("moving_shape")
+
+
+def test_records_say_what_was_measured(tmp_path):
+    evaluator = untrained(tmp_path / "mine.npz")
+    records = evaluation(evaluator)(noise, seed=7)
+    assert [record["metric"] for record in records] == ["is/mine", "fid/mine", "accuracy/mine"]
+    for record in records:
+        told = record["protocol"]
+        assert (told["evaluator"], told["evaluator_sha256"], told["ema"], told["seed"]) == ("mine", evaluator.sha256, True, 7)
+        assert (told["num_real"], told["num_fake"]) == (10, 10)
+        assert np.isfinite(record["value"]) and record["stderr"] >= 0
+
+
+def test_real_clips_are_looked_at_once_and_each_class_in_turn(tmp_path):
+    judge, asked = evaluation(untrained(tmp_path / "mine.npz")), []
+
+    def sample(label, seed):
+        asked.append((label.numpy().tolist(), seed.numpy().tolist()))
+        return noise(label, seed)
+
+    first = judge(sample, seed=1)
+    judge._real = None  # a second look would fail
+    assert judge(sample, seed=1) == first
+    assert np.concatenate([label for label, _ in asked[:3]])[:10].tolist() == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]
+    assert [len(label) for label, _ in asked] == [4] * 6  # the last batch is full: one shape
+    assert len({tuple(seed) for _, seed in asked}) == 3
+
+
+def test_accuracy_is_left_out_with_a_word_for_other_classes(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        judge = evaluation(untrained(tmp_path / "mine.npz"), labels=("a", "b"))
+    assert "no class accuracy: evaluator mine" in caplog.text
+    assert [record["metric"] for record in judge(noise, seed=0)] == ["is/mine", "fid/mine"]
+
+
+def test_real_clips_score_better_than_noise(shapes):
+    batch = next(iter(SHAPES.once(240)))
+    video = to_unit(batch["video"]).numpy()
+    judge = Evaluation(shapes, SHAPES.batches(24).take(10), SHAPES.labels, 240, 24, METRICS, {})
+    real = {r["metric"]: r["value"] for r in judge(lambda label, seed: tf.constant(video[int(seed[1]) : int(seed[1]) + 24]), seed=0)}
+    bad = {r["metric"]: r["value"] for r in judge(lambda label, seed: tf.random.stateless_uniform([24, 8, 32, 32, 3], seed), seed=0)}
+    assert real["accuracy/moving_shapes"] > 0.97 > 0.3 > bad["accuracy/moving_shapes"]
+    assert real["is/moving_shapes"] > 10 > 4 > bad["is/moving_shapes"]
+    assert real["fid/moving_shapes"] < bad["fid/moving_shapes"] / 5
+
+
+def test_training_learns_and_judges_other_classes(real_videos, tmp_path):
+    config = train_evaluator.Config(
+        dataset="folder", data_dir=str(real_videos / "actions"), split="train+test", size=32, frames=8, batch_size=8, steps=20
+    )
+    dataset = data.load(config, "train+test")
+    network = classifier.VideoClassifier(len(dataset.labels))
+    train_evaluator.fit(network, config, dataset)
+    classifier.save(tmp_path / "actions.npz", network, dataset.labels)
+    judge = Evaluation(classifier.load(str(tmp_path / "actions.npz")), dataset.batches(8).take(2), dataset.labels, 8, 8, METRICS, {})
+    records = judge(lambda label, seed: tf.random.stateless_uniform([8, 8, 32, 32, 3], seed), seed=0)
+    assert [record["metric"] for record in records] == ["is/actions", "fid/actions", "accuracy/actions"]
