@@ -55,9 +55,10 @@ def test_it_looks_at_eight_frames_evenly_over_the_clip():
 
 
 def test_it_resizes_with_antialiasing():
-    checks = tf.cast(tf.math.floormod(tf.range(64)[:, None] + tf.range(64), 2), tf.float32)  # 64 -> 32: grey
-    small = classifier.VideoClassifier.look(tf.tile(checks[None, None, :, :, None], [1, 8, 1, 1, 3]))
-    assert small.numpy()[:, :, 2:-2, 2:-2] == pytest.approx(0.5, abs=0.01)
+    column = tf.range(128) % 4  # 128 -> 32: of each four columns the middle two are white, and alone they would be seen
+    stripes = tf.cast((column == 1) | (column == 2), tf.float32)
+    small = classifier.VideoClassifier.look(stripes[None, None, None, :, None] * tf.ones([1, 8, 128, 1, 3]))
+    assert small.numpy()[:, :, :, 2:-2] == pytest.approx(0.5, abs=0.15)
 
 
 def test_a_file_holds_the_whole_evaluator(tmp_path):
@@ -125,7 +126,8 @@ def test_real_clips_score_better_than_noise(shapes):
     real = {r["metric"]: r["value"] for r in judge(lambda label, seed: tf.constant(video[int(seed[1]) : int(seed[1]) + 24]), seed=0)}
     bad = {r["metric"]: r["value"] for r in judge(lambda label, seed: tf.random.stateless_uniform([24, 8, 32, 32, 3], seed), seed=0)}
     assert real["accuracy/moving_shapes"] > 0.97 > 0.3 > bad["accuracy/moving_shapes"]
-    assert real["is/moving_shapes"] > 10 > 4 > bad["is/moving_shapes"]
+    # Labels smoothed by 0.05 end at p = 0.954 and 11 times 0.0042: entropy 0.296 nat, hence at most 12 exp(-0.296) = 8.9.
+    assert real["is/moving_shapes"] > 8 > 4 > bad["is/moving_shapes"]
     assert real["fid/moving_shapes"] < bad["fid/moving_shapes"] / 5
 
 

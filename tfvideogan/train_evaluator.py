@@ -109,9 +109,10 @@ def card(output: Path, config: Config, labels: tuple[str, ...], accuracy: float,
     """What a reader of scores by this evaluator must know, in Markdown."""
     return f"""# {output.stem}
 
-A video classifier ({classifier.VideoClassifier.__doc__.strip()})
-Its {len(labels)} classes: {", ".join(labels)}.
+A small video classifier (`tfvideogan/metrics/features/classifier.py`) whose features and logits judge generated clips.
+It sees 8 frames, evenly over a clip, at 32x32.
 
+- Classes: {", ".join(labels)}.
 - Data: {config.dataset}, split {config.split}, {config.frames} frames of {config.size}x{config.size}, stride {config.stride}.
 - Training: {config.steps} steps of {config.batch_size} clips, seed {config.seed}.
 - Accuracy on {videos} clips of split test: {accuracy:.4f}.

@@ -82,7 +82,7 @@ class Evaluation:
         """Features [N,F] of the real clips."""
         if self._real_features is None:
             features, seen = [], 0
-            with tqdm(total=self.videos, desc="real clips", unit="clip", leave=False) as bar:
+            with tqdm(total=self.videos, desc="real clips", unit="clip", leave=False, disable=None) as bar:
                 for batch in self._real:
                     features.append(self.evaluator(batch["video"])[0])
                     bar.update(len(features[-1]))
@@ -99,7 +99,7 @@ class Evaluation:
         """
         classes = np.arange(self.videos, dtype=np.int32) % max(len(self.labels), 1)
         features, logits = [], []
-        for start in tqdm(range(0, self.videos, self.batch_size), "generated clips", unit="batch", leave=False):
+        for start in tqdm(range(0, self.videos, self.batch_size), "generated clips", unit="batch", leave=False, disable=None):
             # Always a full batch, cut afterwards: one shape, one trace.
             label = np.resize(classes[start : start + self.batch_size], self.batch_size)
             found = self.evaluator(sample(tf.constant(label), tf.constant([seed, start], tf.int32)) * 2 - 1)
