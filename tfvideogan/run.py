@@ -22,7 +22,7 @@ from tfvideogan.gan import GAN
 FLAGS = flags.FLAGS
 DEFINE = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
 FLAGS_FILE, LABELS_FILE, METRICS = "run.flags", "labels.txt", "metrics.jsonl"
-CHECKPOINTS, LOGS, SAMPLES = "checkpoints", "logs", "samples"
+CHECKPOINTS, LOGS, SAMPLES, EXPORT = "checkpoints", "logs", "samples", "export"
 
 flags.DEFINE_string("workdir", None, "Folder of the run.")
 

@@ -9,14 +9,15 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import tensorflow as tf
 from absl import flags, logging
 
-from tfvideogan import cost, data, models
+from tfvideogan import cost, data, models, module
 from tfvideogan.config import Config, UserError
 from tfvideogan.gan import Batch
-from tfvideogan.run import Run, launch
+from tfvideogan.run import EXPORT, Run, launch
 from tfvideogan.step import make_optimizers, make_step
 from tfvideogan.watch import Watch
 
@@ -38,7 +39,11 @@ def main(config: Config) -> None:
         raise UserError("--workdir is missing: want a folder for the run")
     strategy = make_strategy(STRATEGY.value, CPU_REPLICAS.value)
     dataset = data.load(config, config.split)
-    train(_with_classes(config, dataset), dataset, workdir, strategy)
+    config = _with_classes(config, dataset)
+    train(config, dataset, workdir, strategy)
+    if is_chief(strategy):
+        module.write(module.from_run(workdir, config, best=False), str(Path(workdir) / EXPORT), overwrite=True)
+        logging.info("done: %s/%s is the generator, %s/samples show it", workdir, EXPORT, workdir)
 
 
 def _with_classes(config: Config, dataset: data.Dataset) -> Config:
@@ -106,6 +111,8 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
     step_function = tf.function(make_step(gan, optimizers, run.step, strategy), autograph=False)
     batches = distribute(dataset, config, strategy, int(run.step))
     watch = Watch(run, chief)
+    if chief and config.evaluate_every_steps and int(run.step) == 0:
+        watch.evaluate(0)  # the untrained generator: what later scores are to be held against
 
     done, waited, seconds = 0, 0.0, 0.0  # since the last log line
     for step in range(int(run.step) + 1, config.steps + 1):

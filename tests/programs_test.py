@@ -1,0 +1,257 @@
+"""The programs as a user runs them: each in a process of its own."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+TINY = (
+    "--dataset=moving_shapes/plain --size=32 --frames=4 --channels=2 --batch_size=4 --k=2 --stride=1 --latent=8 --embedding=8 "
+    "--ema_start_step=2 --ema_decay=0.5 --standing_batches=2 --log_every_steps=1 --sample_every_steps=100 --checkpoint_every_steps=2 "
+    "--keep_checkpoints=100 --num_videos=64"
+).split()
+ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+def start(program: str, *flags: str, **environment: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", f"tfvideogan.{program}", *flags]
+    return subprocess.Popen(command, env=ENVIRONMENT | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run(program: str, *flags: str) -> str:
+    """stdout of a program that must succeed."""
+    process = start(program, *flags)
+    out, err = process.communicate(timeout=560)
+    assert process.returncode == 0, err[-3000:]
+    return out
+
+
+def train(workdir: Path, *flags: str) -> None:
+    run("train", *TINY, f"--workdir={workdir}", *flags)
+
+
+def losses(workdir: Path) -> dict[tuple[int, str], float]:
+    """Every loss and score that TensorBoard was told, by step and name; of a step told twice, the last."""
+    found = {}
+    for file in sorted((workdir / "logs").glob("events*"), key=lambda path: path.stat().st_mtime):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                if value.tag.startswith(("loss/", "scores/")):
+                    found[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
+    return found
+
+
+def tensors(workdir: Path, step: int) -> dict[str, np.ndarray]:
+    """Everything in the checkpoint of a step: weights, averages, optimizers."""
+    reader = tf.train.load_checkpoint(str(workdir / "checkpoints" / f"ckpt-{step}"))
+    names = [name for name in reader.get_variable_to_shape_map() if "save_counter" not in name and "OBJECT_GRAPH" not in name]
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def kill_after(workdir: Path, step: int, *flags: str) -> None:
+    """Starts training and kills it, without warning, once it has saved that step and gone on."""
+    process = start("train", *TINY, f"--workdir={workdir}", *flags)
+    end = time.time() + 300
+    while not (workdir / "checkpoints" / f"ckpt-{step}.index").exists():
+        assert process.poll() is None and time.time() < end, process.communicate()[1][-3000:]
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def assert_same_run(a: Path, b: Path, step: int) -> None:
+    first, second = tensors(a, step), tensors(b, step)
+    assert first.keys() == second.keys() and len(first) > 100
+    different = [name for name in first if not np.array_equal(first[name], second[name])]
+    assert not different
+    assert losses(a) == losses(b) and len(losses(a)) >= step
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A run of 8 tiny steps."""
+    workdir = tmp_path_factory.mktemp("run") / "whole"
+    train(workdir, "--steps=8", "--evaluate_every_steps=8")
+    return workdir
+
+
+def test_a_killed_and_resumed_run_is_the_run_that_was_never_stopped(trained, tmp_path):
+    kill_after(tmp_path / "run", 4, "--steps=8", "--evaluate_every_steps=8")
+    train(tmp_path / "run", "--steps=8", "--evaluate_every_steps=8")
+    assert_same_run(trained, tmp_path / "run", 8)
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == (trained / "metrics.jsonl").read_text()
+
+
+@pytest.mark.slow
+def test_two_replicas_resume_exactly_and_give_the_losses_of_one(trained, tmp_path):
+    two = "--strategy=mirrored", "--cpu_replicas=2", "--steps=8", "--evaluate_every_steps=8"
+    train(tmp_path / "whole", *two)
+    kill_after(tmp_path / "killed", 4, *two)
+    train(tmp_path / "killed", *two)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed", 8)
+    one, both = losses(trained), losses(tmp_path / "whole")
+    assert one.keys() == both.keys()
+    for (step, name), value in one.items():
+        if step <= 2:  # later the difference of rounding has grown through the updates
+            assert both[step, name] == pytest.approx(value, rel=1e-4, abs=1e-4), (step, name)
+
+
+@pytest.mark.slow
+def test_two_workers_train_together_and_only_the_chief_writes(trained, tmp_path):
+    ports = [free_port(), free_port()]
+    cluster = {"worker": [f"localhost:{port}" for port in ports]}
+    workers = []
+    for index in range(2):
+        tf_config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+        flags = [*TINY, "--steps=4", "--strategy=multiworker", f"--workdir={tmp_path / f'worker{index}'}"]
+        workers.append(start("train", *flags, TF_CONFIG=tf_config))
+    for worker in workers:
+        _, err = worker.communicate(timeout=560)
+        assert worker.returncode == 0, err[-3000:]
+    assert (tmp_path / "worker0" / "checkpoints" / "ckpt-4.index").exists()
+    assert not (tmp_path / "worker1").exists()
+    one, both = losses(trained), losses(tmp_path / "worker0")
+    for (step, name), value in both.items():
+        if step <= 2:
+            assert one[step, name] == pytest.approx(value, rel=1e-4, abs=1e-4), (step, name)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return listener.getsockname()[1]
+
+
+def test_the_run_folder_holds_what_is_promised(trained):
+    assert {path.name for path in trained.iterdir()} >= {"run.flags", "checkpoints", "logs", "samples", "metrics.jsonl", "export"}
+    flags = dict(line[2:].split("=", 1) for line in (trained / "run.flags").read_text().splitlines())
+    assert flags["model"] == "dvdgan" and flags["classes"] == "12" and flags["beta_2"] == "0.999" and flags["flip"] == "false"
+    records = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert {record["metric"] for record in records} == {"is/moving_shapes", "fid/moving_shapes", "accuracy/moving_shapes"}
+    assert {record["step"] for record in records} == {0, 8}
+    wanted = "evaluator evaluator_sha256 num_real num_fake frames stride size resize seed ema truncation".split()
+    for record in records:
+        assert record["stderr"] >= 0 and set(wanted) <= set(record["protocol"])
+        assert record["protocol"]["num_fake"] == 64 and len(record["protocol"]["evaluator_sha256"]) == 64
+
+
+def test_tensorboard_is_told_everything(trained):
+    tags = set()
+    for file in (trained / "logs").glob("events*"):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                tags.add(value.tag)
+                if value.tag.startswith("samples/"):
+                    assert bytes(tf.make_ndarray(value.tensor)[2]).startswith(b"GIF89a")
+    assert tags >= {
+        "loss/d_spatial", "loss/d_temporal", "loss/g_spatial", "loss/g_temporal", "scores/score_real_spatial",
+        "scores/score_fake_temporal", "gradients/d_gradient_norm", "gradients/g_gradient_norm", "speed/videos_per_second",
+        "speed/share_of_time_waiting_for_data", "metrics/fid/moving_shapes", "samples/ema", "samples/raw", "config",
+    }  # fmt: skip
+
+
+def test_sample_evaluate_and_export_of_a_run(trained, tmp_path):
+    for suffix in ("gif", "mp4", "png"):
+        run("sample", f"--workdir={trained}", f"--output={tmp_path}/clips.{suffix}", "--labels=circle_up,3", "--num_videos=2", "--seed=5")
+        assert (tmp_path / f"clips.{suffix}").stat().st_size > 500
+    out = run("evaluate", f"--workdir={trained}", "--metrics=fid", "--num_videos=32", "--truncation=0.5")
+    last = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
+    assert "fid/moving_shapes" in out and last["protocol"]["truncation"] == 0.5 and last["protocol"]["num_fake"] == 32
+
+
+def test_an_exported_module_answers_the_contract_without_this_package(trained, tmp_path):
+    script = """
+import sys, numpy as np, tensorflow as tf, tensorflow_hub as hub
+m = hub.load(sys.argv[1])
+assert not any(name.startswith("tfvideogan") for name in sys.modules)
+one, seed = tf.constant(1.0), tf.constant([1, 2])
+for n in (1, 3):
+    z, label = tf.random.stateless_normal([n, 8], [0, 0]), tf.range(n)
+    video = m.generate(z, label)
+    assert video.shape == (n, 4, 32, 32, 3) and video.dtype == tf.float32, video.shape
+    assert 0 <= float(tf.reduce_min(video)) < float(tf.reduce_max(video)) <= 1
+    np.testing.assert_array_equal(m.signatures["serving_default"](z=z, label=label)["video"], video)
+    sample = m.sample(label, seed, one).numpy()
+    np.testing.assert_array_equal(m.sample(label, seed, one), sample)
+    assert np.abs(sample - m.sample(label, tf.constant([1, 3]), one).numpy()).max() > 1e-3
+assert len(m.trainable_variables) > 20 and len(m.variables) > len(m.trainable_variables)
+np.save(sys.argv[2], sample)
+"""
+    command = [sys.executable, "-c", script, str(trained / "export"), str(tmp_path / "sample.npy")]
+    environment = {key: value for key, value in ENVIRONMENT.items() if key != "PYTHONPATH"}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+    from tfvideogan import module  # and it is the run's averaged generator
+    from tfvideogan.models.dvdgan import Config
+
+    flags = dict(flag[2:].split("=") for flag in TINY)
+    types = {name: type(value) for name, value in vars(Config()).items()}
+    config = Config(**{name: types[name](value) for name, value in flags.items()}, classes=12)
+    expected = module.from_run(str(trained), config, best=False).sample(tf.range(3), tf.constant([1, 2]), tf.constant(1.0))
+    np.testing.assert_allclose(np.load(tmp_path / "sample.npy"), expected, atol=1e-5)
+    assert (trained / "export" / "assets" / "labels.txt").read_text().splitlines()[0] == "circle_right"
+    assert "circle_right" in (trained / "export" / "README.md").read_text()
+
+
+def test_every_mistake_gets_one_line_and_exit_code_2(trained, tmp_path):
+    for folder in ("empty", "unreadable/a", "noclass", "hollow/a", "hollow/b"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "unreadable" / "a" / "x.mp4").write_text("no video")
+    (tmp_path / "hollow" / "a" / "x.mp4").write_text("no video")
+    new = f"--workdir={tmp_path / 'new'}"
+    folder = ["train", *TINY, new, "--dataset=folder"]
+    cases = [
+        (["train", "--stepss=3"], "stepss.*Did you mean.*steps"),
+        (["train", "--steps=many"], "steps.*many"),
+        (["train", "--model=dvdgann"], "--model=dvdgann: want one of .*Did you mean dvdgan"),
+        (["train", *TINY, new, "--size=48"], "--size=48: dvdgan builds 32, 64, 128 or 256"),
+        (["train", *TINY], "--workdir is missing"),
+        (["train", *TINY, new, "--dataset=moving_shape"], "--dataset=moving_shape: .*moving_shapes"),
+        ([*folder, f"--data_dir={tmp_path}/nowhere"], "--data_dir=.*nowhere"),
+        ([*folder, f"--data_dir={tmp_path}/noclass"], "--data_dir=.*noclass"),
+        ([*folder, f"--data_dir={tmp_path}/hollow"], "hollow.*b"),
+        ([*folder, f"--data_dir={tmp_path}/unreadable"], "unreadable"),
+        (["train", *TINY, f"--workdir={trained}", "--channels=3"], r"--channels=3 \(was 2\)"),
+        (["train", "--flagfile=nowhere.flags"], "nowhere.flags"),
+        (["evaluate", f"--workdir={tmp_path}/empty"], "empty.*no checkpoint"),
+        (["evaluate", f"--workdir={tmp_path}/nowhere"], "no such folder"),
+        (["evaluate", f"--workdir={trained}", "--metrics=fvvd"], "fvvd"),
+        (["export", f"--workdir={trained}", f"--output={tmp_path}/empty"], "--output=.*empty.*--overwrite"),
+        (["sample", f"--workdir={trained}", "--output=x.jpg"], "--output=x.jpg: want .gif, .mp4 or .png"),
+        (["sample", f"--workdir={trained}", "--output=x.gif", "--labels=hexagon"], "--labels=hexagon"),
+    ]
+    for first in range(0, len(cases), 3):  # three at a time: most of each is importing TensorFlow
+        waiting = [(flags, wanted, start(*flags)) for flags, wanted in cases[first : first + 3]]
+        for flags, wanted, process in waiting:
+            _, err = process.communicate(timeout=300)
+            lines = [line for line in err.splitlines() if line.startswith(f"{flags[0]}: ")]
+            assert process.returncode == 2, (flags, process.returncode, err[-2000:])
+            assert len(lines) == 1 and "Traceback" not in err, (flags, err[-2000:])
+            assert re.search(wanted, lines[0]), (wanted, lines[0])
+    assert not (tmp_path / "new" / "run.flags").exists()  # nothing half-written
+
+
+@pytest.mark.slow
+def test_real_videos_train(real_videos, tmp_path):
+    flags = [
+        "--dataset=folder",
+        f"--data_dir={real_videos / 'actions'}",
+        "--max_stride=3",
+        "--flip",
+        "--steps=2",
+        "--precision=mixed_bfloat16",
+    ]
+    train(tmp_path / "run", *flags)
+    run("sample", f"--workdir={tmp_path / 'run'}", f"--output={tmp_path}/clips.png", "--num_videos=1")
+    assert (tmp_path / "run" / "labels.txt").read_text().split() == ["bend", "jack", "wave1", "wave2"]
