@@ -181,3 +181,6 @@ def test_fit_rounds_and_keeps_a_size_that_is_right():
     np.testing.assert_array_equal(decode.fit(ramp, 2, 8), ramp)
     halves = tf.constant([[[[0] * 3, [255] * 3]] * 2], tf.uint8)  # two columns, 0 and 255, become one
     np.testing.assert_array_equal(decode.fit(halves, 1, 1), np.full([1, 1, 1, 3], 128, np.uint8))  # 127.5 rounds to even
+    frame = np.full([1, 4, 4, 3], 255, np.uint8)
+    frame[:, 1:3, 1:3] = 0
+    assert 50 < decode.fit(tf.constant(frame), 1, 1)[0, 0, 0, 0] < 200  # antialiased: not of the middle pixels alone
