@@ -28,7 +28,7 @@ class Config:
     """What every run needs, whatever the paper. Raises UserError for values no run can have."""
 
     model: str = field("dvdgan", "Name of a file in tfvideogan/models.", network=True)
-    dataset: str = field("moving_shapes", "moving_shapes[/plain|/textured|/mixed], folder, or ucf101[/split1|/split2|/split3].")
+    dataset: str = field("moving_shapes", "moving_shapes[/plain|/textured|/mixed], folder, prepared, or ucf101[/split1|/split2|/split3].")
     data_dir: str = field("", "Folder of the data set. moving_shapes needs none.")
     split: str = field("train", "Clips to learn from: train, test, or train+test.")
     frames: int = field(16, "Frames of a clip (T).", network=True)
