@@ -14,7 +14,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 
 def part(name: str) -> str:
-    """"tfvideogan.layers.norm" -> "layers"; "tfvideogan" -> ""."""
+    """tfvideogan.layers.norm -> layers; the package itself -> nothing."""
     return name.removeprefix("tfvideogan").removeprefix(".").split(".")[0]
 
 
