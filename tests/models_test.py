@@ -24,6 +24,13 @@ def batch_of(config: Config, n: int, first: int = 0) -> dict[str, tf.Tensor]:
     return {"video": video, "label": index % config.classes, "seed": seeds}
 
 
+def fixed_draws(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
+    """Numbers in [0,1) that only look random, from seeds [N,2]."""
+    count = int(np.prod(shape))
+    phase = tf.cast(seeds[:, :1] % 1009 + 31 * seeds[:, 1:], tf.float32) + tf.range(count, dtype=tf.float32) * 0.61803
+    return tf.reshape(tf.math.floormod(phase * 0.7548777, 1.0), [-1, *shape])
+
+
 @pytest.fixture(scope="module", params=ALL)
 def gan(request) -> GAN:
     return models.build(small(request.param))
@@ -92,7 +99,7 @@ def test_average_starts_as_a_copy(gan):
 
 def test_average_follows_its_formula_from_its_step_on(gan):
     fresh = models.build(dataclasses.replace(gan.config, ema_start_step=1, ema_decay=0.9))
-    step = tf.function(step_of(fresh))
+    step = tf.function(step_of(fresh), autograph=False)
     step(batches_of(fresh.config))
     pairs = list(fresh.ema_pairs())
     assert all(np.array_equal(average, weight) for average, weight, _ in pairs)  # step 1: still a copy
@@ -104,7 +111,7 @@ def test_average_follows_its_formula_from_its_step_on(gan):
 
 def test_a_step_is_the_same_eagerly_and_in_a_graph(gan):
     results = []
-    for wrap in (lambda f: f, tf.function):
+    for wrap in (lambda f: f, lambda f: tf.function(f, autograph=False)):
         fresh = models.build(gan.config)
         scalars = wrap(step_of(fresh))(batches_of(gan.config))
         results.append({name: float(value) for name, value in scalars.items()})
@@ -114,30 +121,32 @@ def test_a_step_is_the_same_eagerly_and_in_a_graph(gan):
 
 
 @pytest.mark.slow
-def test_the_whole_step_compiles_with_xla_and_static_shapes(gan):
-    # What a TPU asks. The compiled step computes what the plain one does.
+def test_the_whole_step_compiles_with_xla_and_static_shapes(gan, monkeypatch):
+    # What a TPU asks. The compiled step computes what the plain one does, but for the draws: XLA's generator gives other
+    # numbers for the same seed, so here both take fixed ones.
+    monkeypatch.setattr(noise, "normal", lambda seeds, shape: fixed_draws(seeds, shape) * 4 - 2)
+    monkeypatch.setattr(noise, "uniform", fixed_draws)
     results = []
     for compiled in (False, True):
         fresh = models.build(gan.config)
-        function = tf.function(step_of(fresh), jit_compile=compiled)
+        function = tf.function(step_of(fresh), autograph=False, jit_compile=compiled)
         scalars = function(batches_of(gan.config))
         results.append([float(value) for value in scalars.values()])
     np.testing.assert_allclose(results[1], results[0], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_low_precision_trains_float32_weights(gan, precision):
+@pytest.mark.parametrize("precision, steps", [("mixed_bfloat16", 1), pytest.param("mixed_float16", 12, marks=pytest.mark.slow)])
+def test_low_precision_trains_float32_weights(gan, precision, steps):
     low = models.build(dataclasses.replace(gan.config, precision=precision))
     before = [weight.numpy() for weight in low.generator.trainable_variables]
-    scalars = tf.function(step_of(low))(batches_of(low.config))
-    plain = models.build(gan.config)
-    expected = tf.function(step_of(plain))(batches_of(gan.config))
+    step = tf.function(step_of(low), autograph=False)
+    for _ in range(steps):  # float16 first finds its loss scale, and leaves out the steps that overflow
+        scalars = step(batches_of(low.config))
+    assert all(value.dtype == tf.float32 and np.isfinite(value) for name, value in scalars.items())
     assert all(weight.dtype == "float32" for weight in low.variables if "float" in weight.dtype)
-    assert not all(np.array_equal(a, b) for a, b in zip(before, low.generator.trainable_variables, strict=True))
-    for name, value in scalars.items():  # the first D step sees the same clips and the same draws
-        assert value.dtype == tf.float32 and np.isfinite(value)
-        if name.startswith("d_") and "norm" not in name and gan.config.d_steps == 1:
-            assert float(value) == pytest.approx(float(expected[name]), rel=0.1, abs=0.1)
+    after = [weight.numpy() for weight in low.generator.trainable_variables]
+    assert all(np.all(np.isfinite(weight)) for weight in after)
+    assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True) if np.any(b))
 
 
 def test_a_sampler_gives_one_video_for_one_seed_and_depends_on_no_neighbour(gan):

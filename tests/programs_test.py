@@ -17,7 +17,7 @@ import tensorflow as tf
 TINY = (
     "--dataset=moving_shapes/plain --size=32 --frames=4 --channels=2 --batch_size=4 --k=2 --stride=1 --latent=8 --embedding=8 "
     "--ema_start_step=2 --ema_decay=0.5 --standing_batches=2 --log_every_steps=1 --sample_every_steps=100 --checkpoint_every_steps=2 "
-    "--keep_checkpoints=100 --num_videos=64"
+    "--keep_checkpoints=100 --evaluate_videos=64"
 ).split()
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(Path(__file__).parents[1])}
 

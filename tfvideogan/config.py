@@ -56,7 +56,7 @@ class Config:
     sample_every_steps: int = field(1000, "Steps between sample GIFs.")
     evaluate_every_steps: int = field(0, "Steps between evaluations; 0 evaluates only when asked by `evaluate`.")
     evaluator: str = field("moving_shapes", "Who judges clips: a shipped classifier, or the .npz file of one of your own.")
-    num_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
+    evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
     keep_checkpoints: int = field(3, "Newest checkpoints to keep, beside the best one.")
 
     def __post_init__(self):
@@ -80,5 +80,5 @@ class Config:
                 raise UserError(f"--{name}={getattr(self, name)}: want 0 or more")
         if self.precision not in PRECISIONS:
             raise UserError(f"--precision={self.precision}: want one of {', '.join(PRECISIONS)}")
-        if self.num_videos < 2:
-            raise UserError(f"--num_videos={self.num_videos}: want at least 2, for a covariance")
+        if self.evaluate_videos < 2:
+            raise UserError(f"--evaluate_videos={self.evaluate_videos}: want at least 2, for a covariance")

@@ -5,6 +5,7 @@
 Prints a table and appends to the run's metrics.jsonl. Scores carry the evaluator's name and their protocol.
 """
 
+import dataclasses
 import time
 
 import tensorflow as tf
@@ -17,6 +18,7 @@ from tfvideogan.run import append_records, launch
 
 define_flags()
 METRICS = flags.DEFINE_list("metrics", list(evaluation.METRICS), f"Some of {','.join(evaluation.METRICS)}.")
+NUM_VIDEOS = flags.DEFINE_integer("num_videos", None, "Generated clips, and real ones; --evaluate_videos of the run if not given.")
 TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Standard deviation of z.")
 
 
@@ -24,6 +26,8 @@ def main(config: Config) -> None:
     unknown = set(METRICS.value) - set(evaluation.METRICS)
     if unknown:
         raise UserError(f"--metrics={','.join(METRICS.value)}: no metric {sorted(unknown)[0]}; want some of {','.join(evaluation.METRICS)}")
+    if NUM_VIDEOS.value is not None:
+        config = dataclasses.replace(config, evaluate_videos=NUM_VIDEOS.value)
     generator = open_generator(config)
     judge = evaluation.of_config(generator.config, generator.labels, tuple(METRICS.value), truncation=TRUNCATION.value, ema=True)
     start = time.perf_counter()
@@ -32,7 +36,7 @@ def main(config: Config) -> None:
     for record in records:
         print(f"{record['metric']:28s} {record['value']:10.4g} +- {record['stderr']:.2g}")
     logging.info(
-        "judged %d clips of %s (step %d) in %.0f s", config.num_videos, generator.name, generator.step, time.perf_counter() - start
+        "judged %d clips of %s (step %d) in %.0f s", config.evaluate_videos, generator.name, generator.step, time.perf_counter() - start
     )
     if flags.FLAGS.workdir:
         append_records(flags.FLAGS.workdir, generator.step, records)

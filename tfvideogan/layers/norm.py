@@ -16,7 +16,7 @@ class ConditionalBatchNorm(keras.layers.Layer):
     all frames; and over all replicas. There are no moving averages: sampling uses standing statistics, the mean of
     the moments over the "calibrate" passes since `reset` (BigGAN, appendix C.1).
 
-    Always computes in float32 and returns float32.
+    Computes in float32 whatever the input's dtype.
 
     Args:
         channels: C.
@@ -26,7 +26,7 @@ class ConditionalBatchNorm(keras.layers.Layer):
     """
 
     def __init__(self, channels: int, condition: int, frames: int, per_frame: bool):
-        super().__init__(dtype="float32")
+        super().__init__(dtype="float32", autocast=False)
         self.frames, self.per_frame = frames, per_frame
         self.gain = SpectralDense(condition, channels, bias=False, dtype="float32")
         self.shift = SpectralDense(condition, channels, bias=False, dtype="float32")
@@ -45,8 +45,8 @@ class ConditionalBatchNorm(keras.layers.Layer):
         for statistic in self.standing:
             statistic.assign(tf.zeros_like(statistic))
 
-    def call(self, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
-        """[N*T,H,W,C] frames, clip after clip, and [N,condition] -> [N*T,H,W,C] float32."""
+    def call(self, x: tf.Tensor, condition: tf.Tensor, mode: Mode, relu: bool = False) -> tf.Tensor:
+        """[N*T,H,W,C] frames, clip after clip, and [N,condition] -> [N*T,H,W,C] in x's dtype, rectified if `relu`."""
         height, width, channels = x.shape[1:]
         x = tf.reshape(x, [-1, self.frames, height * width, channels])
         if mode == "sample":
@@ -58,14 +58,12 @@ class ConditionalBatchNorm(keras.layers.Layer):
         # 1 + gain: a zero gain must leave the normalised input unchanged.
         scale = (1.0 + self.gain(condition, mode=mode))[:, None] * tf.math.rsqrt(variance + EPSILON)  # [N,T or 1,C]
         shift = self.shift(condition, mode=mode)[:, None] - mean * scale
-        return tf.reshape(x * scale[:, :, None] + shift[:, :, None], [-1, height, width, channels])
+        return tf.reshape(_affine(x, scale[:, :, None], shift[:, :, None], relu), [-1, height, width, channels])
 
     def _moments(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean and variance [T or 1, C] of [N,T,H*W,C], over all replicas."""
-        # Sums over H,W first: reduce_sum over one inner axis is several times faster than a general reduction.
-        sums = [tf.reduce_sum(x, 2), tf.reduce_sum(x * x, 2)]  # [N,T,C]
         over = [0] if self.per_frame else [0, 1]
-        sums = [tf.reshape(tf.reduce_sum(s, over), [-1, x.shape[-1]]) for s in sums]
+        sums = [tf.reshape(tf.reduce_sum(s, over), [-1, x.shape[-1]]) for s in _sums(x)]
         count = tf.cast(tf.size(x) // (x.shape[-1] * (self.frames if self.per_frame else 1)), tf.float32)
         replica = tf.distribute.get_replica_context()
         if replica is not None and replica.num_replicas_in_sync > 1:
@@ -77,3 +75,16 @@ class ConditionalBatchNorm(keras.layers.Layer):
         count = self.standing[2].assign_add(1.0)
         for standing, moment in zip(self.standing, (mean, variance), strict=False):
             standing.assign_add((moment - standing) / count)
+
+
+def _sums(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Sums of x and of its squares over H*W, in float32: [N,T,H*W,C] -> [N,T,C] each."""
+    # Over H,W first: reduce_sum over one inner axis is several times faster than a general reduction.
+    x = tf.cast(x, tf.float32)
+    return tf.reduce_sum(x, 2), tf.reduce_sum(x * x, 2)
+
+
+def _affine(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, relu: bool) -> tf.Tensor:
+    """scale * x + shift, rectified if `relu`, computed in float32; in x's dtype."""
+    y = tf.cast(x, tf.float32) * scale + shift
+    return tf.cast(tf.nn.relu(y) if relu else y, x.dtype)

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from tfvideogan.video import fold, unfold
+
 
 @tf.custom_gradient
 def upsample_nearest(x: tf.Tensor) -> tuple[tf.Tensor, object]:
@@ -38,4 +40,8 @@ def downsample(x: tf.Tensor) -> tf.Tensor:
     """2x2 average pooling of [N,H,W,C], or 2x2x2 of [N,T,H,W,C], where an odd last frame is averaged alone."""
     if len(x.shape) == 4:
         return tf.nn.avg_pool2d(x, 2, 2, "VALID")
-    return tf.nn.avg_pool3d(x, 2, 2, "SAME")
+    # Space, then time: TensorFlow has no float16 avg_pool3d for CPUs.
+    x = unfold(downsample(fold(x)), x.shape[1])
+    if x.shape[1] % 2:
+        x = tf.concat([x, x[:, -1:]], 1)
+    return (x[:, ::2] + x[:, 1::2]) / 2

@@ -34,9 +34,9 @@ class GeneratorBlock(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
         """[N*T,H,W,inputs] and [N,condition] -> [N*T,H,W,outputs], or [N*T,2H,2W,outputs]."""
-        y = tf.cast(tf.nn.relu(self.norm1(x, condition, mode=mode)), self.compute_dtype)
+        y = self.norm1(x, condition, mode=mode, relu=True)
         y = self.conv1(y if self.upsample is None else self.upsample(y), mode=mode)
-        y = self.conv2(tf.nn.relu(self.norm2(y, condition, mode=mode)), mode=mode)
+        y = self.conv2(self.norm2(y, condition, mode=mode, relu=True), mode=mode)
         if self.shortcut is not None:
             x = self.shortcut(x, mode=mode)
         return y + (x if self.upsample is None else self.upsample(x))

@@ -24,7 +24,7 @@ IS_SPLITS = 1
 
 
 def of_config(config: Config, labels: tuple[str, ...], metrics: tuple[str, ...], truncation: float, ema: bool) -> "Evaluation":
-    """The evaluation a Config asks for: by config.evaluator, against config.num_videos shuffled clips of config.split.
+    """The evaluation a Config asks for: by config.evaluator, against config.evaluate_videos shuffled clips of config.split.
 
     Args:
         labels: of the generator.
@@ -34,14 +34,14 @@ def of_config(config: Config, labels: tuple[str, ...], metrics: tuple[str, ...],
     dataset = data.load(dataclasses.replace(config, flip=False, max_stride=0), config.split)
     told = {name: getattr(config, name) for name in ("dataset", "split", "frames", "size", "stride", "seed")}
     batch_size = min(max(config.batch_size, 16), 64)
-    videos = min(config.num_videos, dataset.size)
-    if videos < config.num_videos:
-        LOG.warning("only %d real clips in %s for %d generated ones", videos, config.dataset, config.num_videos)
+    videos = min(config.evaluate_videos, dataset.size)
+    if videos < config.evaluate_videos:
+        LOG.warning("only %d real clips in %s for %d generated ones", videos, config.dataset, config.evaluate_videos)
     return Evaluation(
         load(config.evaluator),
         dataset.batches(batch_size).take(-(-videos // batch_size)),
         labels,
-        config.num_videos,
+        config.evaluate_videos,
         batch_size,
         metrics,
         {**told, "resize": RESIZE, "ema": ema, "truncation": truncation},

@@ -120,7 +120,7 @@ class Generator(keras.Model):
             if attention is not None:
                 x = attention(x, mode=mode)
             x = unfold(x, self.frames)
-        x = tf.nn.relu(self.norm(fold(x), condition, mode=mode))
+        x = self.norm(fold(x), condition, mode=mode, relu=True)
         return unfold(tf.tanh(tf.cast(self.to_rgb(x, mode=mode), tf.float32)), self.frames)
 
 
