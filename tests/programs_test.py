@@ -71,7 +71,7 @@ def kill_after(workdir: Path, step: int, *flags: str) -> None:
 
 def assert_same_run(a: Path, b: Path, step: int) -> None:
     first, second = tensors(a, step), tensors(b, step)
-    assert first.keys() == second.keys() and len(first) > 100
+    assert first.keys() == second.keys() and len(first) > 600  # all of a tiny DVD-GAN and its two Adams
     different = [name for name in first if not np.array_equal(first[name], second[name])]
     assert not different
     assert losses(a) == losses(b) and len(losses(a)) >= step

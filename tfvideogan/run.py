@@ -111,14 +111,10 @@ class Run:
         self.path, self.config, self.gan, self.labels = Path(workdir), config, gan, labels
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.best = tf.Variable(float("inf"), dtype=tf.float32, trainable=False)  # lowest FID so far
-        self.checkpoint = tf.train.Checkpoint(
-            step=self.step,
-            best=self.best,
-            generator=gan.generator,
-            ema_generator=gan.ema_generator,
-            discriminator=gan.discriminator,
-            **(optimizers or {}),
-        )
+        parts = {"generator": gan.generator, "ema_generator": gan.ema_generator, "discriminator": gan.discriminator, **(optimizers or {})}
+        # Variables by their order: of layers that stand in a list, Keras' own tracking leaves some out.
+        variables = {name: [variable.value for variable in part.variables] for name, part in parts.items()}
+        self.checkpoint = tf.train.Checkpoint(step=self.step, best=self.best, **variables)
         folder = self.path / CHECKPOINTS
         self.newest = tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=config.keep_checkpoints)
         self.lowest = tf.train.CheckpointManager(self.checkpoint, str(folder / "best"), max_to_keep=1)
