@@ -7,7 +7,7 @@ The module holds the averaged weights with standing statistics, in float32; besi
 from absl import flags, logging
 
 from tfvideogan.config import Config, UserError
-from tfvideogan.module import from_run, write
+from tfvideogan.module import from_run, refuse_existing, write
 from tfvideogan.run import launch
 
 OUTPUT = flags.DEFINE_string("output", None, "Folder of the module.")
@@ -18,6 +18,7 @@ OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace the folder if it i
 def main(config: Config) -> None:
     if not OUTPUT.value:
         raise UserError("--output is missing: want a folder for the module")
+    refuse_existing(OUTPUT.value, OVERWRITE.value)
     if not flags.FLAGS.workdir:
         raise UserError("--workdir is missing: want the folder of a run")
     write(from_run(flags.FLAGS.workdir, config, CHECKPOINT.value == "best"), OUTPUT.value, OVERWRITE.value)

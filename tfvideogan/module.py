@@ -71,14 +71,19 @@ def from_module(handle: str, config: Config) -> Generator:
     return Generator(handle, config, labels, int(module.step), module.sample, module)
 
 
+def refuse_existing(path: str, overwrite: bool) -> None:
+    """Raises UserError if `path` is there and not to be overwritten."""
+    if Path(path).exists() and not overwrite:
+        raise UserError(f"--output={path}: is there already; give another, or --overwrite")
+
+
 def write(generator: Generator, path: str, overwrite: bool) -> None:
     """Writes a run's generator as a SavedModel, with run.flags and a card beside it: whole, or not at all.
 
     Raises: UserError if `path` is there and not to be overwritten.
     """
     folder = Path(path)
-    if folder.exists() and not overwrite:
-        raise UserError(f"--output={path}: is there already; give another, or --overwrite")
+    refuse_existing(path, overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         labels = Path(temporary) / LABELS_FILE

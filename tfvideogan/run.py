@@ -171,10 +171,12 @@ def open_run(workdir: str, config: Config, best: bool = False) -> Run:
 
     Raises UserError if the folder holds no checkpoint.
     """
-    names = Path(workdir) / LABELS_FILE
-    labels = tuple(names.read_text().splitlines()) if names.is_file() else ()
+    folder = Path(workdir) / CHECKPOINTS
+    if tf.train.latest_checkpoint(str(folder / "best" if best else folder)) is None:
+        raise UserError(
+            f"--workdir={workdir}: holds no {'best checkpoint: train with --evaluate_every_steps' if best else 'checkpoint: train first'}"
+        )
+    labels = tuple((Path(workdir) / LABELS_FILE).read_text().splitlines())
     run = Run(workdir, config, models.build(dataclasses.replace(config, precision="float32")), labels)
-    if not labels or not run.restore(best):
-        kind = "best checkpoint: train with --evaluate_every_steps" if best else "checkpoint: train first"
-        raise UserError(f"--workdir={workdir}: holds no {kind}")
+    run.restore(best)
     return run
