@@ -56,7 +56,7 @@ def from_run(workdir: str, config: Config, best: bool) -> Generator:
     """The averaged weights of a run's newest (or best) checkpoint, with standing statistics, in float32."""
     run = open_run(workdir, config, best)
     sampler = Sampler(run.gan).calibrate()
-    return Generator(workdir, run.config, run.labels, int(run.step), sampler.sample, sampler)
+    return Generator(workdir, run.config, run.labels, run.done(), sampler.sample, sampler)
 
 
 def from_module(handle: str, config: Config) -> Generator:

@@ -119,6 +119,10 @@ class Run:
         self.newest = tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=config.keep_checkpoints)
         self.lowest = tf.train.CheckpointManager(self.checkpoint, str(folder / "best"), max_to_keep=1)
 
+    def done(self) -> int:
+        """Generator steps done. Reading it waits for the device."""
+        return int(self.step.numpy())
+
     def claim(self) -> None:
         """Makes the folder this run's, or checks that it is: UserError if it holds a run of other networks."""
         file = self.path / FLAGS_FILE
@@ -144,20 +148,20 @@ class Run:
         return True
 
     def save(self) -> None:
-        self.newest.save(checkpoint_number=self.step)
+        self.newest.save(checkpoint_number=self.done())
 
     def save_best(self, value: float) -> None:
         """Keeps this step as the best one if its FID is the lowest so far."""
-        if value < float(self.best):
+        if value < float(self.best.numpy()):
             self.best.assign(value)
-            self.lowest.save(checkpoint_number=self.step)
+            self.lowest.save(checkpoint_number=self.done())
 
     def forget_later_records(self) -> None:
         """Drops the measurements of steps after the restored one: they are about to be made again."""
         file = self.path / METRICS
         if file.is_file():
             lines = file.read_text().splitlines(keepends=True)
-            write_atomically(file, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= int(self.step)))
+            write_atomically(file, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= self.done()))
 
 
 def append_records(workdir: str | Path, step: int, records: list[dict]) -> None:

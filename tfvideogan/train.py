@@ -105,24 +105,23 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
     if chief:
         run.claim()
     if run.restore():
-        logging.info("resuming %s at step %d", workdir, int(run.step))
+        logging.info("resuming %s at step %d", workdir, run.done())
     if chief:
         run.forget_later_records()
     step_function = tf.function(make_step(gan, optimizers, run.step, strategy), autograph=False)
-    batches = distribute(dataset, config, strategy, int(run.step))
+    batches = distribute(dataset, config, strategy, run.done())
     watch = Watch(run, chief)
-    if chief and config.evaluate_every_steps and int(run.step) == 0:
+    if chief and config.evaluate_every_steps and run.done() == 0:
         watch.evaluate(0)  # the untrained generator: what later scores are to be held against
 
     done, waited, seconds = 0, 0.0, 0.0  # since the last log line
-    for step in range(int(run.step) + 1, config.steps + 1):
+    for step in range(run.done() + 1, config.steps + 1):
         start = time.perf_counter()
         drawn = [next(batches) for _ in range(config.d_steps)]
         waited += time.perf_counter() - start
         scalars = step_function(drawn)
-        now, last = int(run.step), step == config.steps  # reading the step waits for the device
+        last = run.done() == config.steps  # waits for the device, so that the time is the step's
         seconds, done = seconds + time.perf_counter() - start, done + 1
-        assert now == step
         if step % config.log_every_steps == 0 or last:
             watch.log(step, {name: float(value) for name, value in scalars.items()}, done, waited, seconds)
             done, waited, seconds = 0, 0.0, 0.0

@@ -32,7 +32,7 @@ class Watch:
         self.samplers: dict[str, Sampler] = {}
         self.evaluation: evaluation.Evaluation | None = None
         self.writer = tf.summary.create_file_writer(str(run.path / LOGS)) if chief else tf.summary.create_noop_writer()
-        with self.writer.as_default(step=int(run.step)):
+        with self.writer.as_default(step=run.done()):
             tf.summary.text("config", "```\n" + to_flags(self.config) + "```")
             hparams.hparams(dataclasses.asdict(self.config))
         logging.info(
