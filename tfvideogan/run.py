@@ -144,7 +144,11 @@ class Run:
         path = (self.lowest if best else self.newest).latest_checkpoint
         if path is None:
             return False
-        self.checkpoint.restore(path).expect_partial()
+        status = self.checkpoint.restore(path).expect_partial()  # programs after training leave the optimizers
+        try:
+            status.assert_existing_objects_matched()
+        except AssertionError as error:
+            raise UserError(f"{path}: does not hold all of {self.config.model}'s variables; written by another version?") from error
         return True
 
     def save(self) -> None:

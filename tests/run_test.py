@@ -1,0 +1,38 @@
+"""The run folder."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import small
+from tfvideogan import models
+from tfvideogan.config import UserError
+from tfvideogan.run import Run, to_flags
+
+
+def test_a_checkpoint_brings_every_variable_back(tmp_path):
+    config = small("dvdgan")
+    run = Run(str(tmp_path), config, models.build(config), ("a",))
+    expected = [variable.numpy() for variable in run.gan.variables]
+    run.save()
+    other = Run(str(tmp_path), config, models.build(dataclasses.replace(config, seed=1)), ("a",))
+    assert other.restore()
+    for variable, value in zip(other.gan.variables, expected, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_an_incomplete_checkpoint_is_refused(tmp_path):
+    config = small("dvdgan")
+    run = Run(str(tmp_path), config, models.build(config), ("a",))
+    tf.train.CheckpointManager(tf.train.Checkpoint(step=run.step), str(tmp_path / "checkpoints"), max_to_keep=1).save()
+    with pytest.raises(UserError, match="does not hold all of dvdgan's variables"):
+        run.restore()
+
+
+def test_flags_hold_every_field():
+    config = small("dvdgan", flip=True)
+    lines = to_flags(config).splitlines()
+    assert len(lines) == len(dataclasses.fields(config))
+    assert "--flip=true" in lines and "--beta_2=0.999" in lines
