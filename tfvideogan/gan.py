@@ -113,10 +113,9 @@ class Sampler(tf.Module):
 
     def calibrate(self) -> "Sampler":
         """Computes the standing statistics anew, from the present weights: the average moments of `standing_batches`
-        batches of at least 16 clips. A function of weights and seed alone; returns itself."""
+        batches of 16 to 64 clips. A function of weights and seed alone; returns itself."""
         config = self._config
-        clips = max(config.batch_size, 16)
-        clips = min(clips, 64)
+        clips = min(max(config.batch_size, 16), 64)
         self._reset()
         for batch in range(config.standing_batches):
             index = tf.range(batch * clips, (batch + 1) * clips)

@@ -19,7 +19,7 @@ FPS = 8
 
 
 class Watch:
-    """Shows a run. Only the chief writes; the others' calls do nothing.
+    """Shows a run. Only the chief writes: for the others `log` does nothing, and the rest is not to be called.
 
     Args:
         run: the run, restored.

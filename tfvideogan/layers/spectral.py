@@ -5,7 +5,7 @@ One power iteration a pass finds it: v = |u w^T|, s = v w, u' = |s|, sigma = s .
 gradient through sigma is the textbook one, so the gradient of f(w / sigma(w)) is orthogonal to w. Keras' own
 SpectralNormalization wrapper does not differentiate through sigma.
 
-Kernels are initialised orthogonally (BigGAN, DVD-GAN 3.3). Normalisation runs in float32 whatever the policy.
+Kernels are initialised orthogonally (BigGAN, DVD-GAN). Normalisation runs in float32 whatever the policy.
 """
 
 from collections.abc import Sequence
