@@ -4,7 +4,8 @@ A generator with one ConvGRU per resolution, against two discriminators: D_S jud
 D_T judges the whole clip at half resolution. Sections and figures cited below are the paper's.
 
 The paper leaves open, and this file takes:
-- channel lists (recalled from BigGAN's family; those of 256x256 are a guess), ConvGRU width = its input's width; DGMR, of the same lab, agrees.
+- channel lists (recalled from BigGAN's family; those of 256x256 are a guess), ConvGRU width = its input's width; DGMR, of the
+  same lab, agrees.
 - temporal pooling in D_T: the two 3-D blocks halve T, scores are summed over what is left (DGMR).
 - frames of D_S: drawn for each example without replacement.
 - Adam betas (0, .999) and epsilon 1e-6, tanh head, sum pooling, 1 + gain: BigGAN.
