@@ -44,9 +44,9 @@ def render(index: int, frames: int, size: int, variant: str) -> tuple[np.ndarray
     label = int(index) % len(LABELS)
     shape, motion = SHAPES[label // 4], MOTIONS[label % 4]
     textured = variant == "textured" or (variant == "mixed" and int(index) // len(LABELS) % 2 == 1)
-    draws = uniforms(int(index), 14 + 6 * WAVES)
-    radius, start, end, bulge, cross, drift, middle, angle, hue, saturation, value = draws[:11]
-    radius = 0.15 + 0.07 * radius
+    draws = uniforms(int(index), 13 + 6 * WAVES)
+    radius, start, end, bulge, cross, drift, middle, hue, saturation, value = draws[:10]
+    radius = 0.16 + 0.06 * radius
 
     # Along the motion from side to side, across it by at most 0.25 of the frame, so that the class is never in doubt;
     # the three control points keep the shape inside the frame, hence so does the curve.
@@ -61,9 +61,9 @@ def render(index: int, frames: int, size: int, variant: str) -> tuple[np.ndarray
     x, y = (along, across) if motion in ("right", "left") else (across, along)
 
     grid = (np.arange(size) + 0.5) / size  # pixel centres
-    background = np.broadcast_to(0.06 + 0.24 * draws[11:14], [size, size, 3])
+    background = np.broadcast_to(0.06 + 0.24 * draws[10:13], [size, size, 3])
     if textured:
-        background = background + _texture(grid, draws[14:])
+        background = background + _texture(grid, draws[13:])
     video = np.repeat(_to_uint8(background)[None], frames, 0)
 
     # Only a window around the shape is drawn: all T windows at once, [T,w,w].
@@ -71,7 +71,7 @@ def render(index: int, frames: int, size: int, variant: str) -> tuple[np.ndarray
     left, top = (np.clip(np.rint(c * size - window / 2), 0, size - window).astype(int) for c in (x, y))
     dx = grid[left[:, None] + np.arange(window)] - x[:, None]
     dy = grid[top[:, None] + np.arange(window)] - y[:, None]
-    outside = _distance(shape, dx[:, None, :], dy[:, :, None], radius, np.deg2rad(30 * angle - 15))
+    outside = _distance(shape, dx[:, None, :], dy[:, :, None], radius)
     cover = np.clip(0.5 - outside * size, 0, 1)[..., None]  # a ramp of one pixel at the edge
     colour = _rgb(hue, 0.3 + 0.6 * saturation, 0.85 + 0.15 * value)
     for t in range(frames):
@@ -93,16 +93,15 @@ def _mix(z: np.ndarray) -> np.ndarray:
     return z ^ (z >> np.uint64(31))
 
 
-def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: float, angle: float) -> np.ndarray:
+def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
     """Signed distance from the edge, negative inside (beyond a corner: from the lines through it). y points down.
 
     Each shape stays within `radius` of its centre along both axes.
     """
     if shape == "circle":
         return np.sqrt(x * x + y * y) - radius
-    if shape == "square":  # 0.8 (cos 15 + sin 15) = 0.98 at the most turned
-        cos, sin = np.cos(angle), np.sin(angle)
-        return np.maximum(abs(cos * x + sin * y), abs(cos * y - sin * x)) - 0.8 * radius
+    if shape == "square":  # of nearly the circle's area, 3.24 against 3.14: only the corners tell them apart
+        return np.maximum(abs(x), abs(y)) - 0.9 * radius
     outer = 1.15 * radius  # half a side is 0.866 * 1.15 = 0.996; the centroid lies outer / 4 below the middle of the height
     y = y - outer / 4
     return np.maximum(y, np.sqrt(0.75) * abs(x) - 0.5 * y) - outer / 2
