@@ -162,7 +162,7 @@ def test_tensorboard_is_told_everything(trained):
 
 def test_sample_evaluate_and_export_of_a_run(trained, tmp_path):
     for suffix in ("gif", "mp4", "png"):
-        run("sample", f"--workdir={trained}", f"--output={tmp_path}/clips.{suffix}", "--labels=circle_up,3", "--num_videos=2", "--seed=5")
+        run("sample", f"--workdir={trained}", f"--output={tmp_path}/clips.{suffix}", "--labels=ring_up,3", "--num_videos=2", "--seed=5")
         assert (tmp_path / f"clips.{suffix}").stat().st_size > 500
     out = run("evaluate", f"--workdir={trained}", "--metrics=fid", "--num_videos=32", "--truncation=0.5")
     last = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
@@ -200,8 +200,8 @@ np.save(sys.argv[2], sample)
     config = Config(**{name: types[name](value) for name, value in flags.items()}, classes=12)
     expected = module.from_run(str(trained), config, best=False).sample(tf.range(3), tf.constant([1, 2]), tf.constant(1.0))
     np.testing.assert_allclose(np.load(tmp_path / "sample.npy"), expected, atol=1e-5)
-    assert (trained / "export" / "assets" / "labels.txt").read_text().splitlines()[0] == "circle_right"
-    assert "circle_right" in (trained / "export" / "README.md").read_text()
+    assert (trained / "export" / "assets" / "labels.txt").read_text().splitlines()[0] == "ring_right"
+    assert "ring_right" in (trained / "export" / "README.md").read_text()
 
 
 # Runs many programs, each in a process forked where the slow imports are done; writes each one's exit code and stderr.

@@ -1,7 +1,7 @@
 """Moving shapes: the embedded data. Every clip is drawn from its index, so there is no file, and it is the same for ever.
 
-A bright circle, square or triangle crosses a dim background to the right, left, up or down, on a curve: 3 x 4 = 12
-classes, `circle_right` to `triangle_down`; the class of clip i is i % 12. Geometry is in units of the frame and of the
+A bright ring, square or triangle crosses a dim background to the right, left, up or down, on a curve: 3 x 4 = 12
+classes, `ring_right` to `triangle_down`; the class of clip i is i % 12. Geometry is in units of the frame and of the
 clip, so every size shows the same scene, and every number of frames the whole way; stride and flip have no part here.
 
 Variants: plain (background of one colour), textured (a smooth random pattern), mixed (half and half; the default).
@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfvideogan.config import Config, UserError
 from tfvideogan.data.source import Source
 
-SHAPES = ("circle", "square", "triangle")
+SHAPES = ("ring", "square", "triangle")
 MOTIONS = ("right", "left", "up", "down")
 LABELS = tuple(f"{shape}_{motion}" for shape in SHAPES for motion in MOTIONS)
 VARIANTS = ("plain", "textured", "mixed")
@@ -98,9 +98,9 @@ def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: float) -> np.nda
 
     Each shape stays within `radius` of its centre along both axes.
     """
-    if shape == "circle":
-        return np.sqrt(x * x + y * y) - radius
-    if shape == "square":  # of nearly the circle's area, 3.24 against 3.14: only the corners tell them apart
+    if shape == "ring":  # a hole of 0.45 of its radius: at 32x32 a full disc is hardly told from a square
+        return abs(np.sqrt(x * x + y * y) - 0.725 * radius) - 0.275 * radius
+    if shape == "square":
         return np.maximum(abs(x), abs(y)) - 0.9 * radius
     outer = 1.15 * radius  # half a side is 0.866 * 1.15 = 0.996; the centroid lies outer / 4 below the middle of the height
     y = y - outer / 4
