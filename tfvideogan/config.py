@@ -17,6 +17,13 @@ class UserError(ValueError):
     """
 
 
+class RunFailed(RuntimeError):
+    """What ends a run through no mistake of its flags: a full disk, a loss that stays non-finite, a lost worker.
+
+    Programs print it as one line and exit with code 1. The message says what is kept, and how to go on.
+    """
+
+
 def field(default: Any, help: str, network: bool = False) -> Any:
     """A Config field with the help text its flag shows. `network`: it shapes the networks or what they compute, and so
     cannot change when a run is resumed."""
@@ -58,6 +65,7 @@ class Config:
     evaluator: str = field("moving_shapes", "Who judges clips: a shipped classifier, or the .npz file of one of your own.")
     evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
     keep_checkpoints: int = field(3, "Newest checkpoints to keep, beside the best one.")
+    max_rollbacks: int = field(3, "Times a non-finite loss sends the run back to one checkpoint, to go on with other clips.")
 
     def __post_init__(self):
         for name in (
@@ -75,7 +83,7 @@ class Config:
         ):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: want at least 1")
-        for name in ("max_stride", "classes", "steps", "seed", "evaluate_every_steps"):
+        for name in ("max_stride", "classes", "steps", "seed", "evaluate_every_steps", "max_rollbacks"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name}={getattr(self, name)}: want 0 or more")
         if self.precision not in PRECISIONS:

@@ -6,8 +6,10 @@ the folder, and a later change of a default cannot change an old run.
 """
 
 import dataclasses
+import fcntl
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +18,12 @@ import tensorflow as tf
 from absl import flags, logging
 
 from tfvideogan import models
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Config, RunFailed, UserError
 from tfvideogan.gan import GAN
 
 FLAGS = flags.FLAGS
 DEFINE = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
-FLAGS_FILE, LABELS_FILE, METRICS = "run.flags", "labels.txt", "metrics.jsonl"
+FLAGS_FILE, LABELS_FILE, METRICS, LOCK = "run.flags", "labels.txt", "metrics.jsonl", ".lock"
 CHECKPOINTS, LOGS, SAMPLES, EXPORT = "checkpoints", "logs", "samples", "export"
 
 flags.DEFINE_string("workdir", None, "Folder of the run.")
@@ -30,7 +32,8 @@ flags.DEFINE_string("workdir", None, "Folder of the run.")
 def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: type[Config] | None = None) -> None:
     """Runs a program: `main` gets the Config of the command line.
 
-    Exits with 0, or with 2 after one line on stderr for a mistake of the user's (UserError or a wrong flag).
+    Exits with 0; with 2 after one line on stderr for a mistake of the user's (UserError or a wrong flag); with 1 after one
+    line for a run that could not go on (RunFailed).
 
     Args:
         main: the program.
@@ -42,9 +45,9 @@ def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: ty
     logging.set_verbosity(logging.INFO)
     try:
         main(parse(sys.argv, saved, kind))
-    except (UserError, flags.Error) as error:
+    except (UserError, RunFailed, flags.Error) as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, RunFailed) else 2)
 
 
 def parse(argv: list[str], saved: tuple[str, ...], kind: type[Config] | None) -> Config:
@@ -96,6 +99,13 @@ def to_flags(config: Config) -> str:
     return "".join(lines)
 
 
+def checkpoints(workdir: str | Path, best: bool = False) -> list[Path]:
+    """Prefixes of the checkpoints in a run folder, newest first, as their files say: TensorFlow's own list of them may be damaged."""
+    files = (Path(workdir) / CHECKPOINTS / ("best" if best else "")).glob("ckpt-*.*")
+    prefixes = {file.with_suffix("") for file in files if file.with_suffix("").name[5:].isdigit()}
+    return sorted(prefixes, key=lambda prefix: int(prefix.name[5:]), reverse=True)
+
+
 class Run:
     """The folder of a run, and the checkpoint of what is trained in it.
 
@@ -111,10 +121,12 @@ class Run:
         self.path, self.config, self.gan, self.labels = Path(workdir), config, gan, labels
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.best = tf.Variable(float("inf"), dtype=tf.float32, trainable=False)  # lowest FID so far
+        self.watched = tf.Variable(-1, dtype=tf.int64, trainable=False)  # last step whose samples and scores, if due, are made
+        self.skipped = tf.Variable(0, dtype=tf.int64, trainable=False)  # global batches left out after non-finite losses
         parts = {"generator": gan.generator, "ema_generator": gan.ema_generator, "discriminator": gan.discriminator, **(optimizers or {})}
         # Variables by their order: of layers that stand in a list, Keras' own tracking leaves some out.
         variables = {name: [variable.value for variable in part.variables] for name, part in parts.items()}
-        self.checkpoint = tf.train.Checkpoint(step=self.step, best=self.best, **variables)
+        self.checkpoint = tf.train.Checkpoint(step=self.step, best=self.best, watched=self.watched, skipped=self.skipped, **variables)
         folder = self.path / CHECKPOINTS
         self.newest = tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=config.keep_checkpoints)
         self.lowest = tf.train.CheckpointManager(self.checkpoint, str(folder / "best"), max_to_keep=1)
@@ -123,8 +135,27 @@ class Run:
         """Generator steps done. Reading it waits for the device."""
         return int(self.step.numpy())
 
+    def next_batch(self) -> int:
+        """Number of the global batch that the next step begins with."""
+        return self.done() * self.config.d_steps + int(self.skipped.numpy())
+
+    def roll_back(self) -> int:
+        """Restores the newest checkpoint, to go on past the clips of the present step. Returns the number of the next batch."""
+        first = self.next_batch()
+        self.restore()
+        self.skipped.assign(first - self.done() * self.config.d_steps)
+        return first
+
+    def unwatched(self) -> bool:
+        """Whether samples and scores of this step, if due, are still to be made."""
+        return int(self.watched.numpy()) < self.done()
+
     def claim(self) -> None:
-        """Makes the folder this run's, or checks that it is: UserError if it holds a run of other networks."""
+        """Makes the folder this run's, or checks that it is, and keeps other trainers out while this process lives.
+
+        Raises: UserError if it holds a run of other networks, or another trainer is at work in it.
+        """
+        self._lock()
         file = self.path / FLAGS_FILE
         if file.is_file():
             before = dict(line[2:].split("=", 1) for line in file.read_text().splitlines())
@@ -139,33 +170,72 @@ class Run:
         write_atomically(file, to_flags(self.config))
         write_atomically(self.path / LABELS_FILE, "".join(f"{label}\n" for label in self.labels))
 
-    def restore(self, best: bool = False) -> bool:
-        """Restores the newest (or the best) checkpoint. Returns whether there was one."""
-        path = (self.lowest if best else self.newest).latest_checkpoint
-        if path is None:
-            return False
-        status = self.checkpoint.restore(path).expect_partial()  # programs after training leave the optimizers
+    def _lock(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._locked = open(self.path / LOCK, "a+")  # held open: the system lets go of the lock when the process ends, however it ends
         try:
-            status.assert_existing_objects_matched()
-        except AssertionError as error:
-            raise UserError(f"{path}: does not hold all of {self.config.model}'s variables; written by another version?") from error
-        return True
+            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._locked.seek(0)
+            raise UserError(f"--workdir={self.path}: process {self._locked.read().strip() or '?'} is training in it") from error
+        self._locked.truncate(0)
+        self._locked.write(f"{os.getpid()}")
+        self._locked.flush()
+        for left in [*self.path.glob("checkpoints/**/*_temp*"), *self.path.glob(".export.*"), *self.path.glob("*.tmp")]:
+            shutil.rmtree(left) if left.is_dir() else left.unlink()  # of a process that was killed while it wrote
+
+    def restore(self, best: bool = False) -> bool:
+        """Restores the newest (or the best) checkpoint that is whole. Returns whether there was one.
+
+        TensorFlow checks the sums that it keeps of every tensor and of the index. A damaged checkpoint is named in the log,
+        and the one before it is used.
+
+        Raises: UserError if all are damaged, or lack variables.
+        """
+        prefixes = checkpoints(self.path, best)
+        for prefix in prefixes:
+            try:
+                status = self.checkpoint.restore(str(prefix)).expect_partial()  # programs after training leave the optimizers
+                status.assert_existing_objects_matched()
+            except AssertionError as error:
+                raise UserError(f"{prefix}: does not hold all of {self.config.model}'s variables; written by another version?") from error
+            except (tf.errors.OpError, ValueError, RuntimeError) as error:
+                logging.warning("%s is damaged and left out: %s", prefix, str(error).splitlines()[0])
+                continue
+            return True
+        if prefixes:
+            raise UserError(f"--workdir={self.path}: every checkpoint is damaged: {', '.join(prefix.name for prefix in prefixes)}")
+        return False
 
     def save(self) -> None:
-        self.newest.save(checkpoint_number=self.done())
+        """Writes the checkpoint of this step, and drops old ones. Raises RunFailed if it cannot be written."""
+        self._save(self.newest)
 
     def save_best(self, value: float) -> None:
         """Keeps this step as the best one if its FID is the lowest so far."""
         if value < float(self.best.numpy()):
             self.best.assign(value)
-            self.lowest.save(checkpoint_number=self.done())
+            self._save(self.lowest)
+
+    def _save(self, manager: tf.train.CheckpointManager) -> None:
+        step = self.done()
+        try:
+            manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            for file in Path(manager.directory).glob(f"ckpt-{step}*"):
+                shutil.rmtree(file) if file.is_dir() else file.unlink()
+            kept = ", ".join(prefix.name for prefix in checkpoints(self.path)) or "none"
+            raise RunFailed(
+                f"{manager.directory}: cannot write the checkpoint of step {step}: {str(error).splitlines()[0]}. "
+                f"Kept: {kept}. Make room, and start the same command again."
+            ) from error
 
     def forget_later_records(self) -> None:
-        """Drops the measurements of steps after the restored one: they are about to be made again."""
-        file = self.path / METRICS
+        """Drops the measurements that are about to be made again: those after the restored state."""
+        file, watched = self.path / METRICS, int(self.watched.numpy())
         if file.is_file():
             lines = file.read_text().splitlines(keepends=True)
-            write_atomically(file, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= self.done()))
+            write_atomically(file, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= watched))
 
 
 def append_records(workdir: str | Path, step: int, records: list[dict]) -> None:
@@ -179,8 +249,7 @@ def open_run(workdir: str, config: Config, best: bool = False) -> Run:
 
     Raises UserError if the folder holds no checkpoint.
     """
-    folder = Path(workdir) / CHECKPOINTS
-    if tf.train.latest_checkpoint(str(folder / "best" if best else folder)) is None:
+    if not checkpoints(workdir, best):
         raise UserError(
             f"--workdir={workdir}: holds no {'best checkpoint: train with --evaluate_every_steps' if best else 'checkpoint: train first'}"
         )

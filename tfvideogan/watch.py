@@ -13,9 +13,12 @@ from tfvideogan import video
 from tfvideogan.gan import Sampler
 from tfvideogan.metrics import evaluation
 from tfvideogan.run import LOGS, SAMPLES, Run, append_records, to_flags
+from tfvideogan.signals import Signals
 
 ROWS, COLUMNS = 12, 4  # fixed latents: one row a class
 FPS = 8
+NO_LOSS, LOGS_WITHOUT_LOSS = 1e-2, 10  # a D whose every loss is below this for so many log lines has beaten G for good
+NO_SPREAD = 0.5 / 255  # of a pixel's standard deviation over a class's clips: they are the same picture
 
 
 class Watch:
@@ -24,10 +27,12 @@ class Watch:
     Args:
         run: the run, restored.
         chief: whether this process writes.
+        signals: looked at during the long parts, which end early (signals.Stopped) when the process shall stop.
     """
 
-    def __init__(self, run: Run, chief: bool):
-        self.run, self.config, self.chief = run, run.config, chief
+    def __init__(self, run: Run, chief: bool, signals: Signals):
+        self.run, self.config, self.chief, self.signals = run, run.config, chief, signals
+        self.lost = 0  # log lines in a row on which D's loss was nothing
         self.classes = np.arange(min(len(run.labels), ROWS), dtype=np.int32)
         self.samplers: dict[str, Sampler] = {}
         self.evaluation: evaluation.Evaluation | None = None
@@ -57,13 +62,37 @@ class Watch:
             tf.summary.scalar("speed/videos_per_second", rate)
             tf.summary.scalar("speed/share_of_time_waiting_for_data", waited / seconds)
 
+        terms = [value for name, value in scalars.items() if name.startswith("d_") and not name.endswith("gradient_norm")]
+        self.lost = self.lost + 1 if all(0 <= value < NO_LOSS for value in terms) else 0
+        if self.lost == LOGS_WITHOUT_LOSS:
+            self.warn(step, f"D's losses have been below {NO_LOSS} for {self.lost} log lines: G no longer learns")
+
+    def warn(self, step: int, text: str) -> None:
+        """A line in the log and in TensorBoard's text page."""
+        if not self.chief:
+            return
+        logging.warning("step %d  %s", step, text)
+        with self.writer.as_default(step=step):
+            tf.summary.text("warnings", text)
+
+    def due(self, step: int) -> None:
+        """Samples and evaluates, if it is time to. Raises signals.Stopped where the process shall stop first."""
+        config, last = self.config, step == self.config.steps
+        if step and (step % config.sample_every_steps == 0 or last):
+            self.sample(step)
+        if config.evaluate_every_steps and (step % config.evaluate_every_steps == 0 or last):
+            self.evaluate(step)  # at step 0 too: the untrained generator is what later scores are to be held against
+
     def sample(self, step: int) -> None:
         """Animated GIFs of fixed latents, one row a class, from the averaged and the raw weights."""
         label = np.repeat(self.classes, COLUMNS)
         names = [self.run.labels[i] for i in self.classes]
         for name in ("ema", "raw"):
-            clips = self.sampler(name).sample(tf.constant(label), tf.constant([self.config.seed, 0]), tf.constant(1.0))
-            clips = np.round(clips.numpy() * 255).astype(np.uint8)
+            clips = self.sampler(name).sample(tf.constant(label), tf.constant([self.config.seed, 0]), tf.constant(1.0)).numpy()
+            spread = clips.reshape(-1, COLUMNS, *clips.shape[1:]).std(1).mean()
+            if spread < NO_SPREAD:
+                self.warn(step, f"clips of one class are alike (standard deviation {spread:.2g} of [0,1], {name} weights): G has collapsed")
+            clips = np.round(clips * 255).astype(np.uint8)
             if name == "ema":
                 video.write(self.run.path / SAMPLES / f"step_{step:07d}.gif", clips, FPS, COLUMNS, names)
             with self.writer.as_default(step=step):
@@ -75,7 +104,12 @@ class Watch:
         if self.evaluation is None:
             self.evaluation = evaluation.of_config(self.config, self.run.labels, evaluation.METRICS, truncation=1.0, ema=True)
         sampler = self.sampler("ema")
-        records = self.evaluation(lambda label, seed: sampler.sample(label, seed, tf.constant(1.0)), self.config.seed)
+
+        def sample(label: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            self.signals.check()
+            return sampler.sample(label, seed, tf.constant(1.0))
+
+        records = self.evaluation(sample, self.config.seed)
         append_records(self.run.path, step, records)
         for record in records:
             logging.info("step %d  %s %.4g +- %.2g", step, record["metric"], record["value"], record["stderr"])
@@ -86,6 +120,7 @@ class Watch:
 
     def sampler(self, name: str) -> Sampler:
         """The calibrated sampler of the "ema" or "raw" weights; traced once."""
+        self.signals.check()
         if name not in self.samplers:
             self.samplers[name] = Sampler(self.run.gan, ema=name == "ema")
         return self.samplers[name].calibrate()
