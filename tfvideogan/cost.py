@@ -22,15 +22,8 @@ def report(config: Config) -> str:
     and addition. Memory is the weights with averages, optimizer state and gradients, and the activations that the
     larger of a D and a G step keeps for its gradient, for the whole global batch on one device.
     """
-    with tf.Graph().as_default() as graph:
-        gan = models.build(config)
-        optimizers = make_optimizers(config)
-        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-        step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        make_step(gan, optimizers, step, tf.distribute.get_strategy())([_placeholders(config) for _ in range(config.d_steps)])
-        table, generator, discriminator = _parameters(gan)
-        operations = graph.get_operations()
+    gan, operations = _step_graph(config)
+    table, generator, discriminator = _parameters(gan)
     flops = sum(_flops(operation) for operation in operations)
     scopes = {operation.name.split("/")[0] for operation in operations if operation.name.startswith(("d_step", "g_step"))}
     activations = max(_kept(operations, scope) for scope in scopes)
@@ -43,6 +36,23 @@ one step: {config.d_steps} D and 1 G update, {config.batch_size} clips in a batc
   {state / gib:.2f} GiB of weights, averages, optimizer state and gradients on every device
   {activations / gib:.2f} GiB of activations, shared by the devices
 """
+
+
+def step_flops(config: Config) -> int:
+    """FLOPs of one step, as `report` counts them."""
+    return sum(_flops(operation) for operation in _step_graph(config)[1])
+
+
+def _step_graph(config: Config) -> tuple[GAN, list[tf.Operation]]:
+    """The model, and the operations of its step's graph."""
+    with tf.Graph().as_default() as graph:
+        gan = models.build(config)
+        optimizers = make_optimizers(config)
+        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
+        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
+        step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        make_step(gan, optimizers, step, tf.distribute.get_strategy())([_placeholders(config) for _ in range(config.d_steps)])
+        return gan, graph.get_operations()
 
 
 def _placeholders(config: Config) -> Batch:

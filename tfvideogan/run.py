@@ -199,7 +199,7 @@ class Run:
                 status.assert_existing_objects_matched()
             except AssertionError as error:
                 raise UserError(f"{prefix}: does not hold all of {self.config.model}'s variables; written by another version?") from error
-            except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            except Exception as error:  # the reader's finding comes as OpError, ValueError, IndexError, by the kind of damage
                 logging.warning("%s is damaged and left out: %s", prefix, str(error).splitlines()[0])
                 continue
             return True

@@ -13,17 +13,20 @@ class Stopped(Exception):
 class Signals:
     """The wish to stop. SIGTERM (a machine is taken away) ends a run with exit code 0, SIGINT (Ctrl-C) with 130.
 
-    A second signal ends the process at once; the last checkpoint stands.
+    A second signal ends the process at once; the last checkpoint stands. So does the first one before `defer` is set: while
+    nothing has been computed yet, nothing is unsaved.
     """
 
     def __init__(self):
-        self.received = 0
+        self.received, self.defer = 0, False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: object) -> None:
         self.received = number
         signal.signal(number, signal.SIG_DFL)
+        if not self.defer:
+            self.leave()
         logging.info("%s: saving after this step", signal.Signals(number).name)
 
     def check(self) -> None:

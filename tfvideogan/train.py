@@ -146,6 +146,7 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
         drawn = [next(batches) for _ in range(config.d_steps)]
         waited += time.perf_counter() - start
         scalars = {name: float(value) for name, value in together(strategy, step_function, drawn).items()}  # waits for the device
+        signals.defer = True  # until now, everything was saved
         seconds, done, step = seconds + time.perf_counter() - start, done + 1, step + 1
         wrong = non_finite(scalars, config.precision)
         if wrong:

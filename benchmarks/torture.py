@@ -1,0 +1,129 @@
+"""Kills a training run at random instants, starts it again each time, and holds the end against a run that was never stopped.
+
+    python -m benchmarks.torture --kills=25 [--replicas=2 | --workers=2] [--precision=mixed_bfloat16] [--model=dvdgan]
+
+Weights, spectral vectors, averages, optimizers (every tensor of the last checkpoint), metrics.jsonl and the exported
+module must agree bit for bit. The instants are drawn over the whole life of the process: start-up, evaluations, and the
+writing of checkpoints (one every step) included. Prints a line a kill and one JSON line; exit code 1 if anything differs.
+"""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+
+KILLS = flags.DEFINE_integer("kills", 25, "Times the run is killed.")
+REPLICAS = flags.DEFINE_integer("replicas", 1, "CPU replicas of the run.")
+WORKERS = flags.DEFINE_integer("workers", 1, "Processes of the run; one of them is killed, the others must end by themselves.")
+PRECISION = flags.DEFINE_string("precision", "float32", "As of tfvideogan.train.")
+MODEL = flags.DEFINE_string("model", "dvdgan", "As of tfvideogan.train.")
+FLAGFILE = flags.DEFINE_string("flagfile_of_run", "benchmarks/torture.flags", "The run: as small as can be.")
+STEPS = flags.DEFINE_integer("steps", 200, "Steps of the run.")
+SEED = flags.DEFINE_integer("seed", 0, "Seed of the instants.")
+PATIENCE = 180  # seconds in which the workers that are left must end
+
+
+def start(workdir: Path, log: Path) -> list[subprocess.Popen]:
+    """The run's processes, one a worker."""
+    command = [sys.executable, "-m", "tfvideogan.train", f"--flagfile={FLAGFILE.value}", f"--model={MODEL.value}"]
+    command += [f"--precision={PRECISION.value}", f"--steps={STEPS.value}", f"--workdir={workdir}", f"--cpu_replicas={REPLICAS.value}"]
+    cluster = {"worker": [f"localhost:{free_port()}" for _ in range(WORKERS.value)]}
+    processes = []
+    for index in range(WORKERS.value):
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+        if WORKERS.value > 1:
+            environment["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+        with open(log, "a") as file:
+            processes.append(subprocess.Popen(command, env=environment, stdout=file, stderr=file))
+    return processes
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return listener.getsockname()[1]
+
+
+def finish(processes: list[subprocess.Popen], log: Path) -> None:
+    for process in processes:
+        if process.wait():
+            raise SystemExit(f"the run failed with exit code {process.returncode}; see {log}")
+
+
+def last_step(workdir: Path) -> int:
+    steps = [int(file.stem[5:]) for file in (workdir / "checkpoints").glob("ckpt-*.index")]
+    return max(steps, default=-1)
+
+
+def differences(a: Path, b: Path) -> list[str]:
+    """Names of what differs between two finished runs."""
+    found = []
+    readers = [tf.train.load_checkpoint(str(run / "checkpoints" / f"ckpt-{STEPS.value}")) for run in (a, b)]
+    names = [set(reader.get_variable_to_shape_map()) - {"_CHECKPOINTABLE_OBJECT_GRAPH"} for reader in readers]
+    names = [{name for name in some if "save_counter" not in name} for some in names]
+    found += sorted(names[0] ^ names[1])
+    found += [n for n in sorted(names[0] & names[1]) if not np.array_equal(*(reader.get_tensor(n) for reader in readers))]
+    if (a / "metrics.jsonl").read_bytes() != (b / "metrics.jsonl").read_bytes():
+        found.append("metrics.jsonl")
+    modules = [tf.saved_model.load(str(run / "export")) for run in (a, b)]
+    label, seed = tf.zeros([3], tf.int32), tf.constant([1, 2])
+    videos = [module.sample(label, seed, tf.constant(1.0)).numpy() for module in modules]
+    if not np.array_equal(*videos):
+        found.append("export: sample")
+    pairs = zip(*(module.variables for module in modules), strict=True)
+    found += [f"export: {x.name}" for x, y in pairs if not np.array_equal(x.numpy(), y.numpy())]
+    return found
+
+
+def main(_: list[str]) -> None:
+    folder, draw = Path(tempfile.mkdtemp(prefix="torture_")), random.Random(SEED.value)
+    whole, killed = folder / "whole", folder / "killed"
+    began = time.time()
+    processes = start(whole, folder / "whole.log")
+    while last_step(whole) < 1 and not any(process.poll() for process in processes):
+        time.sleep(0.05)
+    start_up = time.time() - began
+    finish(processes, folder / "whole.log")
+    work = time.time() - began - start_up
+    print(f"uninterrupted: {start_up:.0f} s to the first step, {work:.0f} s after it", flush=True)
+    before_first_step = during_writing = finished = 0
+    for kill in range(KILLS.value):
+        at = last_step(killed)
+        if at >= STEPS.value:
+            finished += 1  # the run is over; what is killed from here on is its export
+        processes = start(killed, folder / "killed.log")
+        victim = draw.choice(processes)
+        # A third of the kills fall into the start; the others spread over the run, which shall last until the last of them.
+        time.sleep(draw.uniform(0, start_up) if draw.random() < 1 / 3 else start_up + draw.uniform(0, 2.5 * work / KILLS.value))
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
+        for process in processes:
+            process.wait(timeout=PATIENCE)
+        now = last_step(killed)
+        torn = [file.name for file in (killed / "checkpoints").glob("*_temp*")]
+        before_first_step += now == at
+        during_writing += bool(torn)
+        print(f"kill {kill + 1}: step {at} -> {now}{', while writing ' + torn[0] if torn else ''}", flush=True)
+    finish(start(killed, folder / "killed.log"), folder / "killed.log")
+    different = differences(whole, killed)
+    result = {
+        "kills": KILLS.value, "model": MODEL.value, "precision": PRECISION.value, "replicas": REPLICAS.value, "workers": WORKERS.value,
+        "steps": STEPS.value, "without_progress": before_first_step, "while_writing": during_writing, "after_the_end": finished,
+        "different": different, "folder": str(folder),
+    }  # fmt: skip
+    print(json.dumps(result))
+    sys.exit(bool(different))
+
+
+if __name__ == "__main__":
+    app.run(main)
