@@ -52,15 +52,17 @@ class Published(Evaluator):
         return np.concatenate(features), np.concatenate(logits)
 
 
-def find(spec: str, sha256: str, wanted: str) -> tuple[Path, str]:
+def find(spec: str, sha256: str, wanted: str, beside: tuple[str, ...] = ()) -> tuple[Path, str]:
     """The weights of `KIND:PLACE`, and their checksum: what `cat FILES | sha256sum` prints.
 
-    FILES are the file itself; of a checkpoint `PREFIX.data-*`; of a SavedModel `saved_model.pb variables/variables.data-*`.
+    FILES are the file itself; of a checkpoint `PREFIX.data-*`; of a SavedModel `saved_model.pb variables/variables.data-*`;
+    then those named in `beside`.
 
     Args:
         spec: KIND:PLACE.
         sha256: the checksum they must have; empty takes any.
         wanted: what to get and where to put it, for the error.
+        beside: files that must lie in the same folder.
     Raises: UserError if there are none, or others.
     """
     place = spec.partition(":")[2]
@@ -71,7 +73,8 @@ def find(spec: str, sha256: str, wanted: str) -> tuple[Path, str]:
     if len(prefixes) == 1 and not (path / "saved_model.pb").is_file():
         path = prefixes[0]
     files = _files(path)
-    if not files:
+    files += [path.with_name(name) for name in beside] if files else []
+    if not files or not all(file.is_file() for file in files):
         raise UserError(f"--evaluator={spec}: no weights there; {wanted}")
     found = _sha256(files)
     if sha256 and found != sha256.lower():
