@@ -179,7 +179,7 @@ def test_it_computes_what_the_table_says(evaluator, weights):
 def test_more_clips_than_a_batch_are_judged_batch_by_batch(evaluator, monkeypatch):
     video = tf.random.stateless_uniform([3, 9, 32, 32, 3], [4, 4], -1, 1)
     whole = evaluator(video)
-    monkeypatch.setattr(published, "BATCH", 2)
+    monkeypatch.setattr(evaluator, "batch", 2)
     for a, b in zip(whole, evaluator(video), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 

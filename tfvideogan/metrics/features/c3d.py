@@ -20,6 +20,7 @@ from tfvideogan.config import UserError
 from tfvideogan.metrics.features import published
 
 FRAMES, SIZE = 16, 112
+BATCH = 8  # clips at a time: the first convolution alone gives 51 MB a clip
 MEAN_FILE, MEAN_SHAPE = "mean2.npz", (3, FRAMES, 128, 171)  # BGR, T, H, W
 WANTED = (
     f"want c3d:FOLDER/conv3d_deepnetA_ucf.npz (or c3d_tgan:...) with {MEAN_FILE} beside it, both from "
@@ -83,7 +84,7 @@ def load(spec: str, sha256: str) -> published.Published:
     mean = mean.reshape(MEAN_SHAPE).transpose(1, 2, 3, 0).astype(np.float32)  # [T,H,W,BGR]
     network = C3D(found["fc8/b"].size if "fc8/b" in found else 101, lambda video: look(video, mean))
     published.fill(spec, network.variables, found)
-    return published.Published(spec, name, digest, network, range(FRAMES, FRAMES + 1))
+    return published.Published(spec, name, digest, network, range(FRAMES, FRAMES + 1), BATCH)
 
 
 def tganv2_look(video: tf.Tensor, mean: np.ndarray) -> tf.Tensor:

@@ -19,6 +19,7 @@ from tfvideogan.metrics.features import published
 
 SIZE = 224
 FRAMES = range(9, 1 << 31)  # T -> T/2 -> T/4 -> T/8, each rounded up, must leave the 2 frames that the last pooling takes
+BATCH = 16  # clips at a time, as in the reference code of FVD
 SCOPE = "RGB/inception_i3d/"  # before each name in all published forms but the checkpoint of Kinetics-600
 LOGITS = "Logits/Conv3d_0c_1x1/conv_3d"
 WANTED = (
@@ -112,7 +113,7 @@ def load(spec: str, sha256: str) -> published.Published:
     classes = found[f"{LOGITS}/b"].size if f"{LOGITS}/b" in found else 400
     network = I3D(classes)
     published.fill(spec, network.variables, found)
-    return published.Published(spec, f"i3d_{classes}", digest, network, FRAMES)
+    return published.Published(spec, f"i3d_{classes}", digest, network, FRAMES, BATCH)
 
 
 def _without_scope(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -19,7 +19,6 @@ from tfvideogan.config import UserError
 from tfvideogan.metrics.features.classifier import Evaluator
 
 LOG = logging.getLogger(__name__)
-BATCH = 16  # clips at a time, as the reference code of FVD: 16 clips of 16 frames take about 2 GB in I3D
 NAMED = 3  # variables an error names
 
 
@@ -32,11 +31,12 @@ class Published(Evaluator):
         sha256: of its weights.
         network: `look` prepares clips [N,T,H,W,3] in [-1,1]; called, it gives features and logits of what `look` gives.
         frames: lengths T of the clips it takes; None is any length.
+        batch: clips that go through the network at a time.
     """
 
-    def __init__(self, spec: str, name: str, sha256: str, network: Callable, frames: range | None):
+    def __init__(self, spec: str, name: str, sha256: str, network: Callable, frames: range | None, batch: int):
         super().__init__(name, sha256, (), network)
-        self.spec, self.network, self.frames = spec, network, frames
+        self.spec, self.network, self.frames, self.batch = spec, network, frames, batch
 
     def __call__(self, video: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """[N,T,H,W,3] in [-1,1] -> features [N,...,F], logits [N,...,C]. Raises: UserError for clips of a length it does not take."""
@@ -45,8 +45,8 @@ class Published(Evaluator):
             wanted = f"exactly {self.frames[0]}" if len(self.frames) == 1 else f"at least {self.frames[0]}"
             raise UserError(f"--evaluator={self.spec} judges clips of {wanted} frames, not of --frames={length}")
         features, logits = [], []
-        for start in range(0, len(video), BATCH):
-            found = super().__call__(video[start : start + BATCH])
+        for start in range(0, len(video), self.batch):
+            found = super().__call__(video[start : start + self.batch])
             features.append(found[0])
             logits.append(found[1])
         return np.concatenate(features), np.concatenate(logits)
@@ -93,7 +93,7 @@ def tensors(spec: str, path: Path) -> dict[str, np.ndarray]:
         reader = tf.train.load_checkpoint(str(path))
         return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     except (OSError, EOFError, ValueError, RuntimeError, AttributeError, zipfile.BadZipFile, tf.errors.OpError) as error:
-        raise UserError(f"--evaluator={spec}: {path.name} is damaged or holds no weights: {_line(error)}") from error
+        raise UserError(f"--evaluator={spec}: {path.name} is damaged or holds no weights: {line(error)}") from error
 
 
 def fill(spec: str, variables: Mapping[str, keras.Variable], found: Mapping[str, np.ndarray]) -> None:
@@ -120,7 +120,7 @@ def _resolve(spec: str, handle: str, wanted: str) -> Path:
     try:
         return Path(hub.resolve(handle))
     except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise UserError(f"--evaluator={spec}: TF-Hub cannot fetch it ({_line(error)}); {wanted}") from error
+        raise UserError(f"--evaluator={spec}: TF-Hub cannot fetch it ({line(error)}); {wanted}") from error
 
 
 def _files(path: Path) -> list[Path]:
@@ -142,5 +142,6 @@ def _some(names: Set[str]) -> str:
     return ", ".join(sorted(names)[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
-def _line(error: Exception) -> str:
+def line(error: Exception) -> str:
+    """The first line of what an error says, for a message of one line."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
