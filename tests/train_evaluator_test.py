@@ -1,9 +1,14 @@
 """How training clips are changed for an evaluator, and what its card says."""
 
+import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from tfvideogan.train_evaluator import Config, card, jitter
+from tfvideogan import data
+from tfvideogan.metrics.features import classifier
+from tfvideogan.train_evaluator import Config, card, fit, jitter
+from tfvideogan.train_evaluator import test_accuracy as accuracy_on  # a name that pytest does not collect
 
 SEED = tf.constant([1, 2])
 
@@ -59,3 +64,25 @@ def test_the_card_says_whether_the_test_clips_were_seen(tmp_path):
     assert "split train, without person[56]_, 16 frames of 64x64, strides 2 to 4." in unseen and "mirrored, jitter 0.15" in unseen
     for seen in (text(), text(held_out="x", split="train+test")):
         assert "of split test, which it was trained on" in seen
+
+
+@pytest.mark.slow
+def test_it_learns_actions_of_people_it_never_saw(real_videos, tmp_path):
+    config = Config(
+        dataset="folder",
+        data_dir=str(real_videos / "actions"),
+        held_out="person[56]_",
+        stride=2,
+        max_stride=4,
+        flip=True,
+        jitter=0.15,
+        batch_size=32,
+        steps=700,
+    )
+    keras.utils.set_random_seed(0)
+    dataset = data.load(config, "train")
+    network = classifier.VideoClassifier(len(dataset.labels))
+    fit(network, config, dataset)
+    classifier.save(tmp_path / "actions.npz", network, dataset.labels)
+    accuracy, clips = accuracy_on(classifier.load(str(tmp_path / "actions.npz")), data.load(config, "test"), config)
+    assert clips == 16 and accuracy >= 0.95
