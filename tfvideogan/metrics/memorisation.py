@@ -3,7 +3,8 @@
 DVD-GAN's authors say of their UCF-101 model that it copies training clips (arXiv 1907.06571, 4.3); FID and IS reward that. The
 yardstick is the distance of real, held-out clips to their nearest training clips: a generator that has learned the
 distribution puts its samples as far away, one that copies puts them nearer (Meehan, Chaudhuri, Dasgupta 2020, arXiv 2004.05675).
-Distances are Euclidean, between features of one evaluator; held-out clips must not be among the training clips.
+Distances are Euclidean, between features of one evaluator; held-out clips must not be among the training clips. A poor
+generator is far from all real clips, so `copying` below 0.5 acquits no one: look at the small percentiles, and at the pairs.
 """
 
 import dataclasses
