@@ -36,6 +36,10 @@ def load(folder: Path, **changes: object) -> data.Dataset:
     return data.load(config(folder, **changes), "train")
 
 
+def load_split(folder: Path, split: str, held_out: str) -> data.Dataset:
+    return data.load(config(folder, held_out=held_out), split)
+
+
 def numbers(videos: np.ndarray) -> np.ndarray:
     """The frame numbers [N,T] of clips [N,T,H,W,3] in [-1,1], read off the middle."""
     middle = videos[:, :, videos.shape[2] // 2, videos.shape[3] // 2].mean(-1)
@@ -115,6 +119,29 @@ def test_real_videos(real_videos):
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     start = (len(frames) - 16) // 2
     np.testing.assert_allclose(videos[0][0], np.stack(frames[start : start + 16]) / 127.5 - 1, atol=1e-6)
+
+
+def test_held_out_files_are_the_test_split_and_no_others(tmp_path):
+    for name in ("a/person1.mkv", "a/person2.mkv", "b/person1.mkv", "b/person2.mkv", "b/person2_again.mkv"):
+        write(tmp_path / name, 4)
+
+    def size(split: str, held_out: str) -> int:
+        return data.load(config(tmp_path, held_out=held_out), split).size
+
+    assert [size(split, "person2") for split in ("train", "test", "train+test")] == [2, 3, 5]
+    assert [size(split, "a/.*1|b/.*n2") for split in ("train", "test", "train+test")] == [2, 3, 5]
+    assert [size(split, "") for split in ("train", "test", "train+test")] == [5, 5, 5]
+    with pytest.raises(UserError, match="--held_out=b/: class 'a' has 2 videos, none of them for --split=test"):
+        size("test", "b/")
+    with pytest.raises(UserError, match=r"--held_out=person\[: no regular expression"):
+        size("train", "person[")
+
+
+def test_people_held_out_of_real_videos_are_in_no_training_clip(real_videos):
+    train, test = (load_split(real_videos / "actions", split, "person[56]_") for split in ("train", "test"))
+    assert (train.size, test.size) == (40, 16)
+    seen, unseen = (next(dataset.once(60).as_numpy_iterator())["video"] for dataset in (train, test))
+    assert not any((clip == other).all() for clip in unseen for other in seen)
 
 
 def test_unusable_files_are_named_counted_and_left_out(tmp_path, caplog):

@@ -38,6 +38,9 @@ class Config:
     dataset: str = field("moving_shapes", "moving_shapes[/plain|/textured|/mixed], folder, prepared, or ucf101[/split1|/split2|/split3].")
     data_dir: str = field("", "Folder of the data set. moving_shapes needs none.")
     split: str = field("train", "Clips to learn from: train, test, or train+test.")
+    held_out: str = field(
+        "", "Regular expression: of a folder, the files CLASS/NAME it is found in are split test, the others train. Empty: all are both."
+    )
     frames: int = field(16, "Frames of a clip (T).", network=True)
     size: int = field(64, "Height and width of a frame, in pixels.", network=True)
     stride: int = field(1, "Source frames from one frame of a clip to the next.")

@@ -28,11 +28,14 @@ class GAN(keras.Model):
         generator: called with `inputs(batch)` and a mode, gives video [N,T,H,W,3] in [-1,1], float32.
         ema_generator: the same network, holding the moving average of the generator's weights.
         discriminator: all discriminators of the paper.
+        blends: whether the generator, in place of labels, also takes weights of the classes [N,classes], which mix their
+            embeddings.
     """
 
     generator: keras.Model
     ema_generator: keras.Model
     discriminator: keras.Model
+    blends: bool = False
 
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
@@ -107,6 +110,8 @@ class Sampler(tf.Module):
         function = functools.partial(tf.function, autograph=False)
         latent = tf.TensorSpec([None, gan.latent_width], tf.float32, "z")
         self.generate = function(generate, input_signature=[latent, tf.TensorSpec([None], tf.int32, "label")])
+        if gan.blends and gan.config.classes:
+            self.blend = function(generate, input_signature=[latent, tf.TensorSpec([None, gan.config.classes], tf.float32, "weights")])
         self.sample = function(sample, input_signature=[vector, tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.float32)])
         self._calibrate = function(calibrate, input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
         self._reset, self._config = reset, gan.config

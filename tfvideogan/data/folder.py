@@ -1,8 +1,10 @@
 """Any folder of videos as it lies: `--dataset=folder --data_dir=DIR` reads DIR/<class>/*.{avi,mp4,mov,mkv,webm,gif}.
 
-Classes are the subfolders, in alphabetical order. Every split is the whole folder.
+Classes are the subfolders, in alphabetical order. Every split is the whole folder, unless --held_out says which files are
+split test: with --held_out='person[56]_' the file wave1/person5_a.mp4 is, and wave1/person4_a.mp4 is split train.
 """
 
+import re
 from pathlib import Path
 
 from tfvideogan.config import Config, UserError
@@ -11,7 +13,11 @@ from tfvideogan.data.source import Source
 
 
 def source(config: Config, variant: str, split: str) -> Source:
-    """See the module, and `video_source`. Raises UserError for a folder that is missing or has no or empty classes."""
+    """See the module, and `video_source`.
+
+    Raises: UserError for a folder that is missing or has no or empty classes, and for a --held_out that is no regular
+        expression or leaves a class without videos.
+    """
     if variant:
         raise UserError(f"--dataset={config.dataset}: want folder, without a variant")
     root = Path(config.data_dir)
@@ -25,5 +31,19 @@ def source(config: Config, variant: str, split: str) -> Source:
         videos = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
         if not videos:
             raise UserError(f"--data_dir={config.data_dir}: class {folder.name!r} has no video ({' '.join(SUFFIXES)})")
-        files += [(path, label) for path in videos]
+        chosen = [path for path in videos if _is_in(config, split, f"{folder.name}/{path.name}")]
+        if not chosen:
+            raise UserError(
+                f"--held_out={config.held_out}: class {folder.name!r} has {len(videos)} videos, none of them for --split={split}"
+            )
+        files += [(path, label) for path in chosen]
     return video_source(config, [folder.name for folder in classes], files)
+
+
+def _is_in(config: Config, split: str, name: str) -> bool:
+    """Whether the file CLASS/NAME belongs to a split."""
+    try:
+        held_out = bool(re.search(config.held_out, name))
+    except re.error as error:
+        raise UserError(f"--held_out={config.held_out}: no regular expression ({error})") from error
+    return not config.held_out or split == "train+test" or held_out == (split == "test")

@@ -110,8 +110,10 @@ class Generator(keras.Model):
         self.built = True
 
     def call(self, z: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
-        """z [N,latent] ~ N(0,I), label [N] int32 -> video [N,T,H,W,3] in [-1,1], float32."""
-        condition = tf.concat([z, tf.gather(self.embedding.value, label)], -1)  # [z; e(y)], [N,240], goes to every BN
+        """z [N,latent] ~ N(0,I), label [N] int32 (or weights of the classes, [N,classes]) -> video [N,T,H,W,3] in [-1,1], float32."""
+        embedding = self.embedding.value  # of a mixture of classes, the mixture of their embeddings
+        embedded = tf.gather(embedding, label) if label.dtype.is_integer else tf.matmul(label, embedding)
+        condition = tf.concat([z, embedded], -1)  # [z; e(y)], [N,240], goes to every BN
         x = tf.reshape(
             self.affine(condition, mode=mode), [-1, 1, 4, 4, self.affine.kernel.shape[-1] // 16]
         )  # the same map at every time step
@@ -205,6 +207,8 @@ class Discriminator(keras.Model):
 
 class Model(gan.GAN):
     """DVD-GAN's three networks and hinge losses."""
+
+    blends = True
 
     def __init__(self, config: Config):
         super().__init__(config)
