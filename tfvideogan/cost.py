@@ -34,7 +34,8 @@ def report(config: Config) -> str:
     flops = sum(_flops(operation) for operation in operations)
     scopes = {operation.name.split("/")[0] for operation in operations if operation.name.startswith(("d_step", "g_step"))}
     activations = max(_kept(operations, scope) for scope in scopes)
-    state = 4 * (4 * generator + 3 * discriminator + max(generator, discriminator))
+    slots = sum(math.prod(variable.shape) for optimizer in optimizers.values() for variable in optimizer.variables)
+    state = 4 * (2 * generator + discriminator + slots + max(generator, discriminator))
     gib = 2**30
     return f"""{to_flags(config)}
 {table}
