@@ -174,6 +174,18 @@ def test_truncation_narrows_the_latents(gan):
     assert spread[1] < 1e-5 < spread[0]
 
 
+def test_frames_between_frames_or_one_line_that_there_are_none(gan):
+    z, label = gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1])
+    plain, finer = Sampler(gan).calibrate(), Sampler(gan, interpolate_frames=3)
+    try:
+        video = finer.generate(z, label)
+    except UserError as error:
+        assert str(error).startswith("--interpolate_frames=3: ")
+        return
+    assert video.shape == (2, 3 * (gan.config.frames - 1) + 1, *plain.generate(z, label).shape[2:])
+    np.testing.assert_allclose(video[:, ::3], plain.generate(z, label), atol=1e-5)
+
+
 def test_unknown_model_gets_a_suggestion():
     with pytest.raises(UserError, match=r"--model=dvdgam: want one of .*Did you mean dvdgan\?"):
         models.find("dvdgam")

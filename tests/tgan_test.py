@@ -282,6 +282,7 @@ def test_one_step_by_hand():
             weight.assign_sub(learning_rate * gradient / (np.sqrt(0.01 * np.square(gradient)) + 0.1))
 
     d, g = ([v.value for v in network.trainable_variables] for network in (twin.discriminator, twin.generator))
+
     def latents(seeds):
         return tf.cast(twin.latents(seeds), tf.float64)
 
