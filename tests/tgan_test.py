@@ -196,7 +196,7 @@ def step_of(gan):
 
 
 def test_singular_values_are_clipped_every_fifth_step_and_then_only_those_above_one():
-    gan = built(d_learning_rate=1e-3, g_learning_rate=1e-3)
+    gan = built(d_learning_rate=1e-3, g_learning_rate=1e-3, clip_every_steps=5)
     step, batch = tf.function(step_of(gan), autograph=False), batch_of(gan.config, 4)
     kernels = [layer.kernel for layer in layers_of(gan.discriminator, Conv)]
     assert len(kernels) == 4
