@@ -239,6 +239,7 @@ def test_a_kernel_within_the_limit_comes_back_bit_for_bit():
     np.testing.assert_array_equal(clip_singular_values(kernel), kernel)
     assert not np.array_equal(clip_singular_values(kernel, 0.4), kernel)
     assert not np.any(clip_singular_values(tf.zeros([4, 4, 3, 5])))
+    assert np.any(np.isnan(clip_singular_values(tf.fill([2, 3], float("nan")))))  # no error: the loop rolls such a step back
 
 
 def test_a_wide_kernel_is_clipped_too():
