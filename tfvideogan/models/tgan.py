@@ -274,7 +274,7 @@ class Model(gan.GAN):
             for weight in self.discriminator.trainable_variables:
                 yield weight.value, lambda w: tf.clip_by_value(w, -self.config.weight_clip, self.config.weight_clip), ()
         if self.config.loss == "wgan_svc":
-            due = step % self.config.clip_every_steps == 0
+            due = tf.equal(step % self.config.clip_every_steps, 0)
             for layer in gan.layers_of(self.discriminator, Conv):
                 yield layer.kernel.value, lambda w: tf.cond(due, lambda: clip_singular_values(w), lambda: tf.identity(w)), ()
             for norm in gan.layers_of(self.discriminator, BoundedBatchNorm):
