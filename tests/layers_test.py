@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import reference
 from tfvideogan.layers import noise
 from tfvideogan.layers.attention import SelfAttention
+from tfvideogan.layers.conv import Conv, ConvTranspose
 from tfvideogan.layers.conv_gru import ConvGRU
-from tfvideogan.layers.norm import EPSILON, ConditionalBatchNorm
+from tfvideogan.layers.norm import EPSILON, BatchNorm, ConditionalBatchNorm
 from tfvideogan.layers.resample import downsample, upsample_bilinear, upsample_nearest
 from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
+from tfvideogan.layers.singular import clip_gain, clip_singular_values
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, spectral_normalize
 
 
@@ -156,6 +159,98 @@ def test_standing_statistics_are_the_average_of_the_calibration_batches():
     np.testing.assert_allclose(alone, together[:T], atol=1e-6)  # a sample does not depend on its batch
     layer.reset()
     assert not np.any(layer.standing[1].numpy())
+
+
+# Plain batch normalisation
+
+
+def test_plain_norm_is_its_formula_over_all_axes_but_the_last():
+    layer = BatchNorm(2, 0.5, bias=True)
+    x = tf.constant([[[1.0, 10.0], [3.0, 10.0]]])  # mean 2, variance 1; and no variance
+    np.testing.assert_allclose(layer(x, mode="train")[0], [[-1 / np.sqrt(1.5), 0], [1 / np.sqrt(1.5), 0]], atol=1e-6)
+    layer.gain.assign([2.0, 3.0])
+    layer.bias.assign([1.0, 5.0])
+    np.testing.assert_allclose(layer(x, mode="train")[0, 0], [1 - 2 / np.sqrt(1.5), 5], atol=1e-6)
+    np.testing.assert_allclose(layer(x, mode="train", relu=True)[0, 0], [0, 5], atol=1e-6)
+
+
+def test_plain_norm_samples_by_the_average_of_its_calibration():
+    layer = BatchNorm(1, 1e-5, bias=False)
+    for x in ([[0.0], [2.0]], [[5.0], [9.0]]):  # means 1 and 7, variances 1 and 4
+        layer(tf.constant(x), mode="calibrate")
+    layer(tf.constant([[100.0], [200.0]]), mode="train")  # leaves no trace
+    np.testing.assert_allclose(layer(tf.constant([[4.0], [5.0]]), mode="sample"), [[0], [1 / np.sqrt(2.5 + 1e-5)]], rtol=1e-6)
+    assert layer.bias is None and len(layer.trainable_variables) == 1
+    layer.reset()
+    assert [float(tf.reduce_sum(statistic)) for statistic in layer.standing] == [0, 0, 0]
+
+
+# Plain convolutions
+
+
+def test_transposed_convolution_lays_kernels_side_by_side():
+    layer = ConvTranspose(1, 1, [4], 2, "SAME", bias=True, initializer="zeros")
+    layer.kernel.assign(tf.reshape([1.0, 2.0, 3.0, 4.0], [4, 1, 1]))
+    layer.bias.assign([10.0])
+    # Copies of the kernel, 10 and 1 times, two apart; one is cut at each end: [1 2 3 4 . .] * 10 + [. . 1 2 3 4].
+    np.testing.assert_array_equal(layer(tf.constant([[[10.0], [1.0]]]))[0, :, 0], [30, 41, 52, 13])
+    wide = ConvTranspose(1, 1, [4], 1, "VALID", bias=False, initializer="zeros")
+    wide.kernel.assign(layer.kernel)
+    np.testing.assert_array_equal(wide(tf.constant([[[10.0]]]))[0, :, 0], [10, 20, 30, 40])
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("kernel, stride, padding", [(4, 2, 1), (3, 1, 1), (2, 1, 0)])
+def test_convolutions_are_those_of_the_tables(axes, kernel, stride, padding):
+    x, word = random(2, *[4, 6, 8][:axes], 3), "SAME" if padding else "VALID"
+    for kind, expected in ((Conv, reference.conv), (ConvTranspose, reference.deconv)):
+        layer = kind(3, 5, [kernel] * axes, stride, word, bias=True, initializer="glorot_normal")
+        layer.bias.assign(random(5, seed=2))
+        np.testing.assert_allclose(layer(x), expected(x, layer, stride, padding), atol=1e-5)
+
+
+# Singular value clipping
+
+
+def with_spectrum(values: list[float], rows: int = 40) -> tf.Tensor:
+    """A kernel [2,rows/2,1,C] of these singular values."""
+    u, v = (np.linalg.qr(random(n, len(values), seed=n).numpy().astype(np.float64))[0] for n in (rows, len(values)))
+    return tf.constant((u * values @ v.T).reshape(2, rows // 2, 1, -1), tf.float32)
+
+
+SPECTRA = [[30, 5, 2, 1.01, 1.0001, 0.9999, 0.5, 1e-3], [4.0], [3, 2, 0, 0], [2, 2, 2, 0.5]]
+
+
+@pytest.mark.parametrize(
+    "values, compiled", [*((s, compiled) for s in SPECTRA for compiled in (False, True)), ([1e3, 1.2, 0.8, 0.1], False)]
+)
+def test_clipping_is_that_of_the_singular_value_decomposition(values, compiled):
+    kernel = with_spectrum(values)
+    clipped = tf.function(clip_singular_values, jit_compile=compiled)(kernel).numpy()
+    u, s, v = np.linalg.svd(kernel.numpy().astype(np.float64).reshape(40, -1), full_matrices=False)
+    np.testing.assert_allclose(clipped.reshape(40, -1), u * np.minimum(s, 1) @ v, atol=1e-6 * max(values))
+    after = np.linalg.svd(clipped.astype(np.float64).reshape(40, -1), compute_uv=False)
+    assert after[0] <= 1 + 1e-4
+    np.testing.assert_allclose(after, np.sort(np.minimum(values, 1.0))[::-1], atol=1e-6 * max(values))  # those below 1 as they were
+
+
+def test_a_kernel_within_the_limit_comes_back_bit_for_bit():
+    kernel = with_spectrum([0.999, 0.5, 0.5, 0.1, 0.0])
+    np.testing.assert_array_equal(clip_singular_values(kernel), kernel)
+    assert not np.array_equal(clip_singular_values(kernel, 0.4), kernel)
+    assert not np.any(clip_singular_values(tf.zeros([4, 4, 3, 5])))
+    assert np.any(np.isnan(clip_singular_values(tf.fill([2, 3], float("nan")))))  # no error: the loop rolls such a step back
+
+
+def test_a_wide_kernel_is_clipped_too():
+    kernel = random(1, 1, 3, 8)  # fewer inputs than outputs: five singular values of the Gram matrix are 0
+    u, s, v = np.linalg.svd(kernel.numpy()[0, 0], full_matrices=False)
+    np.testing.assert_allclose(clip_singular_values(kernel)[0, 0], u * np.minimum(s, 1) @ v, atol=1e-5)
+
+
+def test_gains_are_clipped_into_the_deviation():
+    variance = tf.constant([4.0, 4.0, 4.0, 0.0])
+    np.testing.assert_allclose(clip_gain(tf.constant([9.0, -1.0, 1.5, 1.0]), variance, 1e-4), [2, 0.02, 1.5, 0.01], rtol=1e-4)
 
 
 # ConvGRU

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import small
-from tfvideogan import models
+from tfvideogan import cost, models
 from tfvideogan.config import Config, UserError
 from tfvideogan.gan import GAN, Sampler
 from tfvideogan.layers import noise
@@ -172,6 +172,24 @@ def test_truncation_narrows_the_latents(gan):
     label = tf.zeros([8], tf.int32)
     spread = [float(tf.reduce_mean(tf.math.reduce_std(sampler.sample(label, tf.constant([0, 0]), tf.constant(t)), 0))) for t in (1.0, 0.0)]
     assert spread[1] < 1e-5 < spread[0]
+
+
+def test_the_cost_of_a_step_is_read_off_its_graph(gan):
+    report = cost.report(gan.config)
+    for network in (gan.generator, gan.discriminator):
+        assert f"{sum(int(tf.size(weight)) for weight in network.trainable_variables):,}\n" in report
+
+
+def test_frames_between_frames_or_one_line_that_there_are_none(gan):
+    z, label = gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1])
+    plain, finer = Sampler(gan).calibrate(), Sampler(gan, interpolate_frames=3)
+    try:
+        video = finer.generate(z, label)
+    except UserError as error:
+        assert str(error).startswith("--interpolate_frames=3: ")
+        return
+    assert video.shape == (2, 3 * (gan.config.frames - 1) + 1, *plain.generate(z, label).shape[2:])
+    np.testing.assert_allclose(video[:, ::3], plain.generate(z, label), atol=1e-5)
 
 
 def test_unknown_model_gets_a_suggestion():

@@ -1,5 +1,6 @@
 """The programs as a user runs them: each in a process of its own."""
 
+import dataclasses
 import json
 import os
 import re
@@ -13,6 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from tests.conftest import small
+from tfvideogan import models
 
 TINY = (
     "--dataset=moving_shapes/plain --size=32 --frames=4 --channels=2 --batch_size=4 --k=2 --stride=1 --latent=8 --embedding=8 "
@@ -69,9 +73,9 @@ def kill_after(workdir: Path, step: int, *flags: str) -> None:
     process.communicate()
 
 
-def assert_same_run(a: Path, b: Path, step: int) -> None:
+def assert_same_run(a: Path, b: Path, step: int, least: int = 600) -> None:
     first, second = tensors(a, step), tensors(b, step)
-    assert first.keys() == second.keys() and len(first) > 600  # all of a tiny DVD-GAN and its two Adams
+    assert first.keys() == second.keys() and len(first) > least  # 600: all of a tiny DVD-GAN and its two Adams
     different = [name for name in first if not np.array_equal(first[name], second[name])]
     assert not different
     assert losses(a) == losses(b) and len(losses(a)) >= step
@@ -104,6 +108,35 @@ def test_two_replicas_resume_exactly_and_give_the_losses_of_one(trained, tmp_pat
     for (step, name), value in one.items():
         if step <= 2:  # later the difference of rounding has grown through the updates
             assert both[step, name] == pytest.approx(value, rel=1e-4, abs=1e-4), (step, name)
+
+
+VARIANTS = {  # the least of every model, with what is special about its steps
+    **{name: small(name) for name in models.names() if name != "dvdgan"},  # which the tests above and below train
+    "tgan conditional": small("tgan", conditional=True, loss="vanilla"),
+    "vgan conditional": small("vgan", conditional=True),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_model_resumes_exactly_on_two_replicas_and_goes_through_every_program(variant, tmp_path):
+    changes = dict(log_every_steps=1, checkpoint_every_steps=6, sample_every_steps=6, evaluate_videos=32, standing_batches=2, steps=6)
+    flags = [f"--{name}={value}" for name, value in vars(dataclasses.replace(VARIANTS[variant], **changes)).items()]
+    two = ["--strategy=mirrored", "--cpu_replicas=2"]
+    run("train", *flags, f"--workdir={tmp_path}/one", "--steps=2")
+    run("train", *flags, f"--workdir={tmp_path}/whole", *two)
+    run("train", *flags, f"--workdir={tmp_path}/halves", *two, "--steps=3")
+    run("train", *flags, f"--workdir={tmp_path}/halves", *two)
+    assert_same_run(tmp_path / "whole", tmp_path / "halves", 6, least=50)
+    one, both = losses(tmp_path / "one"), losses(tmp_path / "whole")
+    assert {name for _, name in one} == {name for _, name in both}
+    for (step, name), value in one.items():
+        assert both[step, name] == pytest.approx(value, rel=1e-3, abs=1e-3), (step, name)
+    run("evaluate", f"--workdir={tmp_path}/whole", "--metrics=fid")
+    run("sample", f"--workdir={tmp_path}/whole", f"--output={tmp_path}/clips.png", "--num_videos=1", "--labels=0")
+    run("export", f"--workdir={tmp_path}/whole", f"--output={tmp_path}/module")
+    run("sample", f"--module={tmp_path}/module", f"--output={tmp_path}/again.png", "--num_videos=1", "--labels=0")
+    assert (tmp_path / "clips.png").read_bytes() == (tmp_path / "again.png").read_bytes()
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ fields. Every field becomes a flag of the same name, type, default and help (see
 import dataclasses
 from typing import Any
 
+OPTIMIZERS = ("adam", "rmsprop")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -53,11 +54,14 @@ class Config:
     seed: int = field(0, "Seed of the weights, the order of clips, and every random draw.")
     precision: str = field("float32", "float32, mixed_bfloat16 or mixed_float16.", network=True)
     d_steps: int = field(1, "D steps, each with fresh clips, before a G step.")
-    g_learning_rate: float = field(2e-4, "Adam's learning rate for G.")
-    d_learning_rate: float = field(2e-4, "Adam's learning rate for D.")
+    optimizer: str = field("adam", "adam or rmsprop.")
+    g_learning_rate: float = field(2e-4, "The optimizer's learning rate for G.")
+    d_learning_rate: float = field(2e-4, "The optimizer's learning rate for D.")
     beta_1: float = field(0.0, "Adam's decay of the first moment.")
     beta_2: float = field(0.999, "Adam's decay of the second moment.")
     adam_epsilon: float = field(1e-6, "Adam's epsilon.")
+    rmsprop_decay: float = field(0.99, "RMSProp's decay of the mean square.")
+    rmsprop_epsilon: float = field(1e-8, "RMSProp's epsilon, added to the root.")
     ema_decay: float = field(0.9999, "Decay of the moving average of G's weights that is sampled and exported.")
     ema_start_step: int = field(20_000, "Step from which the weights are averaged; before, the average is a copy.")
     standing_batches: int = field(16, "Batches behind the standing statistics of BN.")
@@ -89,6 +93,8 @@ class Config:
         for name in ("max_stride", "classes", "steps", "seed", "evaluate_every_steps", "max_rollbacks"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name}={getattr(self, name)}: want 0 or more")
+        if self.optimizer not in OPTIMIZERS:
+            raise UserError(f"--optimizer={self.optimizer}: want one of {', '.join(OPTIMIZERS)}")
         if self.precision not in PRECISIONS:
             raise UserError(f"--precision={self.precision}: want one of {', '.join(PRECISIONS)}")
         if self.evaluate_videos < 2:

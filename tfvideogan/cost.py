@@ -22,12 +22,12 @@ def report(config: Config) -> str:
     and addition. Memory is the weights with averages, optimizer state and gradients, and the activations that the
     larger of a D and a G step keeps for its gradient, for the whole global batch on one device.
     """
-    gan, operations = _step_graph(config)
+    gan, slots, operations = _step_graph(config)
     table, generator, discriminator = _parameters(gan)
     flops = sum(_flops(operation) for operation in operations)
     scopes = {operation.name.split("/")[0] for operation in operations if operation.name.startswith(("d_step", "g_step"))}
     activations = max(_kept(operations, scope) for scope in scopes)
-    state = 4 * (4 * generator + 3 * discriminator + max(generator, discriminator))
+    state = 4 * (2 * generator + discriminator + slots + max(generator, discriminator))
     gib = 2**30
     return f"""{to_flags(config)}
 {table}
@@ -40,11 +40,11 @@ one step: {config.d_steps} D and 1 G update, {config.batch_size} clips in a batc
 
 def step_flops(config: Config) -> int:
     """FLOPs of one step, as `report` counts them."""
-    return sum(_flops(operation) for operation in _step_graph(config)[1])
+    return sum(_flops(operation) for operation in _step_graph(config)[2])
 
 
-def _step_graph(config: Config) -> tuple[GAN, list[tf.Operation]]:
-    """The model, and the operations of its step's graph."""
+def _step_graph(config: Config) -> tuple[GAN, int, list[tf.Operation]]:
+    """The model, the numbers its optimizers keep, and the operations of its step's graph."""
     with tf.Graph().as_default() as graph:
         gan = models.build(config)
         optimizers = make_optimizers(config)
@@ -52,7 +52,8 @@ def _step_graph(config: Config) -> tuple[GAN, list[tf.Operation]]:
         optimizers["g_optimizer"].build(gan.generator.trainable_variables)
         step = tf.Variable(0, dtype=tf.int64, trainable=False)
         make_step(gan, optimizers, step, tf.distribute.get_strategy())([_placeholders(config) for _ in range(config.d_steps)])
-        return gan, graph.get_operations()
+        slots = sum(math.prod(variable.shape) for optimizer in optimizers.values() for variable in optimizer.variables)
+        return gan, slots, graph.get_operations()
 
 
 def _placeholders(config: Config) -> Batch:

@@ -19,7 +19,7 @@ from tfvideogan.run import append_records, launch
 define_flags()
 METRICS = flags.DEFINE_list("metrics", list(evaluation.METRICS), f"Some of {','.join(evaluation.METRICS)}.")
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", None, "Generated clips, and real ones; --evaluate_videos of the run if not given.")
-TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Standard deviation of z.")
+TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Scale of z.")
 
 
 def main(config: Config) -> None:

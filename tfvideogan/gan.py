@@ -1,18 +1,19 @@
 """GAN: what a model promises, and Sampler: a generator made ready to be watched, judged or exported."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import tensorflow as tf
 
-from tfvideogan.config import Config
+from tfvideogan.config import Config, UserError
 from tfvideogan.layers import noise
-from tfvideogan.layers.norm import ConditionalBatchNorm
+from tfvideogan.layers.norm import StandingNorm
 from tfvideogan.video import to_unit
 
 Batch = dict[str, tf.Tensor]
 Scalars = dict[str, tf.Tensor]
+Constraint = tuple[tf.Variable, Callable[..., tf.Tensor], tuple[tf.Variable, ...]]  # (w, f, reads): w := f(w, *reads)
 
 # Streams of an example's seed (see layers.noise.fork); data sources draw from streams of 1000 and above.
 LATENT, REAL_FRAMES, FAKE_FRAMES, GENERATOR_STEP = range(4)
@@ -30,7 +31,10 @@ class GAN(keras.Model):
         discriminator: all discriminators of the paper.
         blends: whether the generator, in place of labels, also takes weights of the classes [N,classes], which mix their
             embeddings.
+        latent_law: the law of `latents`, for the exported module's card.
     """
+
+    latent_law = "N(0,1)"
 
     generator: keras.Model
     ema_generator: keras.Model
@@ -62,6 +66,21 @@ class GAN(keras.Model):
         """As `discriminator_loss`, for the generator."""
         raise NotImplementedError
 
+    def discriminator_constraints(self, step: tf.Tensor) -> Iterator[Constraint]:
+        """What is done to D's weights after each of its updates; nothing by default.
+
+        Args:
+            step: int64 [], the generator step under way, from 1 on.
+        """
+        return iter(())
+
+    def interpolate(self, network: keras.Model, z: tf.Tensor, label: tf.Tensor, factor: int) -> tf.Tensor:
+        """Clips [N,factor*(T-1)+1,H,W,3] with factor - 1 new frames between each two, of a generator in mode "sample".
+
+        Raises UserError for a model whose frames have no latents of their own to go between.
+        """
+        raise UserError(f"--interpolate_frames={factor}: {self.config.model} has no latent for each frame to interpolate")
+
     def ema_pairs(self) -> Iterator[tuple[tf.Variable, tf.Variable, bool]]:
         """(average, weight, averaged?) of the two generators. The u of spectral norm is copied, not averaged."""
         for average, weight in zip(self.ema_generator.variables, self.generator.variables, strict=True):
@@ -79,21 +98,24 @@ class Sampler(tf.Module):
     Args:
         gan: the model.
         ema: sample from the averaged weights, else from the raw ones.
+        interpolate_frames: if above 1, put this many frames less one between each two, as the model's `interpolate` does.
     """
 
     variables: list[tf.Variable] = []  # plain lists, where tf.Module's properties would see none of a Keras 3 network's variables
     trainable_variables: list[tf.Variable] = []
 
-    def __init__(self, gan: GAN, ema: bool = True):
+    def __init__(self, gan: GAN, ema: bool = True, interpolate_frames: int = 1):
         super().__init__()
         network = gan.ema_generator if ema else gan.generator
-        norms = layers_of(network, ConditionalBatchNorm)
+        norms = layers_of(network, StandingNorm)
         self.trainable_variables = [v.value for v in network.trainable_variables]
         self.variables = [v.value for v in network.variables] + [s for norm in norms for s in norm.standing]
         vector = tf.TensorSpec([None], tf.int32)
 
         # Closures, not methods: a Keras object held by the module would be written into its SavedModel.
         def generate(z: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+            if interpolate_frames > 1:
+                return to_unit(gan.interpolate(network, z, label, interpolate_frames))
             return to_unit(network(z, label, mode="sample"))
 
         def sample(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
@@ -114,7 +136,7 @@ class Sampler(tf.Module):
             self.blend = function(generate, input_signature=[latent, tf.TensorSpec([None, gan.config.classes], tf.float32, "weights")])
         self.sample = function(sample, input_signature=[vector, tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.float32)])
         self._calibrate = function(calibrate, input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
-        self._reset, self._config = reset, gan.config
+        self._reset, self._config, self.latent_law = reset, gan.config, gan.latent_law
 
     def calibrate(self) -> "Sampler":
         """Computes the standing statistics anew, from the present weights: the average moments of `standing_batches`

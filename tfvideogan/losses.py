@@ -11,3 +11,23 @@ def hinge_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
 def hinge_generator(fake: tf.Tensor) -> tf.Tensor:
     """-E[D(G(z))]."""
     return -tf.reduce_mean(fake)
+
+
+def wasserstein_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """E[D(G(z))] - E[D(x)], for a D held 1-Lipschitz (Arjovsky et al. 2017, equation 2); -E[D(G(z))] is G's."""
+    return tf.reduce_mean(fake) - tf.reduce_mean(real)
+
+
+def wasserstein_generator(fake: tf.Tensor) -> tf.Tensor:
+    """-E[D(G(z))]."""
+    return -tf.reduce_mean(fake)
+
+
+def logistic_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """E[-log sigmoid(D(x))] + E[-log(1 - sigmoid(D(G(z))))] (Goodfellow et al. 2014)."""
+    return tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake))
+
+
+def logistic_generator(fake: tf.Tensor) -> tf.Tensor:
+    """E[-log sigmoid(D(G(z)))], the non-saturating form."""
+    return tf.reduce_mean(tf.nn.softplus(-fake))

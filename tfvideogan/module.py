@@ -44,18 +44,20 @@ def define_flags() -> None:
     flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")
 
 
-def open_generator(config: Config) -> Generator:
-    """The generator that --workdir or --module names. Raises UserError if there is none."""
+def open_generator(config: Config, interpolate_frames: int = 1) -> Generator:
+    """The generator that --workdir or --module names. Raises UserError if there is none, or if it cannot interpolate frames."""
     workdir, module = flags.FLAGS.workdir, flags.FLAGS.module
     if bool(workdir) == bool(module):
         raise UserError("which generator? want one of --workdir=DIR and --module=EXPORT")
-    return from_run(workdir, config, flags.FLAGS.checkpoint == "best") if workdir else from_module(module, config)
+    if module and interpolate_frames > 1:
+        raise UserError(f"--interpolate_frames={interpolate_frames}: want --workdir, an exported module has the frames it has")
+    return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames) if workdir else from_module(module, config)
 
 
-def from_run(workdir: str, config: Config, best: bool) -> Generator:
+def from_run(workdir: str, config: Config, best: bool, interpolate_frames: int = 1) -> Generator:
     """The averaged weights of a run's newest (or best) checkpoint, with standing statistics, in float32."""
     run = open_run(workdir, config, best)
-    sampler = Sampler(run.gan).calibrate()
+    sampler = Sampler(run.gan, interpolate_frames=interpolate_frames).calibrate()
     return Generator(workdir, run.config, run.labels, run.done(), sampler.sample, sampler)
 
 
@@ -68,7 +70,7 @@ def from_module(handle: str, config: Config) -> Generator:
     except (OSError, AttributeError, KeyError, ValueError) as error:
         raise UserError(f"--module={handle}: no exported video generator: {error}") from error
     config = dataclasses.replace(config, frames=frames, size=size, classes=len(labels))
-    return Generator(handle, config, labels, int(module.step), module.sample, module)
+    return Generator(handle, config, labels, int(getattr(module, "step", 0)), module.sample, module)
 
 
 def refuse_existing(path: str, overwrite: bool) -> None:
@@ -89,7 +91,7 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         labels = Path(temporary) / LABELS_FILE
         labels.write_text("".join(f"{label}\n" for label in generator.labels))
         module, new = generator.source, Path(temporary) / "module"
-        module.labels, module.step = tf.saved_model.Asset(str(labels)), tf.constant(generator.step)
+        module.labels, module.step = tf.saved_model.Asset(str(labels)), tf.Variable(generator.step, trainable=False)
         signature = tf.function(lambda z, label: {"video": module.generate(z, label)}, input_signature=module.generate.input_signature)
         tf.saved_model.save(module, str(new), signatures=signature)
         (new / FLAGS_FILE).write_text(to_flags(generator.config))
@@ -116,7 +118,7 @@ standing statistics. {sum(int(tf.size(v)) for v in source.trainable_variables):,
 
 | call | inputs | output |
 |---|---|---|
-| `generate(z, label)` | float32 [N,{latent}] from N(0,1), int32 [N] | {clip} |
+| `generate(z, label)` | float32 [N,{latent}] from {source.latent_law}, int32 [N] | {clip} |
 | `sample(label, seed, truncation)` | int32 [N], int32 [2], float32 [] (1: none) | the same; one seed gives one video, always |
 
 Labels (`assets/{LABELS_FILE}`): {", ".join(f"{i} {label}" for i, label in enumerate(generator.labels))}.

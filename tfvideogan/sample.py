@@ -1,6 +1,6 @@
 """Draws clips from a trained generator into a picture anyone can open:
 `python -m tfvideogan.sample --workdir=DIR | --module=EXPORT --output=F.gif|F.mp4|F.png [--labels=..] [--num_videos=N] [--seed=N]
-[--truncation=F] [--frames=N]`.
+[--truncation=F] [--frames=N] [--interpolate_frames=N]`.
 
 One row a label; a GIF and an MP4 play the clips side by side, a PNG is a contact sheet with one clip a row.
 """
@@ -18,7 +18,8 @@ define_flags()
 OUTPUT = flags.DEFINE_string("output", None, "File to write: .gif, .mp4 or .png.")
 LABELS = flags.DEFINE_list("labels", [], "Class names or numbers, one row each; all of them (12 at most) if not given.")
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 4, "Clips of each label.")
-TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Standard deviation of z; below 1 trades variety for fidelity.")
+TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Scale of z; below 1 trades variety for fidelity.")
+INTERPOLATE_FRAMES = flags.DEFINE_integer("interpolate_frames", 1, "Frames for each one of training, between which z is interpolated.")
 FPS = flags.DEFINE_float("fps", 8.0, "Frames a second of the GIF or MP4.")
 MAX_ROWS = 12
 
@@ -30,7 +31,9 @@ def main(config: Config) -> None:
         raise UserError(f"--output={OUTPUT.value}: want .gif, .mp4 or .png")
     if NUM_VIDEOS.value < 1:
         raise UserError(f"--num_videos={NUM_VIDEOS.value}: want at least 1")
-    generator = open_generator(config)
+    if INTERPOLATE_FRAMES.value < 1:
+        raise UserError(f"--interpolate_frames={INTERPOLATE_FRAMES.value}: want at least 1")
+    generator = open_generator(config, INTERPOLATE_FRAMES.value)
     rows = label_numbers(LABELS.value, generator.labels)
     clips = []
     for row, label in enumerate(rows):  # row by row: memory does not grow with the number of labels

@@ -8,22 +8,22 @@ import tensorflow as tf
 from tfvideogan.config import Config
 from tfvideogan.gan import GAN, GENERATOR_STEP, Batch
 from tfvideogan.layers import noise
+from tfvideogan.optimizers import make_optimizer
 
 Step = Callable[[list[Batch]], dict[str, tf.Tensor]]
 
 
 def make_optimizers(config: Config) -> dict[str, keras.optimizers.Optimizer]:
-    """Adam for each player; under float16 with loss scaling."""
-
-    def adam(learning_rate: float) -> keras.optimizers.Optimizer:
-        optimizer = keras.optimizers.Adam(learning_rate, beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.adam_epsilon)
-        return keras.optimizers.LossScaleOptimizer(optimizer) if config.precision == "mixed_float16" else optimizer
-
-    return {"d_optimizer": adam(config.d_learning_rate), "g_optimizer": adam(config.g_learning_rate)}
+    """One optimizer for each player."""
+    return {
+        "d_optimizer": make_optimizer(config, config.d_learning_rate),
+        "g_optimizer": make_optimizer(config, config.g_learning_rate),
+    }
 
 
 def make_step(gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step: tf.Variable, strategy: tf.distribute.Strategy) -> Step:
-    """The training step: `d_steps` discriminator updates, each with its own batch, one generator update, the average.
+    """The training step: `d_steps` discriminator updates, each with its own batch and followed by D's constraints, one
+    generator update, the average.
 
     The same function for every model, strategy and precision; compiles with XLA.
 
@@ -51,17 +51,25 @@ def make_step(gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step:
     def loss_scale(optimizer: keras.optimizers.Optimizer) -> tf.Tensor | float:
         return optimizer.dynamic_scale.value if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else 1.0
 
-    def replica_step(batches: list[Batch]) -> dict[str, tf.Tensor]:
-        for batch in batches:
-            scalars = update(gan.discriminator_loss, batch, gan.discriminator, optimizers["d_optimizer"], "d")
-        batch = {**batches[-1], "seed": noise.fork(batches[-1]["seed"], GENERATOR_STEP)}
-        return scalars | update(gan.generator_loss, batch, gan.generator, optimizers["g_optimizer"], "g")
+    def d_step(batch: Batch) -> dict[str, tf.Tensor]:
+        return update(gan.discriminator_loss, batch, gan.discriminator, optimizers["d_optimizer"], "d")
+
+    def g_step(batch: Batch) -> dict[str, tf.Tensor]:
+        batch = {**batch, "seed": noise.fork(batch["seed"], GENERATOR_STEP)}
+        return update(gan.generator_loss, batch, gan.generator, optimizers["g_optimizer"], "g")
+
+    def constrain(weight: tf.Variable, constraint: Callable, reads: tuple[tf.Variable, ...]) -> None:
+        weight.assign(constraint(weight, *reads))
 
     def average(ema: tf.Variable, weight: tf.Tensor, decay: tf.Tensor) -> None:
         ema.assign(decay * ema + (1.0 - decay) * weight)
 
     def train_step(batches: list[Batch]) -> dict[str, tf.Tensor]:
-        scalars = strategy.run(replica_step, args=(batches,))
+        for batch in batches:
+            scalars = strategy.run(d_step, args=(batch,))
+            for weight, constraint, reads in gan.discriminator_constraints(step + 1):
+                strategy.extended.update(weight, constrain, args=(constraint, reads), group=False)
+        scalars |= strategy.run(g_step, args=(batches[-1],))
         step.assign_add(1)
         decay = tf.where(step > config.ema_start_step, config.ema_decay, 0.0)  # before, the average is a copy
         for ema, weight, averaged in gan.ema_pairs():

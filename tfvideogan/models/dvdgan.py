@@ -64,8 +64,8 @@ class Config(base.Config):
     phi: str = field("2x2", "What D_T sees: 4x4 or 2x2 average pooling, identity, or a random half-size crop.", network=True)
     attention: int = field(0, "Map size at which G and both D get a self-attention block; 0 for none.", network=True)
     orthogonal_regularization: float = field(0.0, "Weight of BigGAN's orthogonal regularisation of G; 1e-4 there.")
-    g_learning_rate: float = field(1e-4, "Adam's learning rate for G.")
-    d_learning_rate: float = field(5e-4, "Adam's learning rate for D.")
+    g_learning_rate: float = field(1e-4, "The optimizer's learning rate for G.")
+    d_learning_rate: float = field(5e-4, "The optimizer's learning rate for D.")
     d_steps: int = field(2, "D steps, each with fresh clips, before a G step.")
 
     def __post_init__(self):

@@ -1,0 +1,70 @@
+"""Plain convolutions and transposed convolutions of one, two or three axes, channels last.
+
+"SAME" and "VALID" are a table's padding where the two meet: a transposed or strided 4/2/1 layer on an even map, and 3/1/1, are
+"SAME"; 4/1/0 on 1x1 or 4x4 is "VALID".
+"""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+Initializer = str | keras.initializers.Initializer
+
+
+class Conv(keras.layers.Layer):
+    """Convolution.
+
+    Args:
+        inputs, outputs: widths.
+        kernel: its extent along each axis, one to three numbers.
+        stride: along every axis.
+        padding: "SAME" or "VALID".
+        bias: whether a bias is added; it starts at 0.
+        initializer: of the kernel [*kernel, inputs, outputs].
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: Sequence[int],
+        stride: int,
+        padding: str,
+        bias: bool,
+        initializer: Initializer,
+        dtype: str | None = None,
+    ):
+        super().__init__(dtype=dtype)
+        self.stride, self.padding = stride, padding
+        self.kernel = self.add_weight(name="kernel", shape=self.kernel_shape([*kernel], inputs, outputs), initializer=initializer)
+        self.bias = self.add_weight(name="bias", shape=[outputs], initializer="zeros") if bias else None
+        self.built = True
+
+    @staticmethod
+    def kernel_shape(kernel: list[int], inputs: int, outputs: int) -> list[int]:
+        return [*kernel, inputs, outputs]
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[N,...,inputs] -> [N,...,outputs]."""
+        y = self.convolve(x, tf.convert_to_tensor(self.kernel.value), len(x.shape) - 2)
+        return y if self.bias is None else y + self.bias
+
+    def convolve(self, x: tf.Tensor, kernel: tf.Tensor, axes: int) -> tf.Tensor:
+        convolution = (tf.nn.conv1d, tf.nn.conv2d, tf.nn.conv3d)[axes - 1]
+        return convolution(x, kernel, self.stride if axes == 1 else [1, *[self.stride] * axes, 1], self.padding)
+
+
+class ConvTranspose(Conv):
+    """Transposed convolution: as `Conv`, with the kernel [*kernel, outputs, inputs]. "SAME" multiplies every axis by the stride."""
+
+    @staticmethod
+    def kernel_shape(kernel: list[int], inputs: int, outputs: int) -> list[int]:
+        return [*kernel, outputs, inputs]
+
+    def convolve(self, x: tf.Tensor, kernel: tf.Tensor, axes: int) -> tf.Tensor:
+        extents = zip(x.shape[1:-1], kernel.shape[:axes], strict=True)
+        size = [length * self.stride if self.padding == "SAME" else (length - 1) * self.stride + k for length, k in extents]
+        shape = tf.stack([tf.shape(x)[0], *size, kernel.shape[-2]])
+        transpose = (tf.nn.conv1d_transpose, tf.nn.conv2d_transpose, tf.nn.conv3d_transpose)[axes - 1]
+        return transpose(x, kernel, shape, [1, *[self.stride] * axes, 1], self.padding)

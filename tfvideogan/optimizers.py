@@ -1,0 +1,39 @@
+"""The optimizer a Config asks for. Adam is Keras' own; RMSProp is not, as Keras adds epsilon under the root."""
+
+import keras
+import tensorflow as tf
+
+from tfvideogan.config import Config
+
+
+def make_optimizer(config: Config, learning_rate: float) -> keras.optimizers.Optimizer:
+    """The optimizer of one player; under float16 with loss scaling."""
+    if config.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(learning_rate, beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.adam_epsilon)
+    else:
+        optimizer = RMSProp(learning_rate, config.rmsprop_decay, config.rmsprop_epsilon)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if config.precision == "mixed_float16" else optimizer
+
+
+class RMSProp(keras.optimizers.Optimizer):
+    """v' = decay * v + (1 - decay) * g^2, w' = w - learning_rate * g / (sqrt(v') + epsilon), from v = 0; as Chainer (and Torch).
+
+    With Keras' sqrt(v + epsilon) an epsilon of 1e-8 would slow every weight whose gradient is below 1e-4; here only below 1e-8.
+    """
+
+    def __init__(self, learning_rate: float, decay: float, epsilon: float):
+        super().__init__(learning_rate)
+        self.decay, self.epsilon = decay, epsilon
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        if not self.built:
+            super().build(variables)
+            self.squares = self.add_optimizer_variables(variables, "square")
+
+    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
+        square = self.squares[self._get_variable_index(variable)]
+        self.assign(square, self.decay * square + (1.0 - self.decay) * tf.square(gradient))
+        self.assign_sub(variable, learning_rate * gradient / (tf.sqrt(tf.convert_to_tensor(square)) + self.epsilon))
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "decay": self.decay, "epsilon": self.epsilon}
