@@ -92,3 +92,20 @@ def test_load_renders_the_clips_of_its_split():
 def test_an_unknown_variant_is_refused():
     with pytest.raises(UserError, match="--dataset=moving_shapes/shiny: want moving_shapes/ and one of plain, textured, mixed"):
         data.load(Config(dataset="moving_shapes/shiny"), "train")
+
+
+def test_shape_motion_is_plain_circles_and_squares_that_go_right_or_down():
+    config = Config(dataset="moving_shapes/shape_motion", frames=4, size=32)
+    assert [data.load(config, split).size for split in data.SPLITS] == [4000, 400, 4400]
+    dataset = data.load(config, "test")
+    assert dataset.labels == ("circle_right", "circle_down", "square_right", "square_down")
+    batch = next(dataset.once(8).as_numpy_iterator())
+    for row, index in enumerate(range(4000, 4008)):
+        name = dataset.labels[index % 4]
+        video, label = render(index, 4, 32, "shape_motion")
+        np.testing.assert_allclose(batch["video"][row], video / 127.5 - 1, atol=1e-6)
+        assert batch["label"][row] == label == index % 4
+        path = track(video, np.median(video[0, [0, 0, -1, -1], [0, -1, 0, -1]], 0))
+        along, across = (path[-1] - path[0])[:: 1 if name.endswith("right") else -1]
+        assert 0.45 < along < 0.75 and abs(across) < 0.27
+    np.testing.assert_array_equal(render(12, 4, 32, "shape_motion")[0], render(12, 4, 32, "plain")[0])  # both a circle_right

@@ -36,7 +36,9 @@ class Config:
     """What every run needs, whatever the paper. Raises UserError for values no run can have."""
 
     model: str = field("dvdgan", "Name of a file in tfvideogan/models.", network=True)
-    dataset: str = field("moving_shapes", "moving_shapes[/plain|/textured|/mixed], folder, prepared, or ucf101[/split1|/split2|/split3].")
+    dataset: str = field(
+        "moving_shapes", "moving_shapes[/plain|/textured|/mixed|/shape_motion], folder, prepared, or ucf101[/split1|/split2|/split3]."
+    )
     data_dir: str = field("", "Folder of the data set. moving_shapes needs none.")
     split: str = field("train", "Clips to learn from: train, test, or train+test.")
     held_out: str = field(
@@ -62,6 +64,7 @@ class Config:
     adam_epsilon: float = field(1e-6, "Adam's epsilon.")
     rmsprop_decay: float = field(0.99, "RMSProp's decay of the mean square.")
     rmsprop_epsilon: float = field(1e-8, "RMSProp's epsilon, added to the root.")
+    weight_decay: float = field(0.0, "L2: this times a weight is added to its gradient, for every weight of both players.")
     ema_decay: float = field(0.9999, "Decay of the moving average of G's weights that is sampled and exported.")
     ema_start_step: int = field(20_000, "Step from which the weights are averaged; before, the average is a copy.")
     standing_batches: int = field(16, "Batches behind the standing statistics of BN.")
@@ -90,7 +93,7 @@ class Config:
         ):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: want at least 1")
-        for name in ("max_stride", "classes", "steps", "seed", "evaluate_every_steps", "max_rollbacks"):
+        for name in ("max_stride", "classes", "steps", "seed", "weight_decay", "evaluate_every_steps", "max_rollbacks"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name}={getattr(self, name)}: want 0 or more")
         if self.optimizer not in OPTIMIZERS:

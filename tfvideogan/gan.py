@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfvideogan.config import Config, UserError
@@ -32,9 +33,15 @@ class GAN(keras.Model):
         blends: whether the generator, in place of labels, also takes weights of the classes [N,classes], which mix their
             embeddings.
         latent_law: the law of `latents`, for the exported module's card.
+        free_frames: whether the generator's weights are the same for any number of frames, so that a trained one can sample
+            clips longer or shorter than those it learned from.
+        latent_parts: slices of the latent that hold a clip's content and its motion, of a model that tells them apart:
+            some of {"content": ..., "motion": ...}.
     """
 
     latent_law = "N(0,1)"
+    free_frames = False
+    latent_parts: dict[str, slice] = {}
 
     generator: keras.Model
     ema_generator: keras.Model
@@ -92,6 +99,11 @@ def layers_of(network: keras.Model, kind: type) -> list:
     return [layer for layer in network._flatten_layers() if isinstance(layer, kind)]
 
 
+def fixed_sampler(part: str) -> str:
+    """The name of a Sampler's function that holds a part of the latent fixed."""
+    return f"sample_{part}_fixed"
+
+
 class Sampler(tf.Module):
     """A generator with standing statistics: the object that is sampled, evaluated, and saved as the exported module.
 
@@ -118,9 +130,22 @@ class Sampler(tf.Module):
                 return to_unit(gan.interpolate(network, z, label, interpolate_frames))
             return to_unit(network(z, label, mode="sample"))
 
+        def draw(label: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            return gan.latents(tf.map_fn(lambda i: tf.random.experimental.stateless_fold_in(seed, i), tf.range(tf.size(label))))
+
         def sample(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
-            seeds = tf.map_fn(lambda i: tf.random.experimental.stateless_fold_in(seed, i), tf.range(tf.size(label)))
-            return generate(truncation * gan.latents(seeds), label)
+            return generate(truncation * draw(label, seed), label)
+
+        def sample_fixed(part: slice) -> Callable[..., tf.Tensor]:
+            """As `sample`, but every clip has the first one's part of the latent."""
+            fixed = np.zeros([gan.latent_width], bool)
+            fixed[part] = True
+
+            def sample(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
+                z = draw(label, seed)
+                return generate(truncation * tf.where(fixed, z[:1], z), label)
+
+            return sample
 
         def calibrate(label: tf.Tensor, seeds: tf.Tensor) -> None:
             network(gan.latents(seeds), label, mode="calibrate")
@@ -134,7 +159,10 @@ class Sampler(tf.Module):
         self.generate = function(generate, input_signature=[latent, tf.TensorSpec([None], tf.int32, "label")])
         if gan.blends and gan.config.classes:
             self.blend = function(generate, input_signature=[latent, tf.TensorSpec([None, gan.config.classes], tf.float32, "weights")])
-        self.sample = function(sample, input_signature=[vector, tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.float32)])
+        signature = [vector, tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.float32)]
+        self.sample = function(sample, input_signature=signature)
+        for name, part in gan.latent_parts.items():
+            setattr(self, fixed_sampler(name), function(sample_fixed(part), input_signature=signature))
         self._calibrate = function(calibrate, input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
         self._reset, self._config, self.latent_law = reset, gan.config, gan.latent_law
 

@@ -23,9 +23,14 @@ def wasserstein_generator(fake: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_mean(fake)
 
 
-def logistic_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-    """E[-log sigmoid(D(x))] + E[-log(1 - sigmoid(D(G(z))))] (Goodfellow et al. 2014)."""
-    return tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake))
+def logistic_discriminator(real: tf.Tensor, fake: tf.Tensor, real_target: float = 1.0) -> tf.Tensor:
+    """E[-log sigmoid(D(x))] + E[-log(1 - sigmoid(D(G(z))))] (Goodfellow et al. 2014).
+
+    A `real_target` t below 1 is one-sided label smoothing (Salimans et al. 2016): the first term is then the cross-entropy
+    with t, E[-t log sigmoid(D(x)) - (1 - t) log(1 - sigmoid(D(x)))].
+    """
+    smoothing = (1.0 - real_target) * tf.reduce_mean(real)  # softplus(x) - softplus(-x) = x
+    return tf.reduce_mean(tf.nn.softplus(-real)) + smoothing + tf.reduce_mean(tf.nn.softplus(fake))
 
 
 def logistic_generator(fake: tf.Tensor) -> tf.Tensor:

@@ -13,7 +13,7 @@ from absl import flags
 
 from tfvideogan import __version__
 from tfvideogan.config import Config, UserError
-from tfvideogan.gan import Sampler
+from tfvideogan.gan import Sampler, fixed_sampler
 from tfvideogan.run import FLAGS_FILE, LABELS_FILE, METRICS, open_run, to_flags
 
 
@@ -51,7 +51,12 @@ def open_generator(config: Config, interpolate_frames: int = 1) -> Generator:
         raise UserError("which generator? want one of --workdir=DIR and --module=EXPORT")
     if module and interpolate_frames > 1:
         raise UserError(f"--interpolate_frames={interpolate_frames}: want --workdir, an exported module has the frames it has")
-    return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames) if workdir else from_module(module, config)
+    if workdir:
+        return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames)
+    generator = from_module(module, config)
+    if flags.FLAGS["frames"].present and config.frames != generator.config.frames:
+        raise UserError(f"--frames={config.frames}: want --workdir, an exported module has the {generator.config.frames} frames it has")
+    return generator
 
 
 def from_run(workdir: str, config: Config, best: bool, interpolate_frames: int = 1) -> Generator:
@@ -110,6 +115,8 @@ def card(generator: Generator) -> str:
     scores = [record for record in records if record["step"] == generator.step]
     rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in scores]
     table = ["| metric | value | standard error | protocol |", "|---|---|---|---|", *rows] if rows else ["Not evaluated."]
+    names = [(part, fixed_sampler(part)) for part in ("content", "motion")]
+    fixed = [f"| `{name}` | as `sample` | the same, of one {part} |\n" for part, name in names if hasattr(source, name)]
     clip = f"float32 [N,{config.frames},{config.size},{config.size},3] in [0,1]"
     return f"""# {config.model} on {config.dataset}, {config.frames} frames of {config.size}x{config.size}
 
@@ -120,7 +127,7 @@ standing statistics. {sum(int(tf.size(v)) for v in source.trainable_variables):,
 |---|---|---|
 | `generate(z, label)` | float32 [N,{latent}] from {source.latent_law}, int32 [N] | {clip} |
 | `sample(label, seed, truncation)` | int32 [N], int32 [2], float32 [] (1: none) | the same; one seed gives one video, always |
-
+{"".join(fixed)}
 Labels (`assets/{LABELS_FILE}`): {", ".join(f"{i} {label}" for i, label in enumerate(generator.labels))}.
 
 Licence of the weights: that of the data they were trained on. All settings: `{FLAGS_FILE}`.

@@ -99,6 +99,11 @@ def to_flags(config: Config) -> str:
     return "".join(lines)
 
 
+def from_flags(text: str) -> dict[str, str]:
+    """What `to_flags` wrote, by field."""
+    return dict(line[2:].split("=", 1) for line in text.splitlines())
+
+
 def checkpoints(workdir: str | Path, best: bool = False) -> list[Path]:
     """Prefixes of the checkpoints in a run folder, newest first, as their files say: TensorFlow's own list of them may be damaged."""
     files = (Path(workdir) / CHECKPOINTS / ("best" if best else "")).glob("ckpt-*.*")
@@ -123,7 +128,9 @@ class Run:
         self.best = tf.Variable(float("inf"), dtype=tf.float32, trainable=False)  # lowest FID so far
         self.watched = tf.Variable(-1, dtype=tf.int64, trainable=False)  # last step whose samples and scores, if due, are made
         self.skipped = tf.Variable(0, dtype=tf.int64, trainable=False)  # global batches left out after non-finite losses
-        parts = {"generator": gan.generator, "ema_generator": gan.ema_generator, "discriminator": gan.discriminator, **(optimizers or {})}
+        parts = {"generator": gan.generator, "ema_generator": gan.ema_generator}
+        if optimizers:  # after training D has no part: clips may have more frames than those it learned to judge
+            parts |= {"discriminator": gan.discriminator, **optimizers}
         # Variables by their order: of layers that stand in a list, Keras' own tracking leaves some out.
         variables = {name: [variable.value for variable in part.variables] for name, part in parts.items()}
         self.checkpoint = tf.train.Checkpoint(step=self.step, best=self.best, watched=self.watched, skipped=self.skipped, **variables)
@@ -158,8 +165,7 @@ class Run:
         self._lock()
         file = self.path / FLAGS_FILE
         if file.is_file():
-            before = dict(line[2:].split("=", 1) for line in file.read_text().splitlines())
-            now = dict(line[2:].split("=", 1) for line in to_flags(self.config).splitlines())
+            before, now = from_flags(file.read_text()), from_flags(to_flags(self.config))
             network = {field.name for field in dataclasses.fields(self.config) if field.metadata["network"]}
             changed = [f"--{name}={now[name]} (was {before.get(name)})" for name in now if now[name] != before.get(name)]
             refused = [text for text in changed if text[2:].split("=")[0] in network]
@@ -247,12 +253,15 @@ def append_records(workdir: str | Path, step: int, records: list[dict]) -> None:
 def open_run(workdir: str, config: Config, best: bool = False) -> Run:
     """The run in a folder, restored, in float32: what evaluate, sample and export start from.
 
-    Raises UserError if the folder holds no checkpoint.
+    Raises UserError if the folder holds no checkpoint, or if config.frames is not the run's and its model cannot change it.
     """
     if not checkpoints(workdir, best):
         raise UserError(
             f"--workdir={workdir}: holds no {'best checkpoint: train with --evaluate_every_steps' if best else 'checkpoint: train first'}"
         )
+    frames = int(from_flags((Path(workdir) / FLAGS_FILE).read_text())["frames"])
+    if config.frames != frames and not models.find(config.model).Model.free_frames:
+        raise UserError(f"--frames={config.frames}: {workdir} holds a {config.model} of {frames} frames, which makes no others")
     labels = tuple((Path(workdir) / LABELS_FILE).read_text().splitlines())
     run = Run(workdir, config, models.build(dataclasses.replace(config, precision="float32")), labels)
     run.restore(best)

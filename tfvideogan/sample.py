@@ -1,8 +1,9 @@
 """Draws clips from a trained generator into a picture anyone can open:
 `python -m tfvideogan.sample --workdir=DIR | --module=EXPORT --output=F.gif|F.mp4|F.png [--labels=..] [--num_videos=N] [--seed=N]
-[--truncation=F] [--frames=N] [--interpolate_frames=N]`.
+[--truncation=F] [--frames=N] [--interpolate_frames=N] [--fix=content|motion]`.
 
-One row a label; a GIF and an MP4 play the clips side by side, a PNG is a contact sheet with one clip a row.
+--frames draws clips longer or shorter than those of training, --fix clips that share a row's content or its motion: both from
+models that can. One row a label; a GIF and an MP4 play the clips side by side, a PNG is a contact sheet with one clip a row.
 """
 
 import numpy as np
@@ -11,6 +12,7 @@ from absl import flags, logging
 
 from tfvideogan import video
 from tfvideogan.config import Config, UserError
+from tfvideogan.gan import fixed_sampler
 from tfvideogan.module import define_flags, open_generator
 from tfvideogan.run import launch
 
@@ -21,6 +23,7 @@ NUM_VIDEOS = flags.DEFINE_integer("num_videos", 4, "Clips of each label.")
 TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Scale of z; below 1 trades variety for fidelity.")
 INTERPOLATE_FRAMES = flags.DEFINE_integer("interpolate_frames", 1, "Frames for each one of training, between which z is interpolated.")
 FPS = flags.DEFINE_float("fps", 8.0, "Frames a second of the GIF or MP4.")
+FIX = flags.DEFINE_enum("fix", None, ["content", "motion"], "What the clips of a row share; free, the same seed gives each its own.")
 MAX_ROWS = 12
 
 
@@ -34,11 +37,14 @@ def main(config: Config) -> None:
     if INTERPOLATE_FRAMES.value < 1:
         raise UserError(f"--interpolate_frames={INTERPOLATE_FRAMES.value}: want at least 1")
     generator = open_generator(config, INTERPOLATE_FRAMES.value)
+    draw = getattr(generator.source, fixed_sampler(FIX.value), None) if FIX.value else generator.sample
+    if draw is None:
+        raise UserError(f"--fix={FIX.value}: the latent of {generator.name} has no part for it")
     rows = label_numbers(LABELS.value, generator.labels)
     clips = []
     for row, label in enumerate(rows):  # row by row: memory does not grow with the number of labels
         seed = tf.constant([config.seed, row], tf.int32)
-        clips.append(generator.sample(tf.fill([NUM_VIDEOS.value], label), seed, tf.constant(TRUNCATION.value)).numpy())
+        clips.append(draw(tf.fill([NUM_VIDEOS.value], label), seed, tf.constant(TRUNCATION.value)).numpy())
     pixels = np.round(np.concatenate(clips) * 255).astype(np.uint8)
     video.write(OUTPUT.value, pixels, FPS.value, columns=NUM_VIDEOS.value, row_names=[generator.labels[label] for label in rows])
     logging.info("wrote %d clips of %s to %s", len(pixels), generator.name, OUTPUT.value)

@@ -42,7 +42,10 @@ def make_step(gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(weights)
                 terms, watched = loss(batch)
-                total = optimizer.scale_loss(tf.add_n(list(terms.values())) / replicas)  # the optimizer sums over replicas
+                total = tf.add_n(list(terms.values()))
+                if config.weight_decay:
+                    total += config.weight_decay * tf.add_n([tf.nn.l2_loss(weight) for weight in weights])  # of gradient w
+                total = optimizer.scale_loss(total / replicas)  # the optimizer sums over replicas
             gradients = tape.gradient(total, weights)
             norm = tf.linalg.global_norm(gradients) * (replicas / loss_scale(optimizer))
             optimizer.apply(gradients, network.trainable_variables)

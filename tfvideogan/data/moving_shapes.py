@@ -4,8 +4,10 @@ A bright ring, square or triangle crosses a dim background to the right, left, u
 classes, `ring_right` to `triangle_down`; the class of clip i is i % 12. Geometry is in units of the frame and of the
 clip, so every size shows the same scene, and every number of frames the whole way; stride and flip have no part here.
 
-Variants: plain (background of one colour), textured (a smooth random pattern), mixed (half and half; the default).
-Splits: train is clips 0..47,999, test the 2,400 after.
+Variants: plain (background of one colour), textured (a smooth random pattern), mixed (half and half; the default), and
+shape_motion: the plain circles and squares that move right or down, 4 classes, after the data set of MoCoGAN's paper (its 3.3:
+4,000 videos of both shapes in varying size and colour, left to right or top to bottom along Bezier curves).
+Splits: train is clips 0..47,999, test the 2,400 after; of shape_motion 0..3,999 and the 400 after.
 """
 
 from functools import partial
@@ -19,8 +21,8 @@ from tfvideogan.data.source import Source
 SHAPES = ("ring", "square", "triangle")
 MOTIONS = ("right", "left", "up", "down")
 LABELS = tuple(f"{shape}_{motion}" for shape in SHAPES for motion in MOTIONS)
-VARIANTS = ("plain", "textured", "mixed")
-RANGES = {"train": range(48_000), "test": range(48_000, 50_400), "train+test": range(50_400)}
+SHAPE_MOTION_LABELS = ("circle_right", "circle_down", "square_right", "square_down")
+VARIANTS = ("plain", "textured", "mixed", "shape_motion")
 WAVES = 3  # sinusoids in a texture
 
 
@@ -29,20 +31,32 @@ def source(config: Config, variant: str, split: str) -> Source:
     variant = variant or "mixed"
     if variant not in VARIANTS:
         raise UserError(f"--dataset={config.dataset}: want moving_shapes/ and one of {', '.join(VARIANTS)}")
-    clips = RANGES[split]
+    clips = clips_of(variant, split)
     draw = partial(render, frames=config.frames, size=config.size, variant=variant)
 
     def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         video, label = tf.numpy_function(draw, [index + clips.start], [tf.uint8, tf.int32], stateful=False)
         return tf.ensure_shape(video, [config.frames, config.size, config.size, 3]), tf.ensure_shape(label, [])
 
-    return Source(LABELS, len(clips), clip)
+    return Source(labels_of(variant), len(clips), clip)
+
+
+def labels_of(variant: str) -> tuple[str, ...]:
+    """The classes of a variant."""
+    return SHAPE_MOTION_LABELS if variant == "shape_motion" else LABELS
+
+
+def clips_of(variant: str, split: str) -> range:
+    """The numbers of the clips of a split: train, test or train+test."""
+    train, test = (4000, 400) if variant == "shape_motion" else (48_000, 2400)
+    return {"train": range(train), "test": range(train, train + test), "train+test": range(train + test)}[split]
 
 
 def render(index: int, frames: int, size: int, variant: str) -> tuple[np.ndarray, np.int32]:
     """Draws clip `index`: video uint8 [frames,size,size,3], and its label. `variant` is one of VARIANTS."""
-    label = int(index) % len(LABELS)
-    shape, motion = SHAPES[label // 4], MOTIONS[label % 4]
+    labels = labels_of(variant)
+    label = int(index) % len(labels)
+    shape, motion = labels[label].split("_")
     textured = variant == "textured" or (variant == "mixed" and int(index) // len(LABELS) % 2 == 1)
     draws = uniforms(int(index), 13 + 6 * WAVES)
     radius, start, end, bulge, cross, drift, middle, hue, saturation, value = draws[:10]

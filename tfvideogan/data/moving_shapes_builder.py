@@ -1,4 +1,4 @@
-"""Moving shapes as a TFDS data set, `moving_shapes/{plain,textured,mixed}`, for programs that read TFDS.
+"""Moving shapes as a TFDS data set, `moving_shapes/{plain,textured,mixed,shape_motion}`, for programs that read TFDS.
 
     from tfvideogan.data.moving_shapes_builder import MovingShapes
     MovingShapes(config="mixed", data_dir=DIR).download_and_prepare()
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfvideogan.data.moving_shapes import LABELS, RANGES, VARIANTS, render
+from tfvideogan.data.moving_shapes import VARIANTS, clips_of, labels_of, render
 
 
 @dataclasses.dataclass(eq=False)
@@ -36,13 +36,13 @@ class MovingShapes(tfds.core.GeneratorBasedBuilder):
         config = self.builder_config
         features = {
             "video": tfds.features.Video(shape=(config.frames, config.size, config.size, 3)),
-            "label": tfds.features.ClassLabel(names=LABELS),
+            "label": tfds.features.ClassLabel(names=labels_of(config.variant)),
             "index": np.int64,
         }
         return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features), supervised_keys=("video", "label"))
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
-        return {split: self._generate_examples(RANGES[split]) for split in ("train", "test")}
+        return {split: self._generate_examples(clips_of(self.builder_config.variant, split)) for split in ("train", "test")}
 
     def _generate_examples(self, clips: range) -> Iterator[tuple[int, dict]]:
         config = self.builder_config

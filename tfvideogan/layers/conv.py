@@ -18,7 +18,7 @@ class Conv(keras.layers.Layer):
     Args:
         inputs, outputs: widths.
         kernel: its extent along each axis, one to three numbers.
-        stride: along every axis.
+        stride: along every axis, or one for each.
         padding: "SAME" or "VALID".
         bias: whether a bias is added; it starts at 0.
         initializer: of the kernel [*kernel, inputs, outputs].
@@ -29,14 +29,14 @@ class Conv(keras.layers.Layer):
         inputs: int,
         outputs: int,
         kernel: Sequence[int],
-        stride: int,
+        stride: int | Sequence[int],
         padding: str,
         bias: bool,
         initializer: Initializer,
         dtype: str | None = None,
     ):
         super().__init__(dtype=dtype)
-        self.stride, self.padding = stride, padding
+        self.strides, self.padding = [stride] * len(kernel) if isinstance(stride, int) else [*stride], padding
         self.kernel = self.add_weight(name="kernel", shape=self.kernel_shape([*kernel], inputs, outputs), initializer=initializer)
         self.bias = self.add_weight(name="bias", shape=[outputs], initializer="zeros") if bias else None
         self.built = True
@@ -52,7 +52,7 @@ class Conv(keras.layers.Layer):
 
     def convolve(self, x: tf.Tensor, kernel: tf.Tensor, axes: int) -> tf.Tensor:
         convolution = (tf.nn.conv1d, tf.nn.conv2d, tf.nn.conv3d)[axes - 1]
-        return convolution(x, kernel, self.stride if axes == 1 else [1, *[self.stride] * axes, 1], self.padding)
+        return convolution(x, kernel, self.strides if axes == 1 else [1, *self.strides, 1], self.padding)
 
 
 class ConvTranspose(Conv):
@@ -63,8 +63,8 @@ class ConvTranspose(Conv):
         return [*kernel, outputs, inputs]
 
     def convolve(self, x: tf.Tensor, kernel: tf.Tensor, axes: int) -> tf.Tensor:
-        extents = zip(x.shape[1:-1], kernel.shape[:axes], strict=True)
-        size = [length * self.stride if self.padding == "SAME" else (length - 1) * self.stride + k for length, k in extents]
+        extents = zip(x.shape[1:-1], kernel.shape[:axes], self.strides, strict=True)
+        size = [length * stride if self.padding == "SAME" else (length - 1) * stride + k for length, k, stride in extents]
         shape = tf.stack([tf.shape(x)[0], *size, kernel.shape[-2]])
         transpose = (tf.nn.conv1d_transpose, tf.nn.conv2d_transpose, tf.nn.conv3d_transpose)[axes - 1]
-        return transpose(x, kernel, shape, [1, *[self.stride] * axes, 1], self.padding)
+        return transpose(x, kernel, shape, [1, *self.strides, 1], self.padding)

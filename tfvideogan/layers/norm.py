@@ -69,20 +69,21 @@ class BatchNorm(StandingNorm):
         channels: C.
         epsilon: added to the variance.
         bias: whether there is one; it starts at 0.
-        gain: initializer of the gain.
+        gain: initializer of the gain; None for no gain.
     """
 
-    def __init__(self, channels: int, epsilon: float, bias: bool = True, gain: str | keras.initializers.Initializer = "ones"):
+    def __init__(self, channels: int, epsilon: float, bias: bool = True, gain: str | keras.initializers.Initializer | None = "ones"):
         super().__init__(channels, frames=1, per_frame=False)
         self.epsilon = epsilon
-        self.gain = self.add_weight(name="gain", shape=[channels], initializer=gain)
+        self.gain = None if gain is None else self.add_weight(name="gain", shape=[channels], initializer=gain)
         self.bias = self.add_weight(name="bias", shape=[channels], initializer="zeros") if bias else None
         self.built = True
 
     def call(self, x: tf.Tensor, mode: Mode, relu: bool = False) -> tf.Tensor:
         """[N,...,C] -> the same shape and dtype, rectified if `relu`."""
         mean, variance = self.statistics(tf.reshape(x, [-1, 1, math.prod(x.shape[1:-1]), x.shape[-1]]), mode)
-        scale = self.gain.value * tf.math.rsqrt(variance[0] + self.epsilon)
+        scale = tf.math.rsqrt(variance[0] + self.epsilon)
+        scale = scale if self.gain is None else self.gain.value * scale
         shift = -mean[0] * scale if self.bias is None else self.bias.value - mean[0] * scale
         return _affine(x, scale, shift, relu)
 

@@ -209,6 +209,7 @@ class Model(gan.GAN):
     """DVD-GAN's three networks and hinge losses."""
 
     blends = True
+    free_frames = True
 
     def __init__(self, config: Config):
         super().__init__(config)
