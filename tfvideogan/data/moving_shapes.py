@@ -5,7 +5,7 @@ classes, `ring_right` to `triangle_down`; the class of clip i is i % 12. Geometr
 clip, so every size shows the same scene, and every number of frames the whole way; stride and flip have no part here.
 
 Variants: plain (background of one colour), textured (a smooth random pattern), mixed (half and half; the default), and
-shape_motion: the plain circles and squares that move right or down, 4 classes, after the data set of MoCoGAN's paper (its 3.3:
+shape_motion: circles and squares on plain backgrounds that move right or down, 4 classes, after the data set of MoCoGAN's paper (its 3.3:
 4,000 videos of both shapes in varying size and colour, left to right or top to bottom along Bezier curves).
 Splits: train is clips 0..47,999, test the 2,400 after; of shape_motion 0..3,999 and the 400 after.
 """
@@ -112,6 +112,8 @@ def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: float) -> np.nda
 
     Each shape stays within `radius` of its centre along both axes.
     """
+    if shape == "circle":
+        return np.sqrt(x * x + y * y) - radius
     if shape == "ring":  # a hole of 0.45 of its radius: at 32x32 a full disc is hardly told from a square
         return abs(np.sqrt(x * x + y * y) - 0.725 * radius) - 0.275 * radius
     if shape == "square":
