@@ -10,17 +10,24 @@ from tests.conftest import small
 from tfvideogan import models
 from tfvideogan.config import UserError
 from tfvideogan.run import Run, to_flags
+from tfvideogan.step import make_optimizers
 
 
 def test_a_checkpoint_brings_every_variable_back(tmp_path):
     config = small("dvdgan")
-    run = Run(str(tmp_path), config, models.build(config), ("a",))
+    optimizers = make_optimizers(config)
+    run = Run(str(tmp_path), config, models.build(config), ("a",), optimizers)
     expected = [variable.numpy() for variable in run.gan.variables]
     run.save()
-    other = Run(str(tmp_path), config, models.build(dataclasses.replace(config, seed=1)), ("a",))
+    other = Run(str(tmp_path), config, models.build(dataclasses.replace(config, seed=1)), ("a",), optimizers)
     assert other.restore()
     for variable, value in zip(other.gan.variables, expected, strict=True):
         np.testing.assert_array_equal(variable, value)
+    judged = Run(str(tmp_path), config, models.build(dataclasses.replace(config, seed=1)), ("a",))  # as after training
+    assert judged.restore()
+    for name in ("generator", "ema_generator"):
+        for variable, value in zip(getattr(judged.gan, name).variables, getattr(run.gan, name).variables, strict=True):
+            np.testing.assert_array_equal(variable, value)
 
 
 def test_an_incomplete_checkpoint_is_refused(tmp_path):
