@@ -44,6 +44,10 @@ def test_ssim_of_two_greys():
     assert metrics.ssim(a, b, 2.0) == pytest.approx([(-0.25 + 0.0004) / (0.3125 + 0.0004)])
 
 
+def test_ssim_goes_with_the_range():
+    assert metrics.ssim(2 * CLIPS, 2 * OTHERS, 2.0) == pytest.approx(metrics.ssim(CLIPS, OTHERS, 1.0))
+
+
 def test_psnr_by_hand():
     # An error of a tenth of the range: 10 log10(100) = 20 dB; of a hundredth: 40 dB; the mean of the frames: 30.
     x = np.zeros([1, 2, 4, 4, 3])
@@ -137,9 +141,9 @@ def test_swd_by_hand():
     flat = np.zeros([64, 16, 16, 3])
     halves = flat.copy()
     halves[::2] = 2.0
-    many = Recipe(patches=1, directions=4000, of_each_patch=False, scale=1.0)
+    many = Recipe(patches=1, directions=4000, of_each_patch=False, scale=10.0)
     found = metrics.sliced_wasserstein_distance(halves, flat, seed=0, recipe=many)
-    assert found == pytest.approx([np.sqrt(2 / np.pi)], rel=0.05)
+    assert found == pytest.approx([10 * np.sqrt(2 / np.pi)], rel=0.05)
 
 
 @pytest.mark.parametrize("size", [32, 64])
