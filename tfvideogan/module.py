@@ -68,7 +68,7 @@ def from_module(handle: str, config: Config) -> Generator:
     except (OSError, AttributeError, KeyError, ValueError) as error:
         raise UserError(f"--module={handle}: no exported video generator: {error}") from error
     config = dataclasses.replace(config, frames=frames, size=size, classes=len(labels))
-    return Generator(handle, config, labels, int(module.step), module.sample, module)
+    return Generator(handle, config, labels, int(getattr(module, "step", 0)), module.sample, module)
 
 
 def refuse_existing(path: str, overwrite: bool) -> None:
@@ -89,7 +89,8 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         labels = Path(temporary) / LABELS_FILE
         labels.write_text("".join(f"{label}\n" for label in generator.labels))
         module, new = generator.source, Path(temporary) / "module"
-        module.labels, module.step = tf.saved_model.Asset(str(labels)), tf.constant(generator.step)
+        module.labels = tf.saved_model.Asset(str(labels))
+        module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
         signature = tf.function(lambda z, label: {"video": module.generate(z, label)}, input_signature=module.generate.input_signature)
         tf.saved_model.save(module, str(new), signatures=signature)
         (new / FLAGS_FILE).write_text(to_flags(generator.config))

@@ -48,12 +48,17 @@ def sliced_wasserstein_distance(real: np.ndarray, fake: np.ndarray, seed: int, r
     real, fake = _images("real", real), _images("fake", fake)
     if real.shape != fake.shape:
         raise ValueError(f"real images of shape {list(real.shape)} and fake ones of {list(fake.shape)}: want the same")
-    levels = int(np.log2(min(real.shape[1:3]) // LEAST)) + 1
+    levels = len(level_sizes(min(real.shape[1:3])))
     distances = []
     for level in range(levels):
         patches = (_patches(images, level, levels, seed, recipe) for images in (real, fake))
         distances.append(_distance(*patches, np.random.default_rng([seed, level]), recipe))
     return np.array(distances)
+
+
+def level_sizes(size: int) -> list[int]:
+    """Pixels a side of the pyramid's levels: halved, and rounded up, as long as 16 are left after rounding down. 63 -> 63, 32."""
+    return [-(-size // 2**level) for level in range(int(np.log2(size // LEAST)) + 1)] if size >= LEAST else []
 
 
 def laplacian_level(images: np.ndarray, level: int, levels: int) -> np.ndarray:
