@@ -96,7 +96,8 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         labels = Path(temporary) / LABELS_FILE
         labels.write_text("".join(f"{label}\n" for label in generator.labels))
         module, new = generator.source, Path(temporary) / "module"
-        module.labels, module.step = tf.saved_model.Asset(str(labels)), tf.Variable(generator.step, trainable=False)
+        module.labels = tf.saved_model.Asset(str(labels))
+        module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
         signature = tf.function(lambda z, label: {"video": module.generate(z, label)}, input_signature=module.generate.input_signature)
         tf.saved_model.save(module, str(new), signatures=signature)
         (new / FLAGS_FILE).write_text(to_flags(generator.config))

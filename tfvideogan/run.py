@@ -62,7 +62,9 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Config] | None) ->
     kind = kind or models.find(_peek(arguments, "model") or Config.model).Config
     for field in dataclasses.fields(kind):
         DEFINE[field.type](field.name, field.default, field.metadata["help"])
-        FLAGS.register_key_flag_for_module(argv[0], FLAGS[field.name])
+    for module, defined in FLAGS.flags_by_module_dict().items():
+        for flag in defined if module.startswith("tfvideogan.") else []:  # for --help: all of this package's flags
+            FLAGS.register_key_flag_for_module(argv[0], flag)
     if {"--help", "-help", "--helpfull", "-h"} & set(arguments):
         print(f"Flags of {Path(argv[0]).stem}:\n{FLAGS.main_module_help()}")
         sys.exit(0)

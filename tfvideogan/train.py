@@ -6,9 +6,7 @@ Starts a run or goes on with it: a run that was killed and started again equals 
 
 import contextlib
 import dataclasses
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,14 +21,10 @@ from tfvideogan.gan import Batch
 from tfvideogan.run import EXPORT, Run, launch
 from tfvideogan.signals import Signals, Stopped
 from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.strategy import define_flags, is_chief, make_strategy
 from tfvideogan.watch import Watch
 
-STRATEGY = flags.DEFINE_enum(
-    "strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How tf.distribute spreads the global batch."
-)
-CPU_REPLICAS = flags.DEFINE_integer(
-    "cpu_replicas", 1, "Splits the CPU into this many devices, to try --strategy=mirrored without accelerators."
-)
+define_flags()
 DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the Config, the networks and the cost of a step, and stop.")
 
 
@@ -41,7 +35,7 @@ def main(config: Config) -> None:
     workdir = flags.FLAGS.workdir
     if not workdir:
         raise UserError("--workdir is missing: want a folder for the run")
-    strategy = make_strategy(STRATEGY.value, CPU_REPLICAS.value)
+    strategy = make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas)
     dataset = data.load(config, config.split)
     config = _with_classes(config, dataset)
     train(config, dataset, workdir, strategy)
@@ -54,47 +48,6 @@ def _with_classes(config: Config, dataset: data.Dataset) -> Config:
     if config.classes not in (0, len(dataset.labels)):
         raise UserError(f"--classes={config.classes}: {config.dataset} has {len(dataset.labels)}; leave it 0 to take that")
     return dataclasses.replace(config, classes=len(dataset.labels))
-
-
-def make_strategy(name: str, cpu_replicas: int) -> tf.distribute.Strategy:
-    """The tf.distribute strategy of a --strategy word. Call before anything else touches a device.
-
-    auto: tpu if TPU_NAME is set, multiworker if TF_CONFIG names a cluster, mirrored if there are several GPUs, else one.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    if cpu_replicas > 1:
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * cpu_replicas)
-    cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster")
-    if name == "auto":
-        name = (
-            "tpu"
-            if os.environ.get("TPU_NAME")
-            else "multiworker"
-            if cluster
-            else "mirrored"
-            if len(gpus) > 1 or cpu_replicas > 1
-            else "one"
-        )
-    if name == "tpu":
-        try:
-            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(os.environ.get("TPU_NAME", "local"))
-        except (ValueError, tf.errors.OpError) as error:
-            raise UserError("--strategy=tpu: found no TPU; set TPU_NAME, or use --strategy=auto") from error
-        return tf.distribute.TPUStrategy(resolver)
-    if name == "multiworker":
-        if not cluster:
-            raise UserError("--strategy=multiworker: the environment variable TF_CONFIG names no cluster")
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    if name == "mirrored":
-        return tf.distribute.MirroredStrategy(None if gpus else [device.name for device in tf.config.list_logical_devices("CPU")])
-    return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")
-
-
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes the files."""
-    resolver = strategy.cluster_resolver
-    return resolver is None or not resolver.task_type or resolver.task_type == "chief" or resolver.task_id == 0
 
 
 def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.distribute.Strategy) -> None:

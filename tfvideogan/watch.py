@@ -12,6 +12,7 @@ import tfvideogan
 from tfvideogan import video
 from tfvideogan.gan import Sampler
 from tfvideogan.metrics import evaluation
+from tfvideogan.metrics.features import classifier
 from tfvideogan.run import LOGS, SAMPLES, Run, append_records, to_flags
 from tfvideogan.signals import Signals
 
@@ -102,7 +103,9 @@ class Watch:
     def evaluate(self, step: int) -> None:
         """Scores of the averaged weights, into metrics.jsonl and TensorBoard; keeps the checkpoint of lowest FID."""
         if self.evaluation is None:
-            self.evaluation = evaluation.of_config(self.config, self.run.labels, evaluation.METRICS, truncation=1.0, ema=True)
+            self.evaluation = evaluation.of_config(
+                self.config, self.run.labels, evaluation.QUICK, truncation=1.0, ema=True, evaluator=classifier.load(self.config.evaluator)
+            )
         sampler = self.sampler("ema")
 
         def sample(label: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -63,18 +63,19 @@ def _warn(message: str) -> None:
     logging.warning(message)
 
 
-def video_source(config: Config, labels: Sequence[str], files: Sequence[tuple[Path, int]]) -> Source:
+def video_source(config: Config, labels: Sequence[str], files: Sequence[tuple[Path, int]], cache_bytes: int = CACHE_BYTES) -> Source:
     """Clips of these (file, label): frames, size, strides and flip as the config says.
 
     Training takes a random stretch at a random stride, mirrored half of the time if config.flip; else the middle at
     config.stride. Frames are resized (short side, antialiased) and cropped to their centre. Files that cannot be
-    decoded or are too short are named, counted and left out. Raises UserError if none is left, of any class.
+    decoded or are too short are named, counted and left out. Videos that decode to no more than cache_bytes together stay in
+    memory. Raises UserError if none is left, of any class.
     """
     usable = _usable(config, labels, files)
     paths = tf.constant([str(path) for path, *_ in usable])
     numbers = tf.constant([label for _, label, *_ in usable], tf.int32)
     lengths = tf.constant([length for *_, (length, _, _) in usable], tf.int32)
-    in_memory = sum(frames * height * width * 3 for *_, (frames, height, width) in usable) <= CACHE_BYTES
+    in_memory = sum(frames * height * width * 3 for *_, (frames, height, width) in usable) <= cache_bytes
     whole = functools.lru_cache(maxsize=None)(functools.partial(read_frames, indices=None))
 
     def read(path: bytes, indices: np.ndarray) -> np.ndarray:

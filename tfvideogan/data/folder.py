@@ -47,3 +47,18 @@ def _is_in(config: Config, split: str, name: str) -> bool:
     except re.error as error:
         raise UserError(f"--held_out={config.held_out}: no regular expression ({error})") from error
     return not config.held_out or split == "train+test" or held_out == (split == "test")
+
+
+def loose(config: Config, root: Path) -> Source:
+    """Clips of all videos under `root`, however deep: its subfolders are the classes; of videos beside them, or without any, there
+    is one class, with an empty name. Each is decoded when it is needed, and not kept.
+
+    Raises UserError, naming --data_dir, if there is none or too few can be used.
+    """
+    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    if not files:
+        raise UserError(f"--data_dir={root}: no video in it ({' '.join(SUFFIXES)})")
+    nested = all(path.parent != root for path in files)
+    of = [path.relative_to(root).parts[0] if nested else "" for path in files]
+    labels = sorted(set(of))
+    return video_source(config, labels, [(path, labels.index(label)) for path, label in zip(files, of, strict=True)], cache_bytes=0)

@@ -1,22 +1,34 @@
-"""Frechet distance of features (Heusel et al. 2017, arXiv:1706.08500), by TF-GAN: |m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2))."""
+"""Frechet distance of features (FID: Heusel et al. 2017, arXiv:1706.08500; FVD: Unterthiner et al. 2018, arXiv:1812.01717).
+
+|m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)), for means m and covariances C of two sets.
+"""
 
 import numpy as np
 
-from tfvideogan.metrics import tfgan
+from tfvideogan.metrics.arrays import pair_of_sets
 
 
 def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
-    """Distance of two Gaussians with the means and covariances (over N - 1) of two sets of features; 0 is best.
+    """2-Wasserstein distance, squared, of two Gaussians with the means and covariances of two sets of features; 0 is best.
 
-    The finite samples add about c / N: compare only distances of the same numbers of clips.
+    Covariances are over N - 1. Finite samples add about c / N, so compare only distances of the same numbers of clips; with
+    N <= F clips the covariances are singular, and the value, though finite, says little. Never negative.
 
     Args:
         real: [N,F].
         fake: [M,F].
-    Raises: ValueError for fewer than two clips in a set, which have no covariance.
+    Raises: ValueError for fewer than two clips in a set, which have no covariance, and for values not finite.
     """
-    if min(len(real), len(fake)) < 2:
-        raise ValueError(f"{len(real)} real and {len(fake)} generated clips: want at least 2 of each, for a covariance")
-    distance = tfgan.load().eval.frechet_classifier_distance_from_activations
-    # Rounding leaves about -1e-6 for a set and itself.
-    return max(0.0, float(distance(np.asarray(real, np.float64), np.asarray(fake, np.float64))))
+    real, fake = pair_of_sets(real, fake, least=2)
+    shift = real.mean(0) - fake.mean(0)
+    real_covariance, fake_covariance = _covariance(real), _covariance(fake)
+    # (C1 C2)^(1/2) has the trace of (A C2 A)^(1/2) with A = C1^(1/2): of a symmetric matrix, whose eigenvalues are real.
+    values, basis = np.linalg.eigh(real_covariance)
+    root = (basis * np.sqrt(np.maximum(values, 0))) @ basis.T
+    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ fake_covariance @ root), 0)).sum()
+    return max(0.0, float(shift @ shift + np.trace(real_covariance) + np.trace(fake_covariance) - 2 * cross))
+
+
+def _covariance(x: np.ndarray) -> np.ndarray:
+    x = x - x.mean(0)
+    return x.T @ x / (len(x) - 1)

@@ -51,21 +51,22 @@ class VideoClassifier(keras.Model):
 
 
 class Evaluator:
-    """A trained classifier.
+    """A trained classifier, as `evaluator.Evaluator` promises.
 
     Attributes:
         name: of its weights file; the suffix of the scores' names.
         sha256: of its weights file.
         labels: names of its classes.
+        compute: [N,T,H,W,3] in [-1,1] -> features [N,128], logits [N,classes], as tensors.
     """
 
     def __init__(self, name: str, sha256: str, labels: tuple[str, ...], network: VideoClassifier):
         self.name, self.sha256, self.labels = name, sha256, labels
-        self._run = tf.function(lambda video: network(network.look(video)), input_signature=[tf.TensorSpec([None, None, None, None, 3])])
+        self.compute = tf.function(lambda video: network(network.look(video)), input_signature=[tf.TensorSpec([None, None, None, None, 3])])
 
     def __call__(self, video: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """[N,T,H,W,3] in [-1,1] -> features [N,128], logits [N,classes]."""
-        features, logits = self._run(video)
+        features, logits = self.compute(video)
         return features.numpy(), logits.numpy()
 
 

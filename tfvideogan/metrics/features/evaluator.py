@@ -1,0 +1,31 @@
+"""What an evaluator promises: whatever turns clips into features and logits can judge them."""
+
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+
+class Evaluator(Protocol):
+    """A network that looks at clips.
+
+    Attributes:
+        name: suffix of the scores' names.
+        sha256: of its weights.
+        labels: names of its classes, or empty.
+    """
+
+    name: str
+    sha256: str
+    labels: tuple[str, ...]
+
+    def __call__(self, video: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Clips [N,T,H,W,3] in [-1,1] -> features and logits, [N,F] and [N,C]; of single frames [N,T,F] and [N,T,C].
+
+        Raises: UserError for a number of frames that it cannot judge.
+        """
+        ...
+
+    def compute(self, video: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same as tensors, in any tf.function and on any replica."""
+        ...

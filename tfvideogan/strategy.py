@@ -1,0 +1,83 @@
+"""How a program spreads its work over devices: --strategy, and what follows from it."""
+
+import json
+import os
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from tfvideogan.config import UserError
+from tfvideogan.metrics.features.evaluator import Evaluator
+
+
+def define_flags() -> None:
+    """--strategy and --cpu_replicas, for the programs that call `make_strategy`."""
+    flags.DEFINE_enum("strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How tf.distribute spreads the global batch.")
+    flags.DEFINE_integer("cpu_replicas", 1, "Splits the CPU into this many devices, to try --strategy=mirrored without accelerators.")
+
+
+def make_strategy(name: str, cpu_replicas: int) -> tf.distribute.Strategy:
+    """The tf.distribute strategy of a --strategy word. Call before anything else touches a device.
+
+    auto: tpu if TPU_NAME is set, multiworker if TF_CONFIG names a cluster, mirrored if there are several GPUs, else one.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if cpu_replicas > 1:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * cpu_replicas)
+    cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster")
+    if name == "auto":
+        name = (
+            "tpu"
+            if os.environ.get("TPU_NAME")
+            else "multiworker"
+            if cluster
+            else "mirrored"
+            if len(gpus) > 1 or cpu_replicas > 1
+            else "one"
+        )
+    if name == "tpu":
+        try:
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(os.environ.get("TPU_NAME", "local"))
+        except (ValueError, tf.errors.OpError) as error:
+            raise UserError("--strategy=tpu: found no TPU; set TPU_NAME, or use --strategy=auto") from error
+        return tf.distribute.TPUStrategy(resolver)
+    if name == "multiworker":
+        if not cluster:
+            raise UserError("--strategy=multiworker: the environment variable TF_CONFIG names no cluster")
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy(None if gpus else [device.name for device in tf.config.list_logical_devices("CPU")])
+    return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes the files."""
+    resolver = strategy.cluster_resolver
+    return resolver is None or not resolver.task_type or resolver.task_type == "chief" or resolver.task_id == 0
+
+
+class Spread:
+    """An evaluator whose clips are spread over the replicas of a strategy. Load it in the strategy's scope.
+
+    Args:
+        evaluator: which has `compute`.
+        strategy: of one process.
+    """
+
+    def __init__(self, evaluator: Evaluator, strategy: tf.distribute.Strategy):
+        self.name, self.sha256, self.labels, self.compute = evaluator.name, evaluator.sha256, evaluator.labels, evaluator.compute
+        self._strategy = strategy
+        self._run: Callable = tf.function(lambda video: strategy.run(evaluator.compute, args=(video,)), autograph=False)
+
+    def __call__(self, video: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """As the evaluator's own. The last clip fills up the last replica's share."""
+        replicas = self._strategy.num_replicas_in_sync
+        share = -(-len(video) // replicas)
+        index = tf.minimum(tf.range(share * replicas), len(video) - 1)
+        parts = tf.split(tf.gather(video, index), replicas)
+        spread = self._strategy.experimental_distribute_values_from_function(lambda replica: parts[replica.replica_id_in_sync_group])
+        features, logits = (self._strategy.experimental_local_results(found) for found in self._run(spread))
+        return tf.concat(features, 0)[: len(video)].numpy(), tf.concat(logits, 0)[: len(video)].numpy()
