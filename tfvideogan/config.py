@@ -72,7 +72,10 @@ class Config:
     checkpoint_every_steps: int = field(1000, "Steps between checkpoints.")
     sample_every_steps: int = field(1000, "Steps between sample GIFs.")
     evaluate_every_steps: int = field(0, "Steps between evaluations; 0 evaluates only when asked by `evaluate`.")
-    evaluator: str = field("moving_shapes", "Who judges clips: a shipped classifier, or the .npz file of one of your own.")
+    evaluator: str = field(
+        "moving_shapes", "Who judges clips: moving_shapes, FILE.npz of your own, i3d:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE."
+    )
+    evaluator_sha256: str = field("", "The checksum that the evaluator's weights must have; empty takes any.")
     evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
     keep_checkpoints: int = field(3, "Newest checkpoints to keep, beside the best one.")
     max_rollbacks: int = field(3, "Times a non-finite loss sends the run back to one checkpoint, to go on with other clips.")

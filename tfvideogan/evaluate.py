@@ -18,15 +18,15 @@ import numpy as np
 import tensorflow as tf
 from absl import flags, logging
 
-from tfvideogan import cache, data, module, report
+from tfvideogan import audit, cache, data, module, report
 from tfvideogan.config import Config, UserError
 from tfvideogan.data import folder
 from tfvideogan.data.decode import RESIZE
 from tfvideogan.metrics import evaluation
 from tfvideogan.metrics.bootstrap import standard_error
 from tfvideogan.metrics.clips import Clips, paired
-from tfvideogan.metrics.features import classifier
 from tfvideogan.metrics.features.evaluator import Evaluator
+from tfvideogan.metrics.features.load import load
 from tfvideogan.run import METRICS as METRICS_FILE
 from tfvideogan.run import append_records, launch
 from tfvideogan.strategy import Spread, define_flags, make_strategy
@@ -49,13 +49,14 @@ OF_CURVE = ("is", "fid")
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """What a report needs: a name, generator steps (0 if unknown), records of the table and of the curve, sets to show."""
+    """What a report needs: a name, generator steps (0 if unknown), records of the table and of the curve, sets and sections to show."""
 
     name: str
     step: int
     records: list[dict]
     curve: list[dict]
     sets: tuple[report.Set, report.Set]
+    sections: tuple[report.Section, ...] = ()
 
 
 def main(config: Config) -> None:
@@ -99,7 +100,7 @@ def open_evaluator(config: Config) -> Evaluator:
         raise UserError("--strategy=multiworker: evaluate runs in one process; want auto, one, mirrored or tpu")
     strategy = make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas)
     with strategy.scope():
-        evaluator = classifier.load(config.evaluator)
+        evaluator = load(config.evaluator, config.evaluator_sha256)
     return Spread(evaluator, strategy) if strategy.num_replicas_in_sync > 1 else evaluator
 
 
@@ -123,7 +124,15 @@ def of_generator(config: Config, metrics: tuple[str, ...], truncations: list[flo
         curve += judge.score(clips, OF_CURVE, config.seed, {**judge.protocol, "truncation": truncation})
     name = f"{Path(generator.name).name}: {config.model} on {config.dataset}"
     sets = report.Set("real", judge.real, generator.labels), report.Set("generated", fake, generator.labels)
-    return Judged(name, generator.step, records, curve, sets)
+    return Judged(
+        name, generator.step, records, curve, sets, sections(config, generator, fake, evaluator, remember) if REPORT.value else ()
+    )
+
+
+def sections(config: Config, generator: module.Generator, fake: Clips, evaluator: Evaluator, remember: evaluation.Remember):
+    """What a report shows beside scores and clips."""
+    memorised = audit.memorised(config, generator, fake, TRUNCATION.value, evaluator, remember)
+    return *([memorised] if memorised else []), audit.interpolated(generator, TRUNCATION.value)
 
 
 def of_folders(config: Config, metrics: tuple[str, ...], evaluator: Evaluator) -> Judged:
@@ -190,7 +199,7 @@ def line(record: dict) -> str:
 
 def write_report(path: Path, judged: Judged) -> None:
     """report.html, and metrics.jsonl beside it."""
-    report.write(path / "report.html", judged.name, judged.records, judged.curve, judged.sets)
+    report.write(path / "report.html", judged.name, judged.records, judged.curve, judged.sets, judged.sections)
     append_records(path, judged.step, [*judged.records, *judged.curve])
     logging.info("wrote %s and %s", path / "report.html", METRICS_FILE)
 

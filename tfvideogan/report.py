@@ -32,7 +32,25 @@ class Set:
     labels: tuple[str, ...]
 
 
-def write(path: Path, title: str, records: list[dict], curve: list[dict], sets: Sequence[Set]) -> None:
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A part of the page with moving clips.
+
+    Attributes:
+        heading, text: above them.
+        clips: uint8 [N,T,H,W,3], row by row.
+        columns: clips in a row.
+        names: of the rows, or empty.
+    """
+
+    heading: str
+    text: str
+    clips: np.ndarray
+    columns: int
+    names: Sequence[str]
+
+
+def write(path: Path, title: str, records: list[dict], curve: list[dict], sets: Sequence[Set], sections: Sequence[Section]) -> None:
     """Writes the page, whole or not at all.
 
     Args:
@@ -41,8 +59,11 @@ def write(path: Path, title: str, records: list[dict], curve: list[dict], sets: 
         records: of the evaluation, for the table.
         curve: records of IS and FID at several truncations, or none.
         sets: whose clips are shown side by side.
+        sections: what follows them.
     """
-    parts = [table(records), truncation_curve(curve) if curve else "", clips_side_by_side(sets), protocol(records)]
+    parts = [table(records), truncation_curve(curve) if curve else "", clips_side_by_side(sets)]
+    parts += [f"<h2>{_escape(part.heading)}</h2>\n<p>{_escape(part.text)}</p>\n{_figure(part)}" for part in sections]
+    parts.append(protocol(records))
     page = f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{_escape(title)}</title>
 <style>{STYLE}</style></head><body>
@@ -132,13 +153,19 @@ def clips_side_by_side(sets: Sequence[Set]) -> str:
         tiles = np.concatenate([np.concatenate([row, np.zeros([SHOWN - len(row), *clips.shape[1:]], np.uint8)]) for row in rows])
         names = [shown.labels[label] if shown.labels else "" for label in np.unique(labels)]
         picture = video.grid(tiles, SHOWN, names if any(names) else ())
-        scale = max(1, 420 // picture.shape[2])  # small clips are shown larger
-        data = base64.b64encode(video.gif_bytes(picture, FPS)).decode()
-        figures.append(
-            f"<figure><figcaption>{_escape(shown.name)}</figcaption>"
-            f'<img alt="{_escape(shown.name)}" width="{scale * picture.shape[2]}" src="data:image/gif;base64,{data}"></figure>\n'
-        )
+        figures.append(f"<figure><figcaption>{_escape(shown.name)}</figcaption>{_image(shown.name, picture)}</figure>\n")
     return f'<h2>Clips</h2>\n<div class="clips">{"".join(figures)}</div>\n' if figures else ""
+
+
+def _figure(section: Section) -> str:
+    return _image(section.heading, video.grid(section.clips, section.columns, section.names)) if len(section.clips) else ""
+
+
+def _image(name: str, picture: np.ndarray) -> str:
+    """Frames uint8 [T,H,W,3] as an animated GIF inside the page; small ones are shown larger."""
+    scale = max(1, 420 // picture.shape[2])
+    content = base64.b64encode(video.gif_bytes(picture, FPS)).decode()
+    return f'<img alt="{_escape(name)}" width="{scale * picture.shape[2]}" src="data:image/gif;base64,{content}">'
 
 
 def _axis(values: list[tuple[float, float]], start: float, end: float):

@@ -12,7 +12,7 @@ import tfvideogan
 from tfvideogan import video
 from tfvideogan.gan import Sampler
 from tfvideogan.metrics import evaluation
-from tfvideogan.metrics.features import classifier
+from tfvideogan.metrics.features.load import load
 from tfvideogan.run import LOGS, SAMPLES, Run, append_records, to_flags
 from tfvideogan.signals import Signals
 
@@ -104,7 +104,12 @@ class Watch:
         """Scores of the averaged weights, into metrics.jsonl and TensorBoard; keeps the checkpoint of lowest FID."""
         if self.evaluation is None:
             self.evaluation = evaluation.of_config(
-                self.config, self.run.labels, evaluation.QUICK, truncation=1.0, ema=True, evaluator=classifier.load(self.config.evaluator)
+                self.config,
+                self.run.labels,
+                evaluation.QUICK,
+                truncation=1.0,
+                ema=True,
+                evaluator=load(self.config.evaluator, self.config.evaluator_sha256),
             )
         sampler = self.sampler("ema")
 

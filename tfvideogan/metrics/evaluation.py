@@ -80,15 +80,24 @@ def of_config(
         remember: looks up what was kept of the real clips, by all that it depends on, or makes it.
     """
     dataset = data.load(dataclasses.replace(config, flip=False, max_stride=0), config.split)
-    told = {name: getattr(config, name) for name in ("dataset", "split", "frames", "size", "stride", "seed")}
+    told = {name: getattr(config, name) for name in ("dataset", "split", "held_out", "frames", "size", "stride", "seed")}
     if dataset.size < config.evaluate_videos:
         LOG.warning("only %d real clips in %s for %d generated ones", dataset.size, config.dataset, config.evaluate_videos)
     settings = {**told, "data_dir": config.data_dir}
     pixels = pixels or wants_pixels(metrics)
     real = functools.partial(of_data, dataset, evaluator, config.evaluate_videos, pixels, "real", settings, remember)
     protocol = {**told, "resize": RESIZE, "ema": ema, "truncation": truncation}
-    generated_at_a_time = min(max(config.batch_size, 16), 64)
-    return Evaluation(evaluator, real, labels, config.evaluate_videos, generated_at_a_time, metrics, pixels, protocol)
+    return Evaluation(evaluator, real, labels, config.evaluate_videos, generated_at_a_time(config), metrics, pixels, protocol)
+
+
+def generated_at_a_time(config: Config) -> int:
+    """Clips in a batch of generated ones."""
+    return min(max(config.batch_size, 16), 64)
+
+
+def looked_at_a_time(videos: int) -> int:
+    """Clips in a batch of real ones."""
+    return min(videos, 64)
 
 
 def of_data(dataset: data.Dataset, evaluator: Evaluator, videos: int, pixels: bool, name: str, settings: dict, remember: Remember) -> Clips:
@@ -99,7 +108,7 @@ def of_data(dataset: data.Dataset, evaluator: Evaluator, videos: int, pixels: bo
         settings: what the clips depend on, for `remember`.
     """
     videos = min(videos, dataset.size)
-    size = min(videos, 64)
+    size = looked_at_a_time(videos)
     batches = ((batch["video"], batch["label"]) for batch in dataset.batches(size).take(-(-videos // size)))
     judge = {"evaluator": evaluator.name, "evaluator_sha256": evaluator.sha256, "videos": videos, "pixels": pixels, "resize": RESIZE}
     return remember({**settings, **judge}, lambda: look(batches, evaluator, videos, pixels, name))
