@@ -174,6 +174,7 @@ def test_truncation_narrows_the_latents(gan):
     assert spread[1] < 1e-5 < spread[0]
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_step_is_read_off_its_graph(gan):
     report = cost.report(gan.config)
     for network in (gan.generator, gan.discriminator):
