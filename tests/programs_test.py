@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,13 +18,20 @@ import tensorflow as tf
 
 from tests.conftest import small
 from tfvideogan import models
+from tfvideogan.data import moving_shapes
+from tfvideogan.video import mp4_bytes
 
 TINY = (
     "--dataset=moving_shapes/plain --size=32 --frames=4 --channels=2 --batch_size=4 --k=2 --stride=1 --latent=8 --embedding=8 "
     "--ema_start_step=2 --ema_decay=0.5 --standing_batches=2 --log_every_steps=1 --sample_every_steps=100 --checkpoint_every_steps=2 "
     "--keep_checkpoints=100 --evaluate_videos=64"
 ).split()
-ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(Path(__file__).parents[1])}
+ENVIRONMENT = {
+    **os.environ,
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "PYTHONPATH": str(Path(__file__).parents[1]),
+    "XDG_CACHE_HOME": tempfile.mkdtemp(),  # features of real clips
+}
 
 
 def start(program: str, *flags: str, **environment: str) -> subprocess.Popen:
@@ -202,6 +210,68 @@ def test_sample_evaluate_and_export_of_a_run(trained, tmp_path):
     assert "fid/moving_shapes" in out and last["protocol"]["truncation"] == 0.5 and last["protocol"]["num_fake"] == 32
 
 
+def scores(file: Path) -> dict[str, dict]:
+    """The records of a metrics.jsonl by metric; of one measured twice, the last."""
+    return {record["metric"]: record for record in map(json.loads, file.read_text().splitlines())}
+
+
+def test_an_exported_module_is_judged_and_reported(trained, tmp_path):
+    flags = "--metrics=is,fid,swd,ssim,acd", "--num_videos=64", "--curve=0.5,1", f"--report={tmp_path}", f"--cache_dir={tmp_path}/cache"
+    run("evaluate", f"--module={trained / 'export'}", *flags)
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert {record["step"] for record in records} == {8}
+    judged = {(record["metric"], record["protocol"]["truncation"]) for record in records}
+    assert {("is/moving_shapes", 0.5), ("fid/moving_shapes", 1.0), ("swd/frames", 1.0), ("ssim/same_class", 1.0)} <= judged
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/gif;base64,") == 2 and "<svg" in page and "circle_right" not in page  # names are in the picture
+    assert not re.search(r"(src|href)=.(?!data:)", page)  # nothing from elsewhere
+    assert len(list((tmp_path / "cache").glob("*.npz"))) == 1
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> Path:
+    """Videos that anyone could have made: real/<class>/*.mp4, and fake/<class>/*.mp4, the same with noise."""
+    root, draw = tmp_path_factory.mktemp("folders"), np.random.default_rng(0)
+    for i in range(80):
+        video, label = moving_shapes.render(i, 10, 40, "plain")
+        noisy = np.clip(video + draw.normal(0, 20, video.shape), 0, 255).astype(np.uint8)
+        for kind, pixels in (("real", video), ("fake", noisy)):
+            file = root / kind / moving_shapes.LABELS[label] / f"{i:03d}.mp4"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(mp4_bytes(pixels, fps=8))
+    return root
+
+
+FOLDERS = "--frames=8 --size=32 --metrics=is,m_is,fid,accuracy,ssim,psnr,acd --paired".split()
+
+
+def test_two_folders_of_videos_are_judged(folders, tmp_path):
+    where = f"--real={folders / 'real'}", f"--fake={folders / 'fake'}"
+    run("evaluate", *where, *FOLDERS, f"--report={tmp_path}")
+    found = scores(tmp_path / "metrics.jsonl")
+    assert list(found) == [f"{name}/moving_shapes" for name in ("is", "m_is", "fid", "accuracy")] + [
+        "acd/colour",
+        "ssim/paired",
+        "psnr/paired",
+    ]
+    told = found["fid/moving_shapes"]["protocol"]
+    assert (told["num_real"], told["num_fake"], told["frames"], told["size"]) == (80, 80, 8, 32) and told["real"] == str(folders / "real")
+    # Noise of 20 of 255: 22 dB, and more after resizing and compression.
+    assert 22 < found["psnr/paired"]["value"] < 40 and 0.3 < found["ssim/paired"]["value"] < 0.99
+    assert "generated" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_two_replicas_judge_as_one(folders, tmp_path):
+    where = f"--real={folders / 'real'}", f"--fake={folders / 'fake'}", "--cache_dir="
+    run("evaluate", *where, *FOLDERS, f"--report={tmp_path / 'one'}")
+    run("evaluate", *where, *FOLDERS, f"--report={tmp_path / 'two'}", "--strategy=mirrored", "--cpu_replicas=2")
+    one, two = (scores(tmp_path / name / "metrics.jsonl") for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    for metric, record in one.items():
+        assert two[metric]["value"] == pytest.approx(record["value"], rel=1e-3, abs=1e-3), metric
+
+
 def test_an_exported_module_answers_the_contract_without_this_package(trained, tmp_path):
     script = """
 import sys, numpy as np, tensorflow as tf, tensorflow_hub as hub
@@ -284,6 +354,13 @@ def test_every_mistake_gets_one_line_and_exit_code_2(trained, tmp_path):
         (["evaluate", f"--workdir={tmp_path}/empty"], "empty.*no checkpoint"),
         (["evaluate", f"--workdir={tmp_path}/nowhere"], "no such folder"),
         (["evaluate", f"--workdir={trained}", "--metrics=fvvd"], "fvvd"),
+        (["evaluate", f"--real={tmp_path}/hollow"], "--real and --fake go together"),
+        (["evaluate", f"--real={tmp_path}/nowhere", f"--fake={tmp_path}/hollow"], "--real=.*nowhere: no such folder"),
+        (["evaluate", f"--real={tmp_path}/unreadable", f"--fake={tmp_path}/hollow"], "--real=.*unreadable: none of its 1 videos"),
+        (["evaluate", f"--real={tmp_path}/noclass", f"--fake={tmp_path}/hollow"], "--real=.*noclass: no video in it"),
+        (["evaluate", f"--workdir={trained}", "--paired"], "--paired: want --real and --fake"),
+        (["evaluate", f"--workdir={trained}", "--strategy=multiworker"], "--strategy=multiworker: evaluate runs in one process"),
+        (["evaluate", f"--workdir={trained}", "--curve=much"], "--curve=much: much is no number"),
         (["export", f"--workdir={trained}", f"--output={tmp_path}/empty"], "--output=.*empty.*--overwrite"),
         (["sample", f"--workdir={trained}", "--output=x.jpg"], "--output=x.jpg: want .gif, .mp4 or .png"),
         (["sample", f"--workdir={trained}", "--output=x.gif", "--labels=hexagon"], "--labels=hexagon"),

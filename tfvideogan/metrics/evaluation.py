@@ -2,7 +2,8 @@
 
 | metric | what | better |
 |---|---|---|
-| is, m_is, mode_score | of the evaluator's logits; m_is within the classes | higher |
+| is, mode_score | of the evaluator's logits | higher |
+| m_is | the same within the classes: variety, but also doubt of the evaluator | as real |
 | fid, fid_infinity | Frechet distance of the features; the same, extrapolated to endlessly many clips | lower |
 | fvd | Frechet distance of the logits, which is what FVD takes of I3D (arXiv:1812.01717) | lower |
 | kid, mmd | of the features: cubic kernel; Gaussian kernel, as wide as the real clips' root mean square distance | lower |
