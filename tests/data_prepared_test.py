@@ -67,17 +67,17 @@ def test_the_last_frame_stands_in_where_a_video_is_too_short(tmp_path):
     np.testing.assert_allclose(video, example["video"][[0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]] / 127.5 - 1, atol=1e-6)
 
 
-def test_offsets_are_those_of_the_records(tmp_path):
+def test_lengths_are_those_of_the_records(tmp_path):
     path, records = tmp_path / "a.tfrecord", [b"", b"one", b"\0" * 70_000, b"last\0"]
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in records:
             writer.write(record)
     whole = path.read_bytes()
-    assert [whole[offset : offset + length] for _, offset, length in prepared.tfrecord_offsets(path)] == records
+    assert prepared.record_lengths(str(path)).tolist() == [0, 3, 70_000, 5]
     for cut in (1, 30):
         path.write_bytes(whole[:-cut])
         with pytest.raises(UserError, match=r"a\.tfrecord: ends within record [23]; prepare the data set again"):
-            prepared.tfrecord_offsets(path)
+            prepared.record_lengths(str(path))
 
 
 def test_mistakes_are_told_in_one_line(tmp_path):

@@ -1,49 +1,84 @@
-"""Any folder of videos as it lies: `--dataset=folder --data_dir=DIR` reads DIR/<class>/*.{avi,mp4,mov,mkv,webm,gif}.
+"""Any folder of videos as it lies: `--dataset=folder --data_dir=DIR` reads what is in DIR/<class>/.
+
+That is video files (avi, mp4, mov, mkv, webm, gif); pictures (png, jpg, bmp, webp) that hold a video as a wide or tall
+strip of square frames, MoCoGAN's format; and folders of pictures, one a frame, in the order of the numbers in their names.
 
 Classes are the subfolders, in alphabetical order. Every split is the whole folder, unless --held_out says which files are
 split test: with --held_out='person[56]_' the file wave1/person5_a.mp4 is, and wave1/person4_a.mp4 is split train.
 """
 
 import re
-from pathlib import Path
+from dataclasses import replace
+
+import tensorflow as tf
 
 from tfvideogan.config import Config, UserError
-from tfvideogan.data.decode import SUFFIXES, video_source
+from tfvideogan.data import paths
+from tfvideogan.data.decode import PICTURES, SUFFIXES
+from tfvideogan.data.listing import Listing, Rejected, Video, files_source
 from tfvideogan.data.source import Source
 
 
 def source(config: Config, variant: str, split: str) -> Source:
-    """See the module, and `video_source`.
-
-    Raises: UserError for a folder that is missing or has no or empty classes, and for a --held_out that is no regular
-        expression or leaves a class without videos.
-    """
+    """See the module, `listing` and `files_source`. Raises UserError as they do, and for a class without videos in the split."""
     if variant:
         raise UserError(f"--dataset={config.dataset}: want folder, without a variant")
-    root = Path(config.data_dir)
-    if not config.data_dir or not root.is_dir():
-        raise UserError(f"--data_dir={config.data_dir}: no such folder; want one with a subfolder of videos for each class")
-    classes = sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    if not classes:
-        raise UserError(f"--data_dir={config.data_dir}: no subfolders; want one for each class, with its videos")
-    files = []
-    for label, folder in enumerate(classes):
-        videos = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-        if not videos:
-            raise UserError(f"--data_dir={config.data_dir}: class {folder.name!r} has no video ({' '.join(SUFFIXES)})")
-        chosen = [path for path in videos if _is_in(config, split, f"{folder.name}/{path.name}")]
-        if not chosen:
-            raise UserError(
-                f"--held_out={config.held_out}: class {folder.name!r} has {len(videos)} videos, none of them for --split={split}"
-            )
-        files += [(path, label) for path in chosen]
-    return video_source(config, [folder.name for folder in classes], files)
+    found = listing(config.data_dir, config.held_out)
+    if not config.held_out:
+        found = replace(found, videos=tuple(replace(video, split="train") for video in found.videos))
+        return files_source(config, found, "train")
+    for label, name in enumerate(found.labels):
+        of_class = [video for video in found.videos if video.label == label]
+        if not any(video.split in split.split("+") for video in of_class):
+            raise UserError(f"--held_out={config.held_out}: class {name!r} has {len(of_class)} videos, none of them for --split={split}")
+    return files_source(config, found, split)
 
 
-def _is_in(config: Config, split: str, name: str) -> bool:
-    """Whether the file CLASS/NAME belongs to a split."""
+def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
+    """The videos of a folder: split test where the regular expression is found in CLASS/NAME, else train.
+
+    Args:
+        root: the folder.
+        held_out: the regular expression; empty for none.
+        labels: the classes; videos of others are rejected. The folder's own, if empty.
+
+    Raises: UserError for a folder that is missing or has no or empty classes, and for what is no regular expression.
+    """
+    if not root or not tf.io.gfile.isdir(root):
+        raise UserError(f"--data_dir={root}: no such folder; want one with a subfolder of videos for each class")
     try:
-        held_out = bool(re.search(config.held_out, name))
+        is_held_out = re.compile(held_out)
     except re.error as error:
-        raise UserError(f"--held_out={config.held_out}: no regular expression ({error})") from error
-    return not config.held_out or split == "train+test" or held_out == (split == "test")
+        raise UserError(f"--held_out={held_out}: no regular expression ({error})") from error
+    names = paths.children(root)
+    classes = [name for name in names if paths.is_utf8(name) and tf.io.gfile.isdir(paths.join(root, name))]
+    if not classes:
+        raise UserError(f"--data_dir={root}: no subfolders; want one for each class, with its videos")
+    numbers = {name: number for number, name in enumerate(labels or classes)}
+    videos, rejected = [], [_misnamed(name) for name in names if not paths.is_utf8(name)]
+    for folder in classes:
+        items = [name for name in paths.children(paths.join(root, folder)) if _is_video(root, folder, name)]
+        if not items:
+            raise UserError(f"--data_dir={root}: class {folder!r} has no video ({' '.join(SUFFIXES)})")
+        for item in items:
+            name = f"{folder}/{item}"
+            if not paths.is_utf8(item):
+                rejected.append(_misnamed(name))
+            elif folder not in numbers:
+                rejected.append(Rejected(name, f"its class {folder!r} is not in the list of labels"))
+            else:
+                split = "test" if held_out and is_held_out.search(name) else "train"
+                videos.append(Video(name, paths.join(root, name), numbers[folder], split))
+    return Listing(tuple(numbers), tuple(videos), tuple(rejected))
+
+
+def _misnamed(name: str) -> Rejected:
+    return Rejected(name.encode("utf-8", "backslashreplace").decode(), "its name is not UTF-8")
+
+
+def _is_video(root: str, folder: str, name: str) -> bool:
+    """Whether it looks like a video: a file by its ending, a folder by pictures in it."""
+    if paths.suffix(name) in SUFFIXES or not paths.is_utf8(name):
+        return True
+    path = paths.join(root, folder, name)
+    return not paths.suffix(name) and tf.io.gfile.isdir(path) and any(paths.suffix(file) in PICTURES for file in paths.children(path))
