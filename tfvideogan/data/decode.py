@@ -57,7 +57,7 @@ def digest(path: str) -> str:
     """sha256 of a file, or of a folder's files by their names."""
     found = hashlib.sha256()
     for file in _pictures(path) if tf.io.gfile.isdir(path) else [path]:
-        with tf.io.gfile.GFile(file, "rb") as opened:
+        with paths.opened(file) as opened:
             while block := opened.read(1 << 20):
                 found.update(block)
     return found.hexdigest()
@@ -127,8 +127,8 @@ def crop(video: tf.Tensor, size: int, top: tf.Tensor | None = None, left: tf.Ten
 
 
 def _open(path: str):
-    """The container of a video; remote ones are read through gfile as they are decoded. A context manager."""
-    return av.open(tf.io.gfile.GFile(path, "rb") if "://" in path else path)
+    """The container of a video, a context manager."""
+    return av.open(paths.opened(path) if "://" in path else path)
 
 
 def _stream(container) -> av.video.stream.VideoStream:
@@ -219,7 +219,7 @@ def _pictures(folder: str) -> list[str]:
 
 def _size(path: str) -> tuple[int, int]:
     """(height, width), of a picture's header. Raises ValueError if it is none."""
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with paths.opened(path) as file:
         try:
             width, height = Image.open(file).size
         except (OSError, SyntaxError) as error:
@@ -228,7 +228,7 @@ def _size(path: str) -> tuple[int, int]:
 
 
 def _picture(path: str) -> np.ndarray:
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with paths.opened(path) as file:
         try:
             return np.asarray(Image.open(file).convert("RGB"))
         except (OSError, SyntaxError) as error:

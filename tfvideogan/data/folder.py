@@ -3,18 +3,19 @@
 That is video files (avi, mp4, mov, mkv, webm, gif); pictures (png, jpg, bmp, webp) that hold a video as a wide or tall
 strip of square frames, MoCoGAN's format; and folders of pictures, one a frame, in the order of the numbers in their names.
 
-Classes are the subfolders, in alphabetical order. Every split is the whole folder, unless --held_out says which files are
-split test: with --held_out='person[56]_' the file wave1/person5_a.mp4 is, and wave1/person4_a.mp4 is split train.
+Classes are the subfolders, in alphabetical order; where there are none, the videos in DIR are one class of its name. Every
+split is the whole folder, unless --held_out says which files are split test: with --held_out='person[56]_' the file
+wave1/person5_a.mp4 is, and wave1/person4_a.mp4 is split train.
 """
 
+import os
 import re
-from dataclasses import replace
 
 import tensorflow as tf
 
 from tfvideogan.config import Config, UserError
 from tfvideogan.data import paths
-from tfvideogan.data.decode import PICTURES, SUFFIXES
+from tfvideogan.data.decode import PICTURES, SUFFIXES, VIDEOS
 from tfvideogan.data.listing import Listing, Rejected, Video, files_source
 from tfvideogan.data.source import Source
 
@@ -25,7 +26,6 @@ def source(config: Config, variant: str, split: str) -> Source:
         raise UserError(f"--dataset={config.dataset}: want folder, without a variant")
     found = listing(config.data_dir, config.held_out)
     if not config.held_out:
-        found = replace(found, videos=tuple(replace(video, split="train") for video in found.videos))
         return files_source(config, found, "train")
     for label, name in enumerate(found.labels):
         of_class = [video for video in found.videos if video.label == label]
@@ -51,34 +51,36 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
     except re.error as error:
         raise UserError(f"--held_out={held_out}: no regular expression ({error})") from error
     names = paths.children(root)
-    classes = [name for name in names if paths.is_utf8(name) and tf.io.gfile.isdir(paths.join(root, name))]
-    if not classes:
+    folders = {name: f"{name}/" for name in names if paths.is_utf8(name) and tf.io.gfile.isdir(paths.join(root, name))}
+    loose = [name for name in names if paths.suffix(name) in VIDEOS]
+    if not folders and not loose:
         raise UserError(f"--data_dir={root}: no subfolders; want one for each class, with its videos")
-    numbers = {name: number for number, name in enumerate(labels or classes)}
-    videos, rejected = [], [_misnamed(name) for name in names if not paths.is_utf8(name)]
-    for folder in classes:
-        items = [name for name in paths.children(paths.join(root, folder)) if _is_video(root, folder, name)]
+    rejected = [Rejected(_shown(name), "in none of the class folders") for name in loose] if folders else []
+    folders = folders or {os.path.basename(os.path.abspath(root)): ""}
+    numbers = {name: number for number, name in enumerate(labels or folders)}
+    videos = []
+    for label, folder in folders.items():
+        items = [folder + name for name in paths.children(paths.join(root, folder)) if _is_video(root, folder + name)]
         if not items:
-            raise UserError(f"--data_dir={root}: class {folder!r} has no video ({' '.join(SUFFIXES)})")
-        for item in items:
-            name = f"{folder}/{item}"
-            if not paths.is_utf8(item):
-                rejected.append(_misnamed(name))
-            elif folder not in numbers:
-                rejected.append(Rejected(name, f"its class {folder!r} is not in the list of labels"))
+            raise UserError(f"--data_dir={root}: class {label!r} has no video ({' '.join(SUFFIXES)})")
+        for name in items:
+            if not paths.is_utf8(name):
+                rejected.append(Rejected(_shown(name), "its name is not UTF-8"))
+            elif label not in numbers:
+                rejected.append(Rejected(name, f"its class {label!r} is not in the list of labels"))
             else:
                 split = "test" if held_out and is_held_out.search(name) else "train"
-                videos.append(Video(name, paths.join(root, name), numbers[folder], split))
+                videos.append(Video(name, paths.join(root, name), numbers[label], split))
     return Listing(tuple(numbers), tuple(videos), tuple(rejected))
 
 
-def _misnamed(name: str) -> Rejected:
-    return Rejected(name.encode("utf-8", "backslashreplace").decode(), "its name is not UTF-8")
+def _shown(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _is_video(root: str, folder: str, name: str) -> bool:
+def _is_video(root: str, name: str) -> bool:
     """Whether it looks like a video: a file by its ending, a folder by pictures in it."""
     if paths.suffix(name) in SUFFIXES or not paths.is_utf8(name):
         return True
-    path = paths.join(root, folder, name)
+    path = paths.join(root, name)
     return not paths.suffix(name) and tf.io.gfile.isdir(path) and any(paths.suffix(file) in PICTURES for file in paths.children(path))

@@ -11,7 +11,6 @@ Train clips are of the first nine tenths of the digits, test clips of the rest (
 """
 
 import functools
-import io
 from collections.abc import Iterator
 
 import numpy as np
@@ -82,8 +81,7 @@ def stream(path: str, facts: Facts) -> Iterator[np.ndarray]:
 def load_digits(path: str, split: str) -> list[np.ndarray]:
     """For each of the ten numbers its digits of split train or test, uint8 [N,28,28]. Raises UserError where there are none."""
     if paths.suffix(path) == ".npz" and tf.io.gfile.exists(path):
-        with tf.io.gfile.GFile(path, "rb") as file:
-            content = np.load(io.BytesIO(file.read()))
+        content = np.load(paths.opened(path))
         if not {"image", "label"} <= set(content.files):
             raise UserError(f"--data_dir={path}: has {', '.join(content.files)}; want image and label")
         border = int(SHARE * len(content["image"]))

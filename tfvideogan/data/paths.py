@@ -1,7 +1,9 @@
 """Paths, local or with a scheme (gs://, and s3://, hdfs://, az:// with the extra `[io]`): all go through tf.io.gfile."""
 
+import io
 import os
 from collections.abc import Iterator
+from typing import IO
 
 import tensorflow as tf
 
@@ -51,9 +53,17 @@ def files_below(folder: str, prefix: str = "") -> Iterator[str]:
             yield prefix + name
 
 
+def opened(path: str) -> IO[bytes]:
+    """A file to read from; a remote one is fetched whole."""
+    if "://" not in path:
+        return open(path, "rb")
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return io.BytesIO(file.read())
+
+
 def read_text(path: str) -> str:
     """A text file, without a byte order mark. Raises UnicodeDecodeError where it is not UTF-8."""
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with opened(path) as file:
         return file.read().decode("utf-8-sig")
 
 

@@ -6,7 +6,6 @@ comes before: in TFRecord shards through the offsets of their records, in ArrayR
 
 import atexit
 import functools
-import io
 import shutil
 import struct
 import tempfile
@@ -129,8 +128,8 @@ def _lengths(folder: str, split: tfds.core.SplitInfo) -> list[tuple[str, np.ndar
     known = paths.join(folder, LENGTHS_FILE.format(split=split.name))
     if not tf.io.gfile.exists(known):
         return [(shard, record_lengths(shard)) for shard in shards]
-    with tf.io.gfile.GFile(known, "rb") as file:
-        lengths = np.load(io.BytesIO(file.read()))
+    with paths.opened(known) as file:
+        lengths = np.load(file)
     parts = np.split(lengths, np.cumsum(split.shard_lengths)[:-1])
     for shard, part in zip(shards, parts, strict=True):
         if tf.io.gfile.stat(shard).length != (part + FRAMING).sum():
