@@ -76,7 +76,8 @@ def listing(root: str, classes: int, labels: tuple[str, ...] = ()) -> Listing:
         taken.add(found[0])
         videos.append(Video(found[0], paths.join(folder, found[0]), number_of[row["label"]], row["split"], end - start + SPARE))
     if not videos:
-        raise UserError(f"--data_dir={root}: of the {len(rows)} videos in its CSV files none is there; want files as {_example(rows)}")
+        first = f"; the first, {rejected[0].name}: {rejected[0].reason}" if rejected else ""
+        raise UserError(f"--data_dir={root}: none of the {len(rows)} videos in its CSV files can be used{first}")
     return Listing(tuple(labels), tuple(videos), tuple(rejected))
 
 
@@ -101,7 +102,7 @@ def _rows(table: str) -> Iterator[dict]:
     missing = [column for column in COLUMNS[1:] if column not in (reader.fieldnames or ())]
     if missing:
         raise UserError(f"{table}: no column {', '.join(missing)}; want {','.join(COLUMNS)},split")
-    of_file = paths.suffix(f".{table.rpartition('/')[2].removesuffix('.csv').rpartition('_')[2]}")[1:]  # kinetics-600_val.csv, val.csv
+    of_file = table.rpartition("/")[2].rpartition(".")[0].rpartition("_")[2].lower()  # val.csv, kinetics-600_val.csv
     for number, row in enumerate(rows, 2):
         row = {key: (value or "").strip() for key, value in row.items() if isinstance(value, str) or value is None}
         label, split, fault = row.get("label", ""), SPLIT_OF.get(row.get("split", "") or of_file), ""
@@ -129,7 +130,3 @@ def _fits(file: str, row: dict) -> bool:
     """Whether a file lies in a folder of its label or split: of several copies, that one is taken."""
     folders = {folder.replace("_", " ") for folder in file.split("/")[:-1]}
     return row["label"].replace("_", " ") in folders or bool({row["split"], "val"} & folders)
-
-
-def _example(rows: list[dict]) -> str:
-    return f"{rows[0]['name']}.mp4" if rows else "ID_START_END.mp4"

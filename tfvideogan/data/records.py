@@ -9,7 +9,6 @@ The two steps, each a map over tasks that leaves a file for every task done: `ex
 
 import functools
 import hashlib
-import io
 import itertools
 import json
 import os
@@ -140,30 +139,28 @@ def write_metadata(
     output: str, name: str, description: str, feature: tfds.features.FeaturesDict, lengths: dict[str, list[list[int]]]
 ) -> None:
     """What makes a folder of shards a TFDS data set. `lengths`: of each split, of each shard, the bytes of its records."""
-    identity = tfds.core.dataset_info.DatasetIdentity(name=name, version=tfds.core.Version(VERSION), data_dir=output, module_name="")
-    info = tfds.core.DatasetInfo(builder=identity, description=description, features=feature, supervised_keys=("video", "label"))
-    info.set_file_format(tfds.core.FileFormat.TFRECORD)
-    template = tfds.core.ShardedFileTemplate(data_dir=output, dataset_name=name, filetype_suffix="tfrecord")
-    splits = []
-    for split, of_shards in lengths.items():
-        content = io.BytesIO()
-        np.save(content, np.array([length for shard in of_shards for length in shard], np.int64))
-        paths.write_whole(paths.join(output, LENGTHS_FILE.format(split=split)), content.getvalue())
-        splits.append(
-            tfds.core.SplitInfo(
-                name=split,
-                shard_lengths=[len(shard) for shard in of_shards],
-                num_bytes=sum(map(sum, of_shards)),
-                filename_template=template.replace(split=split),
-            )
-        )
-    info.set_splits(tfds.core.SplitDict(splits))
     # Written here and copied, for TFDS would want another library for each remote file system.
     with tempfile.TemporaryDirectory() as local:
+        identity = tfds.core.dataset_info.DatasetIdentity(name=name, version=tfds.core.Version(VERSION), data_dir=local, module_name="")
+        info = tfds.core.DatasetInfo(builder=identity, description=description, features=feature, supervised_keys=("video", "label"))
+        info.set_file_format(tfds.core.FileFormat.TFRECORD)
+        template = tfds.core.ShardedFileTemplate(data_dir=local, dataset_name=name, filetype_suffix="tfrecord")
+        info.set_splits(tfds.core.SplitDict([_split(split, of_shards, template) for split, of_shards in lengths.items()]))
         info.write_to_directory(local)
+        for split, of_shards in lengths.items():
+            np.save(os.path.join(local, LENGTHS_FILE.format(split=split)), np.array(list(itertools.chain(*of_shards)), np.int64))
         for file in sorted(os.listdir(local), key=lambda file: (file == INFO_FILE, file)):
             with open(os.path.join(local, file), "rb") as opened:
                 paths.write_whole(paths.join(output, file), opened.read())
+
+
+def _split(name: str, of_shards: list[list[int]], template: tfds.core.ShardedFileTemplate) -> tfds.core.SplitInfo:
+    return tfds.core.SplitInfo(
+        name=name,
+        shard_lengths=[len(lengths) for lengths in of_shards],
+        num_bytes=sum(map(sum, of_shards)),
+        filename_template=template.replace(split=name),
+    )
 
 
 def _examples(source: Listing, format: Format, video: Video, encode: Callable) -> Iterator[dict]:
