@@ -212,3 +212,36 @@ def test_fit_rounds_and_keeps_a_size_that_is_right():
     frame = np.full([1, 4, 4, 3], 255, np.uint8)
     frame[:, 1:3, 1:3] = 0
     assert 50 < decode.fit(tf.constant(frame), 1)[0, 0, 0, 0] < 200  # antialiased: not of the middle pixels alone
+
+
+def test_a_folder_without_subfolders_is_one_class(tmp_path):
+    write(tmp_path / "films" / "a.mkv", 8)
+    dataset = load(tmp_path / "films")
+    assert dataset.labels == ("films",) and dataset.size == 1
+
+
+def test_clips_of_a_number_of_frames_a_second(tmp_path):
+    write(tmp_path / "grey" / "a.mkv", 20)  # at 10 a second
+
+    def centre(fps: float) -> list[int]:
+        return numbers(next(load(tmp_path, fps=fps, stride=7).once(1).as_numpy_iterator())["video"])[0].tolist()
+
+    assert centre(10) == [8, 9, 10, 11]
+    assert centre(5) == [6, 8, 10, 12]
+    assert centre(2.5) == [3, 7, 11, 15]
+    assert centre(4) == [5, 7, 10, 12]  # at 0.5, 0.75, 1.0, 1.25 s: the frame on show
+    assert centre(20) == [8, 8, 9, 9]
+    starts = numbers(drawn(load(tmp_path, fps=5), 200))
+    assert set(starts[:, 0]) == set(range(14)) and (np.diff(starts) == 2).all()
+    with pytest.raises(UserError, match=r"--frames=4 at --fps=1 needs 3.00 s; the longest video in .* has 1.90"):
+        load(tmp_path, fps=1)
+    with pytest.raises(UserError, match="--fps=-1: want 0 or more"):
+        load(tmp_path, fps=-1)
+
+
+def test_random_crop_takes_every_place_of_the_long_side_and_the_centre_when_judging(tmp_path):
+    write(tmp_path / "grey" / "a.mkv", 4)  # 32x48; its left third, 16 columns, is black
+    columns = {int((video[0, 0, :, 0] < -0.97).sum()) for video in drawn(load(tmp_path, random_crop=True), 300)}
+    assert columns == set(range(17))
+    once = [next(load(tmp_path, random_crop=random_crop).once(1).as_numpy_iterator())["video"] for random_crop in (False, True)]
+    np.testing.assert_array_equal(*once)

@@ -84,9 +84,10 @@ def load_digits(path: str, split: str) -> list[np.ndarray]:
         content = np.load(paths.opened(path))
         if not {"image", "label"} <= set(content.files):
             raise UserError(f"--data_dir={path}: has {', '.join(content.files)}; want image and label")
-        border = int(SHARE * len(content["image"]))
+        images, labels = content["image"], content["label"]
+        border = int(SHARE * len(images))
         part = slice(border) if split == "train" else slice(border, None)
-        images, labels = content["image"][part], content["label"][part]
+        images, labels = images[part], labels[part]
     else:
         found = [builder for builder in prepared.builders(path) if builder.info.name == "mnist"]
         if not found:
