@@ -1,20 +1,31 @@
 """Paths, local or with a scheme (gs://, and s3://, hdfs://, az:// with the extra `[io]`): all go through tf.io.gfile."""
 
+import ctypes
 import io
 import os
+import sys
 from collections.abc import Iterator
 from typing import IO
 
 import tensorflow as tf
 
+SCHEMES = ("s3", "hdfs", "viewfs", "az", "oss", "http", "https")  # TF-IO's; TensorFlow itself knows gs
+
 
 def enable_schemes(path: str) -> None:
     """Registers TF-IO's file systems if the path has a scheme that needs them and TF-IO is installed."""
-    if path.partition("://")[0] in ("s3", "s3e", "hdfs", "viewfs", "az", "azfs", "oss", "http", "https"):
-        try:
-            import tensorflow_io  # noqa: F401  (importing it registers them)
-        except ImportError:
-            pass  # what opens the path says that its scheme is not implemented
+    if path.partition("://")[0] not in SCHEMES or "tensorflow_io" in sys.modules:
+        return
+    try:
+        import tensorflow_io  # noqa: F401  (importing it registers them)
+    except ImportError:
+        return  # what opens the path says that its scheme is not implemented
+    # TF-IO 0.37.1 aborts when a process that used s3:// ends (tensorflow/io issue 2039): the process ends, with its own exit
+    # code, before that. The file system is used first, so that its end is registered, and with it runs, after ours.
+    tf.io.gfile.exists(path)
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit"):
+        libc.on_exit(libc._exit, None)
 
 
 def children(folder: str) -> list[str]:
