@@ -4,14 +4,15 @@ BIN := .venv/bin
 RUN := runs/quickstart
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test test-slow lint clean
+.PHONY: help demo test test-slow test-io lint clean
 
 help:
 	@echo "make demo       train a small DVD-GAN on made-up clips; evaluate, sample, export it, and load it back"
 	@echo "make test       the fast tests"
 	@echo "make test-slow  the slow ones"
+	@echo "make test-io    s3:// through TF-IO, in an environment of its own (.venv-io: TensorFlow 2.16, so Python 3.10 to 3.12)"
 	@echo "make lint       ruff"
-	@echo "make clean      remove .venv (PYTHON=python3.12 make ... chooses the Python of the next one)"
+	@echo "make clean      remove .venv and .venv-io (PYTHON=python3.12 make ... chooses the Python of the next one)"
 
 # One stamp for the whole set-up: it is done again when the dependencies change.
 .venv/installed: pyproject.toml setup.py
@@ -41,8 +42,20 @@ test: .venv/installed
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow
 
+# One install with every pin in it, or pip would fetch the newest TensorFlow first. moto answers as S3 does.
+.venv-io/installed: pyproject.toml setup.py
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13) and 'Python %d.%d: TensorFlow 2.16 wants 3.10 to 3.12, as in: make PYTHON=python3.12' % sys.version_info[:2])"
+	@echo "== setting up .venv-io (some minutes, once)"
+	test -x .venv-io/bin/pip || $(PYTHON) -m venv .venv-io
+	.venv-io/bin/python -m pip install --quiet --upgrade pip
+	.venv-io/bin/python -m pip install --quiet --prefer-binary "tensorflow==2.16.*" --editable ".[io,test]" "moto[server]>=5"
+	@touch $@
+
+test-io: .venv-io/installed
+	.venv-io/bin/python -m pytest tests/data_io_test.py
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-io

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfvideogan import data
 from tfvideogan.config import Config, UserError
-from tfvideogan.data import decode
+from tfvideogan.data import decode, listing
 
 LEVELS = 8  # grey levels between one frame and the next
 
@@ -102,7 +102,7 @@ def test_one_frame_of_a_one_frame_video(tmp_path):
 def test_in_memory_or_not_the_clips_are_the_same(real_videos, monkeypatch):
     changes = {"frames": 8, "size": 48, "stride": 2, "max_stride": 4, "flip": True, "seed": 5}
     cached = load(real_videos / "actions", **changes)
-    monkeypatch.setattr(decode, "CACHE_BYTES", 0)
+    monkeypatch.setattr(listing, "CACHE_BYTES", 0)
     fresh = load(real_videos / "actions", **changes)
     monkeypatch.undo()
     np.testing.assert_array_equal(drawn(cached, 12), drawn(fresh, 12))
@@ -154,9 +154,9 @@ def test_unusable_files_are_named_counted_and_left_out(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert load(tmp_path).size == 2
     lines = [record.getMessage() for record in caplog.records]
-    assert any("text.mp4: cannot be decoded" in line for line in lines) and any("zero.avi: cannot be decoded" in line for line in lines)
+    assert any("text.mp4: cannot be decoded" in line for line in lines) and any("zero.avi: empty file" in line for line in lines)
     assert any("short.mkv: 3 frames, where a clip needs 4" in line for line in lines)
-    assert "left out 3 of 5 videos, which cannot be decoded or are too short" in lines and "notes" not in " ".join(lines)
+    assert "left out 3 of 5 videos, which cannot be used" in lines and "notes" not in " ".join(lines)
 
 
 def test_many_unusable_files_are_named_up_to_a_limit(tmp_path, caplog):
@@ -166,7 +166,7 @@ def test_many_unusable_files_are_named_up_to_a_limit(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         load(tmp_path)
     lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == decode.NAMED + 1 and "left out 30 of 31" in lines[-1]
+    assert len(lines) == listing.NAMED + 1 and "left out 30 of 31" in lines[-1]
 
 
 def test_a_video_damaged_in_the_middle_is_played_up_to_there(real_videos, tmp_path, caplog):
@@ -174,9 +174,10 @@ def test_a_video_damaged_in_the_middle_is_played_up_to_there(real_videos, tmp_pa
     whole = bytearray(source.read_bytes())
     whole[len(whole) // 2 : len(whole) // 2 + 3000] = bytes(3000)
     (tmp_path / "a.mp4").write_bytes(whole)
-    good = decode.read_frames(str(source), None)
+    facts = decode.probe(str(source))
+    good = decode.read(str(source), range(facts.frames), facts)
     with caplog.at_level(logging.WARNING):
-        damaged = decode.read_frames(str(tmp_path / "a.mp4"), [0, 10, 58, 60])
+        damaged = decode.read(str(tmp_path / "a.mp4"), [0, 10, 58, 60], facts)
     np.testing.assert_array_equal(damaged[:2], good[[0, 10]])
     np.testing.assert_array_equal(damaged[2], damaged[3])
     assert "a.mp4: damaged after frame" in caplog.text
@@ -195,7 +196,7 @@ def test_mistakes_are_told_in_one_line(tmp_path):
     (tmp_path / "empty").mkdir()
     assert "class 'empty' has no video" in message(tmp_path)
     (tmp_path / "empty" / "broken.mp4").write_text("no video")
-    assert "none of its 1 videos can be read; the first, broken.mp4: cannot be decoded" in message(tmp_path)
+    assert "none of its 1 videos can be read; the first, empty/broken.mp4: cannot be decoded" in message(tmp_path)
     write(tmp_path / "good" / "a.mkv", 8)
     assert "no video of class 'empty' can be used" in message(tmp_path)
     assert "--frames=5 at --stride=2 needs 9 frames; the longest video" in message(tmp_path, frames=5, stride=2)
@@ -205,9 +206,42 @@ def test_mistakes_are_told_in_one_line(tmp_path):
 
 def test_fit_rounds_and_keeps_a_size_that_is_right():
     ramp = tf.cast(tf.reshape(tf.range(2 * 8 * 8 * 3) % 256, [2, 8, 8, 3]), tf.uint8)
-    np.testing.assert_array_equal(decode.fit(ramp, 2, 8), ramp)
+    np.testing.assert_array_equal(decode.fit(ramp, 8), ramp)
     halves = tf.constant([[[[0] * 3, [255] * 3]] * 2], tf.uint8)  # two columns, 0 and 255, become one
-    np.testing.assert_array_equal(decode.fit(halves, 1, 1), np.full([1, 1, 1, 3], 128, np.uint8))  # 127.5 rounds to even
+    np.testing.assert_array_equal(decode.fit(halves, 1), np.full([1, 1, 1, 3], 128, np.uint8))  # 127.5 rounds to even
     frame = np.full([1, 4, 4, 3], 255, np.uint8)
     frame[:, 1:3, 1:3] = 0
-    assert 50 < decode.fit(tf.constant(frame), 1, 1)[0, 0, 0, 0] < 200  # antialiased: not of the middle pixels alone
+    assert 50 < decode.fit(tf.constant(frame), 1)[0, 0, 0, 0] < 200  # antialiased: not of the middle pixels alone
+
+
+def test_a_folder_without_subfolders_is_one_class(tmp_path):
+    write(tmp_path / "films" / "a.mkv", 8)
+    dataset = load(tmp_path / "films")
+    assert dataset.labels == ("films",) and dataset.size == 1
+
+
+def test_clips_of_a_number_of_frames_a_second(tmp_path):
+    write(tmp_path / "grey" / "a.mkv", 20)  # at 10 a second
+
+    def centre(fps: float) -> list[int]:
+        return numbers(next(load(tmp_path, fps=fps, stride=7).once(1).as_numpy_iterator())["video"])[0].tolist()
+
+    assert centre(10) == [8, 9, 10, 11]
+    assert centre(5) == [6, 8, 10, 12]
+    assert centre(2.5) == [3, 7, 11, 15]
+    assert centre(4) == [5, 7, 10, 12]  # at 0.5, 0.75, 1.0, 1.25 s: the frame on show
+    assert centre(20) == [8, 8, 9, 9]
+    starts = numbers(drawn(load(tmp_path, fps=5), 200))
+    assert set(starts[:, 0]) == set(range(14)) and (np.diff(starts) == 2).all()
+    with pytest.raises(UserError, match=r"--frames=4 at --fps=1 needs 3.00 s; the longest video in .* has 1.90"):
+        load(tmp_path, fps=1)
+    with pytest.raises(UserError, match="--fps=-1: want 0 or more"):
+        load(tmp_path, fps=-1)
+
+
+def test_random_crop_takes_every_place_of_the_long_side_and_the_centre_when_judging(tmp_path):
+    write(tmp_path / "grey" / "a.mkv", 4)  # 32x48; its left third, 16 columns, is black
+    columns = {int((video[0, 0, :, 0] < -0.97).sum()) for video in drawn(load(tmp_path, random_crop=True), 300)}
+    assert columns == set(range(17))
+    once = [next(load(tmp_path, random_crop=random_crop).once(1).as_numpy_iterator())["video"] for random_crop in (False, True)]
+    np.testing.assert_array_equal(*once)

@@ -88,10 +88,34 @@ def test_batches_have_static_shapes():
 
 def test_unknown_names_are_refused():
     with pytest.raises(
-        UserError, match=r"--dataset=moving_shape: want one of folder, moving_shapes, .*ucf101; did you mean moving_shapes\?"
+        UserError, match=r"--dataset=moving_shape: want one of folder, .*moving_shapes, .*ucf101; did you mean moving_shapes\?"
     ):
         data.load(Config(dataset="moving_shape"), "train")
     with pytest.raises(UserError, match="--dataset=decode: want one of"):
         data.load(Config(dataset="decode"), "train")  # a file of this folder, but not a data set
     with pytest.raises(UserError, match="--split=validation: want one of train, test, train\\+test"):
         data.load(Config(), "validation")
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_together_show_each_clip_once_an_epoch(workers):
+    size, batch_size, epochs = 30, 8, 4  # 30 is no multiple of 8: batches run over the ends of epochs
+    steps = size * epochs // batch_size
+    parts = [take(counted(size).batches(batch_size, worker=worker, workers=workers), steps) for worker in range(workers)]
+    shown = np.concatenate([parts[worker][step]["label"] for step in range(steps) for worker in range(workers)])
+    for epoch in shown.reshape(epochs, size):
+        assert np.bincount(epoch, minlength=size).tolist() == [1] * size
+    by_worker = [set(np.concatenate([batch["seed"][:, 1] for batch in part])) for part in parts]  # numbers of examples: no two share one
+    assert sum(map(len, by_worker)) == len(set().union(*by_worker)) == steps * batch_size
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_a_run_resumed_within_an_epoch_goes_on_with_the_clips_that_are_left(workers):
+    size, batch_size, done = 48, 8, 2
+
+    def shown(start: int, steps: int) -> set[int]:
+        parts = [take(counted(size).batches(batch_size, start=start, worker=worker, workers=workers), steps) for worker in range(workers)]
+        return {int(label) for part in parts for batch in part for label in batch["label"]}
+
+    before, after = shown(0, done), shown(done, size // batch_size - done)
+    assert len(before) == done * batch_size and after == set(range(size)) - before

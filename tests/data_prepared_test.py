@@ -5,14 +5,16 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfvideogan import data
+from tests.data_decode_test import noise_video
+from tfvideogan import data, prepare
 from tfvideogan.config import Config, UserError
 from tfvideogan.data import prepared
 from tfvideogan.data.moving_shapes import LABELS, VARIANTS, render
 from tfvideogan.data.moving_shapes_builder import MovingShapes, MovingShapesConfig
+from tfvideogan.prepare import Settings
 
 
-def prepare(folder: Path, name: str = "tiny", file_format: str = "tfrecord") -> MovingShapes:
+def prepare_shapes(folder: Path, name: str = "tiny", file_format: str = "tfrecord") -> MovingShapes:
     config = MovingShapesConfig(name=name, variant="mixed", frames=9, size=24, most=20)
     builder = MovingShapes(config=config, data_dir=folder, file_format=file_format)
     builder.download_and_prepare()
@@ -33,7 +35,7 @@ def stored(builder: MovingShapes, split: str) -> list[dict]:
 def test_the_builder_writes_what_render_draws(tmp_path):
     assert set(MovingShapes.builder_configs) == set(VARIANTS)
     for split, first in (("train", 0), ("test", 48_000)):
-        examples = stored(prepare(tmp_path), split)
+        examples = stored(prepare_shapes(tmp_path), split)
         assert sorted(example["index"] for example in examples) == list(range(first, first + 20))
         for example in examples:
             video, label = render(example["index"], 9, 24, "mixed")
@@ -45,7 +47,7 @@ def test_the_builder_writes_what_render_draws(tmp_path):
 def test_clips_are_found_by_their_number(tmp_path, file_format):
     if file_format == "array_record":
         pytest.importorskip("array_record")
-    builder = prepare(tmp_path, file_format=file_format)
+    builder = prepare_shapes(tmp_path, file_format=file_format)
     dataset = load(tmp_path, "train+test")
     assert dataset.labels == LABELS and dataset.size == 40
     clips = [
@@ -62,22 +64,22 @@ def test_clips_are_found_by_their_number(tmp_path, file_format):
 
 
 def test_the_last_frame_stands_in_where_a_video_is_too_short(tmp_path):
-    example = stored(prepare(tmp_path), "train")[0]
+    example = stored(prepare_shapes(tmp_path), "train")[0]
     video = next(load(tmp_path, frames=12, stride=1).once(1).as_numpy_iterator())["video"][0]
     np.testing.assert_allclose(video, example["video"][[0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]] / 127.5 - 1, atol=1e-6)
 
 
-def test_offsets_are_those_of_the_records(tmp_path):
+def test_lengths_are_those_of_the_records(tmp_path):
     path, records = tmp_path / "a.tfrecord", [b"", b"one", b"\0" * 70_000, b"last\0"]
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in records:
             writer.write(record)
     whole = path.read_bytes()
-    assert [whole[offset : offset + length] for _, offset, length in prepared.tfrecord_offsets(path)] == records
+    assert prepared.record_lengths(str(path)).tolist() == [0, 3, 70_000, 5]
     for cut in (1, 30):
         path.write_bytes(whole[:-cut])
         with pytest.raises(UserError, match=r"a\.tfrecord: ends within record [23]; prepare the data set again"):
-            prepared.tfrecord_offsets(path)
+            prepared.record_lengths(str(path))
 
 
 def test_mistakes_are_told_in_one_line(tmp_path):
@@ -85,10 +87,10 @@ def test_mistakes_are_told_in_one_line(tmp_path):
         load(tmp_path)
     with pytest.raises(UserError, match="--data_dir=: no data set prepared by TFDS"):
         load("")
-    folder = Path(prepare(tmp_path).data_dir)
+    folder = Path(prepare_shapes(tmp_path).data_dir)
     with pytest.raises(UserError, match="--dataset=prepared/x: want prepared, without a variant"):
         load(folder, dataset="prepared/x")
-    prepare(tmp_path, "second")
+    prepare_shapes(tmp_path, "second")
     with pytest.raises(UserError, match="want one data set, found .*second.*, .*tiny.*"):
         load(tmp_path)
     assert load(folder).size == 20  # the folder itself is one
@@ -109,3 +111,30 @@ def test_a_split_or_feature_that_is_not_there_is_named(tmp_path):
         load(tmp_path / "images")
     with pytest.raises(UserError, match="--split=train\\+test: .*videos has train$"):
         load(tmp_path / "videos", "train+test")
+
+
+def test_clips_of_a_number_of_frames_a_second_at_a_variable_rate(tmp_path):
+    times = [0, 5, 10, 40, 45, 100, 101, 130]  # hundredths of a second
+    noise_video(tmp_path / "videos" / "a.mp4", 8, times)
+    prepare.main(Settings(videos=str(tmp_path / "videos"), output=str(tmp_path / "out"), size=24, min_frames=2, lossless=True, workers=1))
+    (example,) = tfds.builder_from_directory(str(tmp_path / "out")).as_dataset(split="train").as_numpy_iterator()
+    dataset = load(tmp_path / "out", frames=4, fps=4)  # 0.75 s fit from frames 0 to 4, so the middle starts at 2
+    video = next(dataset.once(1).as_numpy_iterator())["video"][0]
+    np.testing.assert_allclose(video, example["video"][[2, 2, 4, 4]] / 127.5 - 1, atol=1e-6)  # on show at 0.10, 0.35, 0.60, 0.85 s
+    raw = data.load(Config(dataset="folder", data_dir=str(tmp_path / "videos"), frames=4, size=24, fps=4), "train")
+    np.testing.assert_allclose(next(raw.once(1).as_numpy_iterator())["video"][0], video, atol=1e-6)
+
+
+def test_without_times_there_are_no_frames_a_second(tmp_path):
+    folder = prepare_shapes(tmp_path).data_dir
+    with pytest.raises(UserError, match="--fps=8: .* has no times of frames; use --stride, or prepare it with tfvideogan.prepare"):
+        load(folder, fps=8)
+
+
+def test_lengths_that_do_not_fit_the_shards_are_noticed(tmp_path):
+    noise_video(tmp_path / "videos" / "a.mp4", 20)
+    prepare.main(Settings(videos=str(tmp_path / "videos"), output=str(tmp_path / "out"), size=24, workers=1))
+    shard = tmp_path / "out" / "folder-train.tfrecord-00000-of-00001"
+    shard.write_bytes(shard.read_bytes()[:-5])
+    with pytest.raises(UserError, match="folder-train.tfrecord-00000-of-00001: not of the length in .*lengths-train.npy; prepare"):
+        load(tmp_path / "out")

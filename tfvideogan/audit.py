@@ -1,5 +1,7 @@
 """What a report says of memorisation: the training clips nearest to generated ones, and clips between two latents."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -26,11 +28,14 @@ def memorised(config: Config, generator: Generator, fake: Clips, truncation: flo
         fake: what was kept of the generated clips, as `evaluation.Evaluation.generated` makes them.
         remember: as of `evaluation.of_config`.
     """
+    config = dataclasses.replace(config, flip=False, max_stride=0, random_crop=False)
     training, held_out = data.load(config, config.split), data.load(config, "test")
     if config.split != "train" or not _apart(training, held_out):
         logging.warning("no memorisation audit: %s has no clips that were held out (see --held_out)", config.dataset)
         return None
-    told = {name: getattr(config, name) for name in ("dataset", "data_dir", "frames", "size", "stride", "seed", "held_out")}
+    told = {
+        name: getattr(config, name) for name in ("dataset", "data_dir", "held_out", "frames", "size", "short_side", "stride", "fps", "seed")
+    }
     seen, unseen = (
         evaluation.of_data(dataset, evaluator, TRAINING_CLIPS, False, name, {**told, "split": name}, remember)
         for name, dataset in (("train", training), ("test", held_out))

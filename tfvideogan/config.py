@@ -37,10 +37,12 @@ class Config:
 
     model: str = field("dvdgan", "Name of a file in tfvideogan/models.", network=True)
     dataset: str = field(
-        "moving_shapes", "moving_shapes[/plain|/textured|/mixed|/shape_motion], folder, prepared, or ucf101[/split1|/split2|/split3]."
+        "moving_shapes",
+        "moving_shapes[/plain|/textured|/mixed|/shape_motion], moving_mnist, folder, prepared, ucf101[/split1|/split2|/split3], "
+        "kinetics[/400|/600|/700]",
     )
-    data_dir: str = field("", "Folder of the data set. moving_shapes needs none.")
-    split: str = field("train", "Clips to learn from: train, test, or train+test.")
+    data_dir: str = field("", "Folder of the data set; for moving_mnist the .npz of the digits. moving_shapes needs none.")
+    split: str = field("train", "Clips to learn from: train, test, validation where there is one, or several, as train+test.")
     held_out: str = field(
         "", "Regular expression: of a folder, the files CLASS/NAME it is found in are split test, the others train. Empty: all are both."
     )
@@ -48,7 +50,10 @@ class Config:
     size: int = field(64, "Height and width of a frame, in pixels.", network=True)
     stride: int = field(1, "Source frames from one frame of a clip to the next.")
     max_stride: int = field(0, "If larger than stride, training draws each clip's stride uniformly from [stride, max_stride].")
+    fps: float = field(0.0, "If not 0, clips have this many frames a second, picked by their times; stride and max_stride have no part.")
     flip: bool = field(False, "Mirror half of the training clips left to right.")
+    random_crop: bool = field(False, "Crop training clips at a random place, not at the centre; see short_side.")
+    short_side: int = field(0, "Short side that frames are resized to before the crop to size; 0: size.")
     classes: int = field(0, "Number of classes; 0 takes the data set's own number.", network=True)
     channels: int = field(64, "Base width of the networks (ch).", network=True)
     batch_size: int = field(64, "Clips in a global batch, over all replicas.")
@@ -101,6 +106,10 @@ class Config:
                 raise UserError(f"--{name}={getattr(self, name)}: want 0 or more")
         if self.optimizer not in OPTIMIZERS:
             raise UserError(f"--optimizer={self.optimizer}: want one of {', '.join(OPTIMIZERS)}")
+        if self.fps < 0:
+            raise UserError(f"--fps={self.fps:g}: want 0 or more")
+        if self.short_side and self.short_side < self.size:
+            raise UserError(f"--short_side={self.short_side}: want 0, or at least --size={self.size}")
         if self.precision not in PRECISIONS:
             raise UserError(f"--precision={self.precision}: want one of {', '.join(PRECISIONS)}")
         if self.evaluate_videos < 2:

@@ -137,8 +137,8 @@ def sections(config: Config, generator: module.Generator, fake: Clips, evaluator
 
 def of_folders(config: Config, metrics: tuple[str, ...], evaluator: Evaluator) -> Judged:
     """Judges the videos of --fake by those of --real."""
-    config = dataclasses.replace(config, flip=False, max_stride=0)
-    told = {name: getattr(config, name) for name in ("frames", "size", "stride", "seed")}
+    config = dataclasses.replace(config, flip=False, max_stride=0, random_crop=False)
+    told = {name: getattr(config, name) for name in ("frames", "size", "short_side", "stride", "fps", "seed")}
     pixels = bool(REPORT.value) or evaluation.wants_pixels(metrics)
     sets = {flag: open_folder(config, flag, path) for flag, path in (("real", REAL.value), ("fake", FAKE.value))}
     videos = NUM_VIDEOS.value or max(dataset.size for dataset in sets.values())
@@ -163,7 +163,7 @@ def open_folder(config: Config, flag: str, path: str) -> data.Dataset:
     if not Path(path).is_dir():
         raise UserError(f"--{flag}={path}: no such folder")
     try:
-        source = folder.loose(dataclasses.replace(config, data_dir=path), Path(path))
+        source = folder.loose(dataclasses.replace(config, data_dir=path), path)
     except UserError as error:
         raise UserError(str(error).replace(f"--data_dir={path}", f"--{flag}={path}")) from error
     if source.size < 2:

@@ -8,10 +8,12 @@ import dataclasses
 import difflib
 import importlib
 import pkgutil
+from types import ModuleType
 
 import tensorflow as tf
 
 from tfvideogan.config import Config, UserError
+from tfvideogan.data import paths
 from tfvideogan.data.source import Source
 from tfvideogan.video import from_uint8
 
@@ -75,25 +77,26 @@ class Dataset:
 
 
 def load(config: Config, split: str) -> Dataset:
-    """The clips of `config.dataset`, cut as the config says. `split`: train, test, or train+test.
+    """The clips of `config.dataset`, cut as the config says. `split`: train, test or train+test, or of its file's SPLITS.
 
     Raises: UserError for an unknown name, variant or split, and for data that cannot be used.
     """
     name, _, variant = config.dataset.partition("/")
-    if split not in SPLITS:
-        raise UserError(f"--split={split}: want one of {', '.join(SPLITS)}")
-    files = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    make = _maker(name) if name in files else None
-    if make is None:
-        names = [file for file in files if _maker(file)]
+    files = [module.name for module in pkgutil.iter_modules(__path__)]
+    if name not in files or not hasattr(_file(name), "source"):
+        names = [file for file in files if hasattr(_file(file), "source")]
         near = difflib.get_close_matches(name, names, n=1)
         raise UserError(f"--dataset={config.dataset}: want one of {', '.join(names)}" + (f"; did you mean {near[0]}?" if near else ""))
-    source = make(config, variant, split)
+    splits = getattr(_file(name), "SPLITS", SPLITS)
+    if split not in splits:
+        raise UserError(f"--split={split}: want one of {', '.join(splits)}")
+    paths.enable_schemes(config.data_dir)
+    source = _file(name).source(config, variant, split)
     return Dataset(source.labels, source.size, source, config.seed)
 
 
-def _maker(file: str):
-    return getattr(importlib.import_module(f"{__name__}.{file}"), "source", None)
+def _file(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def _batched(positions: tf.data.Dataset, example, size: int, drop_remainder: bool) -> tf.data.Dataset:

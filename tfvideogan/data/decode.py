@@ -1,61 +1,163 @@
-"""Video files as a Source: which of them can be used, and the frames a clip needs of them. PyAV decodes."""
+"""From a file to frames: video files, pictures that hold a video as a strip of square frames, folders of frames.
+
+PyAV decodes videos, Pillow pictures. Frames are uint8 RGB [h,w,3], turned upright where the file says how it was held.
+"""
 
 import functools
+import hashlib
 import logging
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import av
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
+from PIL import Image
 
-from tfvideogan.config import Config, UserError
-from tfvideogan.data.source import Source
+from tfvideogan.data import paths
 
-SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".gif")
+VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".gif")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+SUFFIXES = VIDEOS + PICTURES  # a picture file is a strip
 RESIZE = "bilinear, antialiased"
-NAMED = 20  # rejected files that get a line of their own
-CACHE_BYTES = 1 << 30  # a data set that decodes to less stays in memory
-START, STRIDE, FLIP = range(1000, 1003)  # streams of an example's seed
+PICTURE_FPS = 25  # strips and folders of frames say no times; MoCoGAN's are of 25 frames a second
 
 
-def probe(path: Path) -> tuple[int, int, int]:
-    """(frames, height, width) of a file's first video stream; frames are counted by its packets.
+@dataclass(frozen=True)
+class Facts:
+    """What a video is, before it is decoded.
 
-    Raises ValueError, with the reason, if it does not decode.
+    Attributes:
+        height, width: of an upright frame.
+        times: float32 [T], seconds from the first frame, rising.
+        keys: (number, pts) of the frames that decoding can start from; none but the first for pictures.
     """
-    try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            first = next(container.decode(stream))  # a file whose first frame decodes is taken to be a video
-        with av.open(str(path)) as container:
-            frames = sum(packet.size > 0 for packet in container.demux(video=0))
-    except (av.FFmpegError, IndexError, StopIteration, OSError) as error:
-        raise ValueError(
-            {IndexError: "no video stream", StopIteration: "no frame"}.get(type(error), f"cannot be decoded: {error}")
-        ) from error
-    return frames, first.height, first.width
+
+    height: int
+    width: int
+    times: np.ndarray
+    keys: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def frames(self) -> int:
+        return len(self.times)
 
 
-def read_frames(path: str, indices: Sequence[int] | None) -> np.ndarray:
-    """The frames of these rising numbers (None: all of them), uint8 [T,H,W,3]. Decodes to the last one, keeps only these.
+def probe(path: str) -> Facts:
+    """Looks at a video: its first frame is decoded, the others are counted. Raises ValueError, with the reason, if it is none."""
+    if tf.io.gfile.isdir(path):
+        return _probe_pictures(path)
+    if tf.io.gfile.stat(path).length == 0:
+        raise ValueError("empty file")
+    return _probe_strip(path) if paths.suffix(path) in PICTURES else _probe_video(path)
 
-    Where a file has fewer frames than its packets promised, or is damaged, the last frame before stands in.
+
+def digest(path: str) -> str:
+    """sha256 of a file, or of a folder's files by their names."""
+    found = hashlib.sha256()
+    for file in _pictures(path) if tf.io.gfile.isdir(path) else [path]:
+        with paths.opened(file) as opened:
+            while block := opened.read(1 << 20):
+                found.update(block)
+    return found.hexdigest()
+
+
+def read(path: str, indices: Sequence[int], facts: Facts) -> np.ndarray:
+    """The frames of these rising numbers, uint8 [T,h,w,3]. Decodes from the key frame before the first to the last one.
+
+    Where a file is damaged or holds fewer frames than it promised, the last frame before stands in.
     """
-    kept, frame = {}, None
-    with av.open(path) as container:
+    if tf.io.gfile.isdir(path):
+        files = _pictures(path)
+        return np.stack([_picture(files[index]) for index in indices])
+    if paths.suffix(path) in PICTURES:
+        return _split(_picture(path))[list(indices)]
+    key = max((key for key in facts.keys if key[0] <= indices[0]), default=None)
+    kept, frame, number = {}, None, 0
+    with _open(path) as container:
         try:
-            for number, frame in enumerate(container.decode(video=0)):
-                if indices is None or number in indices:
-                    kept[number] = frame.to_ndarray(format="rgb24")
-                if indices is not None and number == indices[-1]:
+            for number, frame in _frames(container, key):
+                if number in indices:
+                    kept[number] = _upright(frame, facts)
+                if number >= indices[-1]:
                     break
-        except av.InvalidDataError as error:
+        except av.FFmpegError as error:
             _warn(f"{path}: damaged after frame {number}; that one stands in for what follows ({error})")
-    last = frame.to_ndarray(format="rgb24")
-    return np.stack([kept.get(number, last) for number in (kept if indices is None else indices)])
+    if frame is None:
+        raise ValueError(f"{path}: no frame decodes")
+    last = _upright(frame, facts)
+    return np.stack([kept.get(index, last) for index in indices])
+
+
+def stream(path: str, facts: Facts) -> Iterator[np.ndarray]:
+    """Every frame in turn. Raises ValueError where the file is damaged."""
+    if tf.io.gfile.isdir(path):
+        yield from map(_picture, _pictures(path))
+    elif paths.suffix(path) in PICTURES:
+        yield from _split(_picture(path))
+    else:
+        decoded = 0
+        with _open(path) as container:
+            try:
+                for _, frame in _frames(container, None):
+                    yield _upright(frame, facts)
+                    decoded += 1
+            except av.FFmpegError as error:
+                raise ValueError(f"damaged after {decoded} of its {facts.frames} frames: {error.strerror}") from error
+
+
+def fit(video: tf.Tensor, short_side: int) -> tf.Tensor:
+    """uint8 [T,h,w,3] -> uint8 [T,h',w',3] whose short side is `short_side`: bilinear with antialiasing."""
+    height, width = tf.shape(video)[1], tf.shape(video)[2]
+    short = tf.minimum(height, width)
+
+    def resize() -> tf.Tensor:
+        to = tf.cast(tf.round(tf.stack([height, width]) * short_side / short), tf.int32)
+        return tf.cast(tf.round(tf.clip_by_value(tf.image.resize(video, to, "bilinear", antialias=True), 0, 255)), tf.uint8)
+
+    return tf.cond(short == short_side, lambda: video, resize)
+
+
+def crop(video: tf.Tensor, size: int, top: tf.Tensor | None = None, left: tf.Tensor | None = None) -> tf.Tensor:
+    """uint8 [T,h,w,3] -> uint8 [T,size,size,3] from row `top` and column `left`; from the centre if None."""
+    top = (tf.shape(video)[1] - size) // 2 if top is None else top
+    left = (tf.shape(video)[2] - size) // 2 if left is None else left
+    return tf.ensure_shape(video[:, top : top + size, left : left + size], [video.shape[0], size, size, 3])
+
+
+def _open(path: str):
+    """The container of a video, a context manager."""
+    return av.open(paths.opened(path) if "://" in path else path)
+
+
+def _stream(container) -> av.video.stream.VideoStream:
+    """The first video stream that is no cover picture of a piece of music. Raises ValueError if there is none."""
+    for found in container.streams.video:
+        if not found.disposition & av.stream.Disposition.attached_pic:
+            return found
+    raise ValueError("no video stream")
+
+
+def _frames(container, key: tuple[int, int] | None) -> Iterator[tuple[int, av.VideoFrame]]:
+    """(number, frame) from a key frame on; from the first where seeking does not find that key frame."""
+    video = _stream(container)
+    if key and key[0] > 0:
+        container.seek(key[1], stream=video)
+        frames = container.decode(video)
+        frame = next(frames, None)
+        if frame is not None and frame.pts == key[1]:
+            yield key[0], frame
+            yield from enumerate(frames, key[0] + 1)
+            return
+        container.seek(0)
+    yield from enumerate(container.decode(video))
+
+
+def _upright(frame: av.VideoFrame, facts: Facts) -> np.ndarray:
+    turns = round(frame.rotation / 90) % 4
+    height, width = (facts.width, facts.height) if turns % 2 else (facts.height, facts.width)
+    return np.rot90(frame.to_ndarray(format="rgb24", height=height, width=width), turns)  # both counterclockwise
 
 
 @functools.cache  # once a file, not once a clip
@@ -63,108 +165,80 @@ def _warn(message: str) -> None:
     logging.warning(message)
 
 
-def video_source(config: Config, labels: Sequence[str], files: Sequence[tuple[Path, int]], cache_bytes: int = CACHE_BYTES) -> Source:
-    """Clips of these (file, label): frames, size, strides and flip as the config says.
-
-    Training takes a random stretch at a random stride, mirrored half of the time if config.flip; else the middle at
-    config.stride. Frames are resized (short side, antialiased) and cropped to their centre. Files that cannot be
-    decoded or are too short are named, counted and left out. Videos that decode to no more than cache_bytes together stay in
-    memory. Raises UserError if none is left, of any class.
-    """
-    usable = _usable(config, labels, files)
-    paths = tf.constant([str(path) for path, *_ in usable])
-    numbers = tf.constant([label for _, label, *_ in usable], tf.int32)
-    lengths = tf.constant([length for *_, (length, _, _) in usable], tf.int32)
-    in_memory = sum(frames * height * width * 3 for *_, (frames, height, width) in usable) <= cache_bytes
-    whole = functools.lru_cache(maxsize=None)(functools.partial(read_frames, indices=None))
-
-    def read(path: bytes, indices: np.ndarray) -> np.ndarray:
-        if not in_memory:
-            return read_frames(path.decode(), indices.tolist())
-        video = whole(path.decode())
-        return video[np.minimum(indices, len(video) - 1)]
-
-    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        indices = cut(config, lengths[index], seed, training)
-        video = tf.numpy_function(read, [paths[index], indices], tf.uint8, stateful=False)
-        return shape(config, video, seed, training), numbers[index]
-
-    return Source(tuple(labels), len(usable), clip)
+def _probe_video(path: str) -> Facts:
+    try:
+        with _open(path) as container:
+            first = next(container.decode(_stream(container)), None)  # a file whose first frame decodes is taken to be a video
+            if first is None:
+                raise ValueError("no frame decodes")
+        with _open(path) as container:
+            video = _stream(container)
+            promised, base, rate = video.frames, video.time_base, video.average_rate
+            packets = [
+                (packet.pts if packet.pts is not None else packet.dts, packet.is_keyframe)
+                for packet in container.demux(video)
+                if packet.size and not packet.is_discard
+            ]
+    except (av.FFmpegError, OSError, tf.errors.OpError) as error:
+        raise ValueError(f"cannot be decoded: {getattr(error, 'strerror', None) or error}") from error
+    if len(packets) < 0.99 * promised - 1:  # the header of an edited file may be one off
+        raise ValueError(f"truncated: {len(packets)} of its {promised} frames are there")
+    height, width = (first.width, first.height) if round(first.rotation / 90) % 2 else (first.height, first.width)
+    if any(pts is None for pts, _ in packets):
+        return Facts(height, width, np.arange(len(packets), dtype=np.float32) / np.float32(rate or PICTURE_FPS))
+    shown = sorted(packets)  # packets come in the order of decoding, frames in that of their times
+    times = np.array([float((pts - shown[0][0]) * base) for pts, _ in shown], np.float32)
+    return Facts(height, width, times, tuple((number, pts) for number, (pts, is_key) in enumerate(shown) if is_key))
 
 
-def cut(config: Config, length: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
-    """The numbers of a clip's frames, int32 [T], in a video of `length` frames; its last frame stands in for missing ones."""
-    steps, stride = config.frames - 1, tf.constant(config.stride)
-    if training and config.max_stride > config.stride:
-        most = tf.clip_by_value((length - 1) // max(steps, 1), config.stride, config.max_stride)
-        stride += _draw(seed, STRIDE, most - config.stride + 1)
-    starts = tf.maximum(length - steps * stride, 1)
-    start = _draw(seed, START, starts) if training else (starts - 1) // 2
-    return tf.minimum(start + stride * tf.range(config.frames), length - 1)
+def _probe_strip(path: str) -> Facts:
+    height, width = _size(path)
+    short, long = sorted((height, width))
+    if long % short or long == short:
+        raise ValueError(f"a picture of {width}x{height}: want a strip of square frames, its long side a multiple of the short one")
+    return Facts(short, short, np.arange(long // short, dtype=np.float32) / PICTURE_FPS)
 
 
-def shape(config: Config, video: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
-    """uint8 [T,h,w,3] -> uint8 [T,size,size,3]: resized and cropped, and in training mirrored half of the time if config.flip."""
-    video = fit(video, config.frames, config.size)
-    if training and config.flip:
-        video = tf.cond(_draw(seed, FLIP, tf.constant(2)) == 1, lambda: video[:, :, ::-1], lambda: video)
-    return video
+def _probe_pictures(path: str) -> Facts:
+    files = _pictures(path)
+    if not files:
+        raise ValueError(f"no frames ({' '.join(PICTURES)})")
+    first = _size(files[0])
+    for file in files:
+        if _size(file) != first:
+            raise ValueError(f"frames of several sizes: the first is {first[1]}x{first[0]}, not so {file.rpartition('/')[2]}")
+    return Facts(*first, np.arange(len(files), dtype=np.float32) / PICTURE_FPS)
 
 
-def _draw(seed: tf.Tensor, stream: int, limit: tf.Tensor) -> tf.Tensor:
-    """An integer from [0, limit), int32 []."""
-    return tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, stream), maxval=limit, dtype=tf.int32)
+def _pictures(folder: str) -> list[str]:
+    """The frames of a folder in the order of the numbers in their names: 2.png before 10.png."""
+    names = [name for name in paths.children(folder) if paths.suffix(name) in PICTURES and paths.is_utf8(name)]
+    order = sorted(names, key=lambda name: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)])
+    return [paths.join(folder, name) for name in order]
 
 
-def fit(video: tf.Tensor, frames: int, size: int) -> tf.Tensor:
-    """uint8 [frames,h,w,3] -> uint8 [frames,size,size,3]: the short side resized with antialiasing, then the centre."""
-    video = tf.ensure_shape(video, [frames, None, None, 3])
-    height, width = tf.shape(video)[1], tf.shape(video)[2]
-    short = tf.minimum(height, width)
-
-    def resize() -> tf.Tensor:
-        to = tf.cast(tf.round(tf.stack([height, width]) * size / short), tf.int32)
-        return tf.cast(tf.round(tf.clip_by_value(tf.image.resize(video, to, "bilinear", antialias=True), 0, 255)), tf.uint8)
-
-    video = tf.cond(short == size, lambda: video, resize)
-    top, left = (tf.shape(video)[1] - size) // 2, (tf.shape(video)[2] - size) // 2
-    return tf.ensure_shape(video[:, top : top + size, left : left + size], [frames, size, size, 3])
-
-
-def _usable(config: Config, labels: Sequence[str], files: Sequence[tuple[Path, int]]) -> list[tuple[Path, int, tuple[int, int, int]]]:
-    """The files a clip can be cut from, with what `probe` says. Logs the others; UserError if that leaves too little."""
-    needed = (config.frames - 1) * config.stride + 1
-
-    def examine(file: tuple[Path, int]) -> tuple[int, int, int] | str:
+def _size(path: str) -> tuple[int, int]:
+    """(height, width), of a picture's header. Raises ValueError if it is none."""
+    with paths.opened(path) as file:
         try:
-            return probe(file[0])
-        except ValueError as error:
-            return str(error)
+            width, height = Image.open(file).size
+        except (OSError, SyntaxError) as error:
+            raise ValueError(f"cannot be decoded: {path.rpartition('/')[2]} is no picture") from error
+    return height, width
 
-    with ThreadPoolExecutor() as pool:
-        found = list(tqdm(pool.map(examine, files), "looking at videos", len(files), unit="file", disable=len(files) < 500))
-    usable, rejected, longest = [], [], 0
-    for (path, label), what in zip(files, found, strict=True):
-        if isinstance(what, str):
-            rejected.append((path, what))
-            continue
-        longest = max(longest, what[0])
-        if what[0] >= needed:
-            usable.append((path, label, what))
-        else:
-            rejected.append((path, f"{what[0]} frames, where a clip needs {needed}"))
-    for path, reason in rejected[:NAMED]:
-        logging.warning("left out %s: %s", path, reason)
-    if rejected:
-        logging.warning("left out %d of %d videos, which cannot be decoded or are too short", len(rejected), len(files))
-    where = f"--data_dir={config.data_dir}"
-    if not longest:
-        raise UserError(f"{where}: none of its {len(files)} videos can be read; the first, {rejected[0][0].name}: {rejected[0][1]}")
-    if not usable:
-        raise UserError(
-            f"--frames={config.frames} at --stride={config.stride} needs {needed} frames; the longest video in {where} has {longest}"
-        )
-    empty = sorted({label for _, label in files} - {label for _, label, _ in usable})
-    if empty:
-        raise UserError(f"{where}: no video of class {labels[empty[0]]!r} can be used; mend or remove it")
-    return usable
+
+def _picture(path: str) -> np.ndarray:
+    with paths.opened(path) as file:
+        try:
+            return np.asarray(Image.open(file).convert("RGB"))
+        except (OSError, SyntaxError) as error:
+            raise ValueError(f"damaged: {path.rpartition('/')[2]} does not decode ({error})") from error
+
+
+def _split(strip: np.ndarray) -> np.ndarray:
+    """A strip, wide or tall, as frames: uint8 [h,w,3] -> [T,s,s,3]."""
+    height, width, _ = strip.shape
+    side = min(height, width)
+    if height > width:
+        return strip.reshape([-1, side, side, 3])
+    return strip.reshape([side, -1, side, 3]).swapaxes(0, 1)

@@ -1,95 +1,152 @@
 """Data sets prepared by TFDS: `--dataset=prepared --data_dir=DIR` reads any that has a "video" and a "label".
 
-Clips are found by their number, without reading what comes before: in TFRecord shards through the offsets of their
-records, in ArrayRecord shards as they are.
+What `python -m tfvideogan.prepare` writes is one (see records.py). Clips are found by their number, without reading what
+comes before: in TFRecord shards through the offsets of their records, in ArrayRecord shards as they are.
 """
 
+import atexit
+import functools
+import shutil
 import struct
+import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfvideogan.config import Config, UserError
-from tfvideogan.data.decode import cut, shape
+from tfvideogan.data import paths
+from tfvideogan.data.clips import cut, cut_by_stride, shape
 from tfvideogan.data.source import Source
 
+SPLITS = ("train", "validation", "test", "train+validation", "train+test", "train+validation+test")
 FEATURES_FILE = "features.json"  # marks a folder that TFDS prepared
+LENGTHS_FILE = "lengths-{split}.npy"  # bytes of each record, int64, in the order of the shards: saves a look at every record
+FRAMING = 16  # bytes a TFRecord file adds to a record: its length, uint64, and crc, uint32, before; the record's crc after
+HEAD = 12
 
 
 def source(config: Config, variant: str, split: str) -> Source:
     """The one data set in --data_dir. Raises UserError if there is none, or more than one."""
     if variant:
         raise UserError(f"--dataset={config.dataset}: want prepared, without a variant; --data_dir names the folder")
-    found = builders(config.data_dir)
+    found = folders(config.data_dir)
     if len(found) != 1:
-        folders = ", ".join(str(builder.data_dir) for builder in found)
         raise UserError(
             f"--data_dir={config.data_dir}: "
-            + (f"want one data set, found {folders}" if found else f"no data set prepared by TFDS (no {FEATURES_FILE})")
+            + (f"want one data set, found {', '.join(found)}" if found else f"no data set prepared by TFDS (no {FEATURES_FILE})")
         )
-    return builder_source(config, found[0], split)
+    return builder_source(config, open_builder(found[0]), split, found[0])
+
+
+def folders(data_dir: str) -> list[str]:
+    """Every data set prepared in this folder, or up to three levels down, where TFDS puts name/config/version."""
+    patterns = [paths.join(data_dir, *["*"] * depth, FEATURES_FILE) for depth in range(4)] if data_dir else []
+    return sorted(file.rpartition("/")[0] for pattern in patterns for file in tf.io.gfile.glob(pattern))
 
 
 def builders(data_dir: str) -> list[tfds.core.DatasetBuilder]:
-    """Every data set prepared in this folder, or up to three levels down, where TFDS puts name/config/version."""
-    files = [file for depth in range(4) for file in Path(data_dir).glob("*/" * depth + FEATURES_FILE)] if data_dir else []
-    return [tfds.builder_from_directory(file.parent) for file in sorted(files)]
+    """The data sets of `folders`, opened."""
+    return [open_builder(folder) for folder in folders(data_dir)]
 
 
-def builder_source(config: Config, builder: tfds.core.DatasetBuilder, split: str) -> Source:
-    """Clips of a prepared data set, cut as `decode.video_source` does; a video's last frame stands in where it is too short.
+@functools.cache
+def open_builder(folder: str) -> tfds.core.DatasetBuilder:
+    """The builder of a prepared folder. Of a remote one the metadata are copied, for TFDS would want another library for each scheme."""
+    if "://" not in folder:
+        return tfds.builder_from_directory(folder)
+    copy = tempfile.mkdtemp(prefix="tfvideogan_")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    for name in paths.children(folder):
+        if name.endswith((".json", ".txt")):
+            tf.io.gfile.copy(paths.join(folder, name), paths.join(copy, name))
+    return tfds.builder_from_directory(copy)
+
+
+def builder_source(config: Config, builder: tfds.core.DatasetBuilder, split: str, folder: str = "") -> Source:
+    """Clips of a prepared data set, cut as clips.py says; a video's last frame stands in where it is too short.
+
+    `folder` holds the shards, if it is not where the builder's metadata are.
 
     Raises: UserError for a split or feature the data set has not, and for damaged shards.
     """
-    features = builder.info.features
+    folder, features = folder or str(builder.data_dir), builder.info.features
     wanted = {"video": tfds.features.Video, "label": tfds.features.ClassLabel}
     if not all(name in features and isinstance(features[name], kind) for name, kind in wanted.items()):
-        raise UserError(f"--data_dir={config.data_dir}: {builder.data_dir} has {', '.join(features)}; want a video and a class label")
-    read, size = _records(builder, split)
+        raise UserError(f"--data_dir={config.data_dir}: {folder} has {', '.join(features)}; want a video and a class label")
+    if config.fps and "times" not in features:
+        raise UserError(f"--fps={config.fps:g}: {folder} has no times of frames; use --stride, or prepare it with tfvideogan.prepare")
+    read, size = _records(builder, split, folder)
 
     def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         record = tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), [])
         example = features.deserialize_example(record, decoders={"video": tfds.decode.SkipDecoding()})
-        images = tf.gather(example["video"], cut(config, tf.size(example["video"]), seed, training))  # only these are decoded
+        images = example["video"]
+        if config.fps:
+            indices = cut(config, example["times"], seed, training)
+        else:
+            indices = cut_by_stride(config, tf.size(images), seed, training)
+        images = tf.gather(images, indices)  # only these are decoded
         video = tf.map_fn(lambda image: tf.io.decode_image(image, 3, expand_animations=False), images, fn_output_signature=tf.uint8)
         return shape(config, video, seed, training), tf.cast(example["label"], tf.int32)
 
     return Source(tuple(features["label"].names), size, clip)
 
 
-def _records(builder: tfds.core.DatasetBuilder, split: str) -> tuple[Callable[[np.int64], np.ndarray], int]:
+def _records(builder: tfds.core.DatasetBuilder, split: str, folder: str) -> tuple[Callable[[np.int64], np.ndarray], int]:
     """A function from a number to that serialized example, and the number of examples."""
     splits = builder.info.splits
     for part in split.split("+"):
         if part not in splits:
-            raise UserError(f"--split={split}: {builder.data_dir} has {', '.join(splits)}")
+            raise UserError(f"--split={split}: {folder} has {', '.join(splits)}")
     if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
         records = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
         return lambda index: np.array(records[int(index)], object), len(records)
-    table = [place for part in split.split("+") for path in splits[part].filepaths for place in tfrecord_offsets(Path(path))]
+    files: list[str] = []
+    tables = []  # [records,3]: number of the file, offset, bytes
+    for part in split.split("+"):
+        for file, lengths in _lengths(folder, splits[part]):
+            offsets = HEAD + np.cumsum(lengths + FRAMING) - (lengths + FRAMING)
+            tables.append(np.stack([np.full_like(lengths, len(files)), offsets, lengths], 1))
+            files.append(file)
+    table = np.concatenate(tables)
 
     def read(index: np.int64) -> np.ndarray:
-        path, offset, length = table[index]
-        with path.open("rb") as file:
+        number, offset, length = table[index].tolist()
+        # For a local file gfile would read half a megabyte ahead.
+        with tf.io.gfile.GFile(files[number], "rb") if "://" in files[number] else open(files[number], "rb") as file:
             file.seek(offset)
             return np.array(file.read(length), object)
 
     return read, len(table)
 
 
-def tfrecord_offsets(path: Path) -> list[tuple[Path, int, int]]:
-    """(path, offset, bytes) of every record in a TFRecord file. Raises UserError if the file ends within one."""
-    places, end, offset = [], path.stat().st_size, 0
-    with path.open("rb") as file:
+def _lengths(folder: str, split: tfds.core.SplitInfo) -> list[tuple[str, np.ndarray]]:
+    """(shard, bytes of its records) of every shard. Raises UserError if one is damaged."""
+    shards = [paths.join(folder, str(path).rpartition("/")[2]) for path in split.filepaths]
+    known = paths.join(folder, LENGTHS_FILE.format(split=split.name))
+    if not tf.io.gfile.exists(known):
+        return [(shard, record_lengths(shard)) for shard in shards]
+    with paths.opened(known) as file:
+        lengths = np.load(file)
+    parts = np.split(lengths, np.cumsum(split.shard_lengths)[:-1])
+    for shard, part in zip(shards, parts, strict=True):
+        if tf.io.gfile.stat(shard).length != (part + FRAMING).sum():
+            raise UserError(f"{shard}: not of the length in {known}; prepare the data set again")
+    return list(zip(shards, parts, strict=True))
+
+
+def record_lengths(path: str) -> np.ndarray:
+    """The bytes of every record in a TFRecord file, int64. Raises UserError if the file ends within one."""
+    lengths, end, offset = [], tf.io.gfile.stat(path).length, 0
+    with tf.io.gfile.GFile(path, "rb") if "://" in path else open(path, "rb") as file:
         while offset < end:
             file.seek(offset)
-            head = file.read(8)  # a record is its length, uint64; crc, uint32; the bytes; their crc, uint32
+            head = file.read(8)
             length = struct.unpack("<Q", head)[0] if len(head) == 8 else end
-            if offset + length + 16 > end:
-                raise UserError(f"{path}: ends within record {len(places)}; prepare the data set again")
-            places.append((path, offset + 12, length))
-            offset += length + 16
-    return places
+            if offset + length + FRAMING > end:
+                raise UserError(f"{path}: ends within record {len(lengths)}; prepare the data set again")
+            lengths.append(length)
+            offset += length + FRAMING
+    return np.array(lengths, np.int64)

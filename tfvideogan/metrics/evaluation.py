@@ -80,8 +80,10 @@ def of_config(
         pixels: keep clips to show, even if no metric wants pixels.
         remember: looks up what was kept of the real clips, by all that it depends on, or makes it.
     """
-    dataset = data.load(dataclasses.replace(config, flip=False, max_stride=0), config.split)
-    told = {name: getattr(config, name) for name in ("dataset", "split", "held_out", "frames", "size", "stride", "seed")}
+    dataset = data.load(dataclasses.replace(config, flip=False, max_stride=0, random_crop=False), config.split)
+    told = {
+        name: getattr(config, name) for name in ("dataset", "split", "held_out", "frames", "size", "short_side", "stride", "fps", "seed")
+    }
     if dataset.size < config.evaluate_videos:
         LOG.warning("only %d real clips in %s for %d generated ones", dataset.size, config.dataset, config.evaluate_videos)
     settings = {**told, "data_dir": config.data_dir}

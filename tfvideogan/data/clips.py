@@ -1,0 +1,66 @@
+"""From a video to a clip: which frames, and what of them, as the config says."""
+
+import tensorflow as tf
+
+from tfvideogan.config import Config
+from tfvideogan.data.decode import crop, fit
+
+START, STRIDE, FLIP, TOP, LEFT = range(1000, 1005)  # streams of an example's seed
+TOLERANCE = 1e-3  # seconds by which times of frames may be rounded
+
+
+def cut(config: Config, times: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+    """The numbers of a clip's frames, int32 [T], in a video whose frames are at `times`, float32 [L], in seconds.
+
+    With config.fps, the frames a player shows at each 1/fps seconds; else frames a stride apart, drawn from [stride, max_stride]
+    in training. Training starts at random, else the clip is from the middle. The last frame stands in for missing ones.
+    """
+    return cut_by_time(config, times, seed, training) if config.fps else cut_by_stride(config, tf.size(times), seed, training)
+
+
+def cut_by_stride(config: Config, length: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+    """`cut` in a video of `length` frames, by config.stride and max_stride."""
+    steps, stride = config.frames - 1, tf.constant(config.stride)
+    if training and config.max_stride > config.stride:
+        most = tf.clip_by_value((length - 1) // max(steps, 1), config.stride, config.max_stride)
+        stride += _draw(seed, STRIDE, most - config.stride + 1)
+    start = _start(tf.maximum(length - steps * stride, 1), seed, training)
+    return tf.minimum(start + stride * tf.range(config.frames), length - 1)
+
+
+def cut_by_time(config: Config, times: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+    """`cut` by config.fps, whatever the frame rate of the video, constant or not."""
+    ticks = tf.range(config.frames, dtype=tf.float32) / config.fps
+    fitting = tf.reduce_sum(tf.cast(times + ticks[-1] <= times[-1] + TOLERANCE, tf.int32))
+    start = _start(tf.maximum(fitting, 1), seed, training)
+    return tf.searchsorted(times, times[start] + ticks + TOLERANCE, side="right") - 1
+
+
+def seconds_needed(config: Config) -> float:
+    """From the first frame of a clip to its last, if config.fps is set."""
+    return (config.frames - 1) / config.fps
+
+
+def shape(config: Config, video: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+    """uint8 [T,h,w,3] -> uint8 [T,size,size,3]: resized by the short side, then the centre.
+
+    In training with config.random_crop a random place instead, and with config.flip mirrored half of the time.
+    """
+    video = fit(tf.ensure_shape(video, [config.frames, None, None, 3]), config.short_side or config.size)
+    top = left = None
+    if training and config.random_crop:
+        top = _draw(seed, TOP, tf.shape(video)[1] - config.size + 1)
+        left = _draw(seed, LEFT, tf.shape(video)[2] - config.size + 1)
+    video = crop(video, config.size, top, left)
+    if training and config.flip:
+        video = tf.cond(_draw(seed, FLIP, tf.constant(2)) == 1, lambda: video[:, :, ::-1], lambda: video)
+    return video
+
+
+def _start(starts: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+    return _draw(seed, START, starts) if training else (starts - 1) // 2
+
+
+def _draw(seed: tf.Tensor, stream: int, limit: tf.Tensor) -> tf.Tensor:
+    """An integer from [0, limit), int32 []."""
+    return tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, stream), maxval=limit, dtype=tf.int32)

@@ -1,0 +1,86 @@
+"""Paths, local or with a scheme (gs://, and s3://, hdfs://, az:// with the extra `[io]`): all go through tf.io.gfile."""
+
+import ctypes
+import io
+import os
+import sys
+from collections.abc import Iterator
+from typing import IO
+
+import tensorflow as tf
+
+SCHEMES = ("s3", "hdfs", "viewfs", "az", "oss", "http", "https")  # TF-IO's; TensorFlow itself knows gs
+
+
+def enable_schemes(path: str) -> None:
+    """Registers TF-IO's file systems if the path has a scheme that needs them and TF-IO is installed."""
+    if path.partition("://")[0] not in SCHEMES or "tensorflow_io" in sys.modules:
+        return
+    try:
+        import tensorflow_io  # noqa: F401  (importing it registers them)
+    except ImportError:
+        return  # what opens the path says that its scheme is not implemented
+    # TF-IO 0.37.1 aborts when a process that used s3:// ends (tensorflow/io issue 2039): the process ends, with its own exit
+    # code, before that. The file system is used first, so that its end is registered, and with it runs, after ours.
+    tf.io.gfile.exists(path)
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit"):
+        libc.on_exit(libc._exit, None)
+
+
+def children(folder: str) -> list[str]:
+    """Names in a folder, sorted, without hidden ones. Those that are not UTF-8 have surrogates in place of bytes."""
+    names = tf.io.gfile.listdir(folder) if "://" in folder else os.listdir(folder)  # gfile raises where a name is not UTF-8
+    return sorted(name.rstrip("/") for name in names if not name.startswith("."))
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name can be passed on: TensorFlow and FFmpeg take UTF-8 only."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def join(folder: str, *names: str) -> str:
+    return "/".join([folder.rstrip("/") or "/", *names])
+
+
+def suffix(path: str) -> str:
+    """The ending, in lower case, with its dot."""
+    return os.path.splitext(path)[1].lower()
+
+
+def files_below(folder: str, prefix: str = "") -> Iterator[str]:
+    """Names of all files below a folder, relative to it, sorted, without hidden ones and those that are not UTF-8."""
+    for name in children(folder):
+        path = join(folder, name)
+        if not is_utf8(name):
+            continue
+        if tf.io.gfile.isdir(path):
+            yield from files_below(path, f"{prefix}{name}/")
+        else:
+            yield prefix + name
+
+
+def opened(path: str) -> IO[bytes]:
+    """A file to read from; a remote one is fetched whole."""
+    if "://" not in path:
+        return open(path, "rb")
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return io.BytesIO(file.read())
+
+
+def read_text(path: str) -> str:
+    """A text file, without a byte order mark. Raises UnicodeDecodeError where it is not UTF-8."""
+    with opened(path) as file:
+        return file.read().decode("utf-8-sig")
+
+
+def write_whole(path: str, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with tf.io.gfile.GFile(temporary, "wb") as file:
+        file.write(content)
+    tf.io.gfile.rename(temporary, path, overwrite=True)
