@@ -52,6 +52,7 @@ METRICS = (*OF_LOGITS, *OF_FEATURES, "accuracy", *OF_PIXELS)
 
 RESAMPLES, GROUPS = 20, 8  # of the standard errors
 IS_SPLITS = 1
+CLIPS_DEPEND_ON = ("dataset", "split", "held_out", "frames", "size", "short_side", "stride", "fps", "seed")  # of the Config
 KID_SUBSET, KID_SUBSETS = 1000, 100  # clean-fid's
 PRECISION_K, DENSITY_K = 3, 5  # the papers'
 POINTS = 8  # of FID-infinity's line
