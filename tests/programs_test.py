@@ -249,11 +249,8 @@ def test_two_folders_of_videos_are_judged(folders, tmp_path):
     where = f"--real={folders / 'real'}", f"--fake={folders / 'fake'}"
     run("evaluate", *where, *FOLDERS, f"--report={tmp_path}")
     found = scores(tmp_path / "metrics.jsonl")
-    assert list(found) == [f"{name}/moving_shapes" for name in ("is", "m_is", "fid", "accuracy")] + [
-        "acd/colour",
-        "ssim/paired",
-        "psnr/paired",
-    ]
+    of_evaluator = [f"{name}/moving_shapes" for name in ("is", "m_is", "fid", "accuracy")]
+    assert list(found) == [*of_evaluator, "acd/colour", "ssim/paired", "psnr/paired"]
     told = found["fid/moving_shapes"]["protocol"]
     assert (told["num_real"], told["num_fake"], told["frames"], told["size"]) == (80, 80, 8, 32) and told["real"] == str(folders / "real")
     # Noise of 20 of 255: 22 dB, and more after resizing and compression.
