@@ -88,7 +88,8 @@ def builder_source(config: Config, builder: tfds.core.DatasetBuilder, split: str
         else:
             indices = cut_by_stride(config, tf.size(images), seed, training)
         images = tf.gather(images, indices)  # only these are decoded
-        video = tf.map_fn(lambda image: tf.io.decode_image(image, 3, expand_animations=False), images, fn_output_signature=tf.uint8)
+        # Unrolled: a loop in the graph took a third longer.
+        video = tf.stack([tf.io.decode_image(images[t], 3, expand_animations=False) for t in range(config.frames)])
         return shape(config, video, seed, training), tf.cast(example["label"], tf.int32)
 
     return Source(tuple(features["label"].names), size, clip)
