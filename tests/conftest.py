@@ -9,7 +9,11 @@ import pytest
 from tfvideogan import models
 from tfvideogan.config import Config
 
-LEAST = {"tgan": {"frames": 8, "clip_every_steps": 2}, "vgan": {"frames": 8}}  # what else a model cannot do without
+LEAST = {
+    "tgan": {"frames": 8, "clip_every_steps": 2},
+    "vgan": {"frames": 8},
+    "mocogan": {"content": 6, "motion": 4},
+}  # what else a model cannot do without
 
 
 def small(name: str, **changes: object) -> Config:

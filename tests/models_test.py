@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.conftest import small
 from tfvideogan import cost, models
 from tfvideogan.config import Config, UserError
-from tfvideogan.gan import GAN, Sampler
+from tfvideogan.gan import GAN, Sampler, fixed_sampler
 from tfvideogan.layers import noise
 from tfvideogan.step import make_optimizers, make_step
 
@@ -191,6 +191,48 @@ def test_frames_between_frames_or_one_line_that_there_are_none(gan):
         return
     assert video.shape == (2, 3 * (gan.config.frames - 1) + 1, *plain.generate(z, label).shape[2:])
     np.testing.assert_allclose(video[:, ::3], plain.generate(z, label), atol=1e-5)
+
+
+def test_a_generator_of_free_frames_has_the_same_weights_for_more(gan):
+    if not gan.free_frames:
+        return
+    longer = models.build(dataclasses.replace(gan.config, frames=2 * gan.config.frames + 1))
+    for short, long in zip(gan.ema_generator.variables, longer.ema_generator.variables, strict=True):
+        long.assign(short)
+    video = Sampler(longer).calibrate().sample(tf.constant([0, 1]), tf.constant([0, 0]), tf.constant(1.0))
+    assert video.shape[1] == 2 * gan.config.frames + 1 and np.all(np.isfinite(video))
+
+
+def test_clips_of_one_content_or_motion_share_that_part_of_the_latent(gan):
+    taken, label, seed, half = np.zeros(gan.latent_width, int), tf.constant([0, 1, 1]), tf.constant([3, 4]), tf.constant(0.5)
+    for name, part in gan.latent_parts.items():
+        assert name in ("content", "motion")
+        taken[part] += 1
+        sampler = Sampler(gan).calibrate()
+        z = gan.latents(tf.stack([tf.random.experimental.stateless_fold_in(seed, i) for i in range(3)])).numpy()
+        free = sampler.generate(0.5 * z, label)
+        np.testing.assert_allclose(sampler.sample(label, seed, half), free, atol=1e-5)
+        z[:, part] = z[0, part]
+        fixed = getattr(sampler, fixed_sampler(name))(label, seed, half)
+        np.testing.assert_allclose(fixed, sampler.generate(0.5 * z, label), atol=1e-5)
+        assert np.abs(fixed[1:] - free[1:]).max() > 1e-4
+    assert np.all(taken <= 1)
+
+
+def test_weight_decay_adds_the_weights_to_the_gradient(gan, monkeypatch):
+    seen = {}
+    for decay in (0.0, 0.25):
+        fresh = models.build(dataclasses.replace(gan.config, weight_decay=decay, d_steps=1))
+        optimizers = make_optimizers(fresh.config)
+        for player, optimizer in optimizers.items():
+            key = decay, player
+            monkeypatch.setattr(optimizer, "apply", lambda gradients, weights, key=key: seen.setdefault(key, gradients))
+        weights = {"d_optimizer": fresh.discriminator, "g_optimizer": fresh.generator}
+        step = make_step(fresh, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+        step([batch_of(fresh.config, 2)])
+    for player, network in weights.items():
+        for plain, decayed, weight in zip(seen[0.0, player], seen[0.25, player], network.trainable_variables, strict=True):
+            np.testing.assert_allclose(decayed, tf.convert_to_tensor(plain) + 0.25 * weight.value, rtol=1e-4, atol=1e-5)
 
 
 def test_unknown_model_gets_a_suggestion():

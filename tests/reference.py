@@ -14,12 +14,13 @@ from tfvideogan.layers.norm import StandingNorm
 LEAKY = 0.2
 
 
-def conv(x: tf.Tensor, layer, stride: int, padding: int) -> tf.Tensor:
-    """Convolution of [N,...,C] with zeros around."""
+def conv(x: tf.Tensor, layer, stride: int | tuple[int, ...], padding: int | tuple[int, ...]) -> tf.Tensor:
+    """Convolution of [N,...,C] with zeros around; stride and padding are those of every axis, or one for each."""
     kernel = tf.cast(layer.kernel.value, x.dtype)
     axes = len(kernel.shape) - 2
-    x = tf.pad(x, [[0, 0], *[[padding, padding]] * axes, [0, 0]])
-    y = tf.nn.convolution(x, kernel, [stride] * axes, "VALID", data_format=("NWC", "NHWC", "NDHWC")[axes - 1])
+    strides, paddings = ([n] * axes if isinstance(n, int) else n for n in (stride, padding))
+    x = tf.pad(x, [[0, 0], *([p, p] for p in paddings), [0, 0]])
+    y = tf.nn.convolution(x, kernel, list(strides), "VALID", data_format=("NWC", "NHWC", "NDHWC")[axes - 1])
     return y if layer.bias is None else y + tf.cast(layer.bias.value, x.dtype)
 
 
@@ -46,7 +47,8 @@ def batch_norm(x: tf.Tensor, norm, epsilon: float, training: bool) -> tf.Tensor:
         mean, variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
     else:
         mean, variance = (tf.cast(statistic[0], x.dtype) for statistic in norm.standing[:2])
-    y = (x - mean) / tf.sqrt(variance + epsilon) * tf.cast(norm.gain.value, x.dtype)
+    y = (x - mean) / tf.sqrt(variance + epsilon)
+    y = y if norm.gain is None else y * tf.cast(norm.gain.value, x.dtype)
     return y if norm.bias is None else y + tf.cast(norm.bias.value, x.dtype)
 
 
