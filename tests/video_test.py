@@ -141,7 +141,7 @@ def test_write_chooses_by_ending(clips, tmp_path):
 def test_write_refuses_other_endings_and_speeds(clips, tmp_path):
     with pytest.raises(UserError, match="--output=.*clips.webp: want .gif, .mp4 or .png"):
         video.write(tmp_path / "clips.webp", clips, 8, columns=2)
-    with pytest.raises(UserError, match="--fps=0: want more than 0"):
+    with pytest.raises(UserError, match="--play_fps=0: want more than 0"):
         video.write(tmp_path / "clips.gif", clips, 0, columns=2)
 
 

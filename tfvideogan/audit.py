@@ -33,9 +33,7 @@ def memorised(config: Config, generator: Generator, fake: Clips, truncation: flo
     if config.split != "train" or not _apart(training, held_out):
         logging.warning("no memorisation audit: %s has no clips that were held out (see --held_out)", config.dataset)
         return None
-    told = {
-        name: getattr(config, name) for name in ("dataset", "data_dir", "held_out", "frames", "size", "short_side", "stride", "fps", "seed")
-    }
+    told = {name: getattr(config, name) for name in (*evaluation.CLIPS_DEPEND_ON, "data_dir")}
     seen, unseen = (
         evaluation.of_data(dataset, evaluator, TRAINING_CLIPS, False, name, {**told, "split": name}, remember)
         for name, dataset in (("train", training), ("test", held_out))

@@ -22,7 +22,7 @@ LABELS = flags.DEFINE_list("labels", [], "Class names or numbers, one row each; 
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 4, "Clips of each label.")
 TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Scale of z; below 1 trades variety for fidelity.")
 INTERPOLATE_FRAMES = flags.DEFINE_integer("interpolate_frames", 1, "Frames for each one of training, between which z is interpolated.")
-FPS = flags.DEFINE_float("fps", 8.0, "Frames a second of the GIF or MP4.")
+PLAY_FPS = flags.DEFINE_float("play_fps", 8.0, "Frames a second of the GIF or MP4.")
 FIX = flags.DEFINE_enum("fix", None, ["content", "motion"], "What the clips of a row share; free, the same seed gives each its own.")
 MAX_ROWS = 12
 
@@ -46,7 +46,7 @@ def main(config: Config) -> None:
         seed = tf.constant([config.seed, row], tf.int32)
         clips.append(draw(tf.fill([NUM_VIDEOS.value], label), seed, tf.constant(TRUNCATION.value)).numpy())
     pixels = np.round(np.concatenate(clips) * 255).astype(np.uint8)
-    video.write(OUTPUT.value, pixels, FPS.value, columns=NUM_VIDEOS.value, row_names=[generator.labels[label] for label in rows])
+    video.write(OUTPUT.value, pixels, PLAY_FPS.value, columns=NUM_VIDEOS.value, row_names=[generator.labels[label] for label in rows])
     logging.info("wrote %d clips of %s to %s", len(pixels), generator.name, OUTPUT.value)
 
 

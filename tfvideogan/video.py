@@ -70,7 +70,7 @@ def write(path: str | Path, videos: np.ndarray, fps: float, columns: int, row_na
     with a clip a row. Raises UserError for another ending, and for fps of 0 or less."""
     path = Path(path)
     if not fps > 0:
-        raise UserError(f"--fps={fps}: want more than 0")
+        raise UserError(f"--play_fps={fps}: want more than 0")
     if path.suffix == ".png":
         names = [name if column == 0 else "" for name in row_names for column in range(columns)]
         _write_whole(path, tf.io.encode_png(contact_sheet(videos, SHEET_FRAMES, names)).numpy())
