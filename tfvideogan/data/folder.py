@@ -3,6 +3,7 @@
 Classes are the subfolders, in alphabetical order. Every split is the whole folder.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfvideogan.config import Config, UserError
@@ -29,16 +30,18 @@ def source(config: Config, variant: str, split: str) -> Source:
     return video_source(config, [folder.name for folder in classes], files)
 
 
-def loose(config: Config, root: Path) -> Source:
+def loose(config: Config, root: Path, known: Sequence[str]) -> Source:
     """Clips of all videos under `root`, however deep: its subfolders are the classes; of videos beside them, or without any, there
     is one class, with an empty name. Each is decoded when it is needed, and not kept.
 
-    Raises UserError, naming --data_dir, if there is none or too few can be used.
+    Args:
+        known: names of classes, which are numbered so if they hold all of the folder's; else in alphabetical order.
+    Raises: UserError, naming --data_dir, if there is none or too few can be used.
     """
     files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     if not files:
         raise UserError(f"--data_dir={root}: no video in it ({' '.join(SUFFIXES)})")
     nested = all(path.parent != root for path in files)
     of = [path.relative_to(root).parts[0] if nested else "" for path in files]
-    labels = sorted(set(of))
+    labels = list(known) if set(of) <= set(known) else sorted(set(of))
     return video_source(config, labels, [(path, labels.index(label)) for path, label in zip(files, of, strict=True)], cache_bytes=0)
