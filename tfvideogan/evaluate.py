@@ -11,6 +11,7 @@ what each metric is stands in `tfvideogan/metrics/evaluation.py`.
 
 import dataclasses
 import functools
+import sys
 import time
 from pathlib import Path
 
@@ -140,7 +141,7 @@ def of_folders(config: Config, metrics: tuple[str, ...], evaluator: Evaluator) -
     config = dataclasses.replace(config, flip=False, max_stride=0, random_crop=False)
     told = {name: getattr(config, name) for name in ("frames", "size", "short_side", "stride", "fps", "seed")}
     pixels = bool(REPORT.value) or evaluation.wants_pixels(metrics)
-    sets = {flag: open_folder(config, flag, path) for flag, path in (("real", REAL.value), ("fake", FAKE.value))}
+    sets = {flag: open_folder(config, flag, path, evaluator.labels) for flag, path in (("real", REAL.value), ("fake", FAKE.value))}
     videos = NUM_VIDEOS.value or max(dataset.size for dataset in sets.values())
 
     def look(flag: str, path: str) -> Clips:
@@ -158,12 +159,15 @@ def of_folders(config: Config, metrics: tuple[str, ...], evaluator: Evaluator) -
     return Judged(f"{FAKE.value} against {REAL.value}", 0, records, [], shown)
 
 
-def open_folder(config: Config, flag: str, path: str) -> data.Dataset:
-    """The clips of --real or --fake. Raises UserError if there are fewer than two that can be used."""
+def open_folder(config: Config, flag: str, path: str, known: tuple[str, ...]) -> data.Dataset:
+    """The clips of --real or --fake, their classes numbered as `known` if they are among these.
+
+    Raises: UserError if there are fewer than two that can be used.
+    """
     if not Path(path).is_dir():
         raise UserError(f"--{flag}={path}: no such folder")
     try:
-        source = folder.loose(dataclasses.replace(config, data_dir=path), path)
+        source = folder.loose(dataclasses.replace(config, data_dir=path), path, known)
     except UserError as error:
         raise UserError(str(error).replace(f"--data_dir={path}", f"--{flag}={path}")) from error
     if source.size < 2:
@@ -216,4 +220,5 @@ def _number(text: str) -> float:
 
 
 if __name__ == "__main__":
-    launch(main, saved=("workdir", "module"))
+    of_no_model = any(argument.lstrip("-").split("=")[0] == "real" for argument in sys.argv[1:])  # no paper's stride or size for folders
+    launch(main, saved=("workdir", "module"), kind=Config if of_no_model else None)

@@ -10,6 +10,7 @@ wave1/person5_a.mp4 is, and wave1/person4_a.mp4 is split train.
 
 import os
 import re
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -86,10 +87,12 @@ def _is_video(root: str, name: str) -> bool:
     return not paths.suffix(name) and tf.io.gfile.isdir(path) and any(paths.suffix(file) in PICTURES for file in paths.children(path))
 
 
-def loose(config: Config, root: str) -> Source:
+def loose(config: Config, root: str, known: Sequence[str]) -> Source:
     """Clips of all video files under `root`, however deep: its subfolders are the classes; of videos beside them, or without any,
     there is one class, with an empty name. Each is decoded when it is needed, and not kept.
 
+    Args:
+        known: names of classes, which are numbered so if they hold all of the folder's; else in alphabetical order.
     Raises: UserError, naming --data_dir, if there is none or too few can be used.
     """
     names = [name for name in paths.files_below(root) if paths.suffix(name) in VIDEOS]
@@ -97,6 +100,6 @@ def loose(config: Config, root: str) -> Source:
         raise UserError(f"--data_dir={root}: no video in it ({' '.join(VIDEOS)})")
     nested = all("/" in name for name in names)
     classes = [name.split("/")[0] if nested else "" for name in names]
-    labels = tuple(sorted(set(classes)))
+    labels = tuple(known) if set(classes) <= set(known) else tuple(sorted(set(classes)))
     videos = [Video(name, paths.join(root, name), labels.index(of), "train") for name, of in zip(names, classes, strict=True)]
     return files_source(config, Listing(labels, tuple(videos)), "train", keep=False)
