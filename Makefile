@@ -4,15 +4,16 @@ BIN := .venv/bin
 RUN := runs/quickstart
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test test-slow test-io lint clean
+.PHONY: help demo test test-slow test-io test-beam lint clean
 
 help:
 	@echo "make demo       train a small DVD-GAN on made-up clips; evaluate, sample, export it, and load it back"
 	@echo "make test       the fast tests"
 	@echo "make test-slow  the slow ones"
 	@echo "make test-io    s3:// through TF-IO, in an environment of its own (.venv-io: TensorFlow 2.16, so Python 3.10 to 3.12)"
+	@echo "make test-beam  prepare on Apache Beam, in an environment of its own (.venv-beam)"
 	@echo "make lint       ruff"
-	@echo "make clean      remove .venv and .venv-io (PYTHON=python3.12 make ... chooses the Python of the next one)"
+	@echo "make clean      remove .venv, .venv-io and .venv-beam (PYTHON=python3.12 make ... chooses the Python of the next one)"
 
 # One stamp for the whole set-up: it is done again when the dependencies change.
 .venv/installed: pyproject.toml setup.py
@@ -54,8 +55,19 @@ test-slow: .venv/installed
 test-io: .venv-io/installed
 	.venv-io/bin/python -m pytest tests/data_io_test.py
 
+# Beam wants an older protobuf than TensorFlow takes by itself.
+.venv-beam/installed: pyproject.toml setup.py
+	@echo "== setting up .venv-beam (some minutes, once)"
+	test -x .venv-beam/bin/pip || $(PYTHON) -m venv .venv-beam
+	.venv-beam/bin/python -m pip install --quiet --upgrade pip
+	.venv-beam/bin/python -m pip install --quiet --prefer-binary --editable ".[beam,test]"
+	@touch $@
+
+test-beam: .venv-beam/installed
+	.venv-beam/bin/python -m pytest tests/prepare_test.py -k beam
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 
 clean:
-	rm -rf .venv .venv-io
+	rm -rf .venv .venv-io .venv-beam

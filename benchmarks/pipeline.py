@@ -3,8 +3,9 @@
     python -m benchmarks.pipeline --videos=DIR [--memory_clips=100000]
 
 DIR holds a folder of videos for each class, as UCF-101's. Everything is measured in one process, one after the other: batches
-of 16, after the first two; clips/s, and CPU time a clip, which other work on the machine changes less. "Naive" decodes a whole video with PyAV for each clip, picks the frames and resizes
-them, once in a loop and once on all cores; the training step is DVD-GAN's at this size, narrow (ch 12) to be hungry.
+of 16, after the first two; clips/s, and CPU time a clip, which other work on the machine changes less. "Naive" decodes a
+whole video with PyAV for each clip, picks the frames and resizes them, once in a loop and once on all cores; the training
+step is DVD-GAN's at this size, narrow (ch 12) to be hungry.
 """
 
 import itertools

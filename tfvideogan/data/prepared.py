@@ -78,10 +78,16 @@ def builder_source(config: Config, builder: tfds.core.DatasetBuilder, split: str
     if config.fps and "times" not in features:
         raise UserError(f"--fps={config.fps:g}: {folder} has no times of frames; use --stride, or prepare it with tfvideogan.prepare")
     read, size = _records(builder, split, folder)
+    # What TFDS writes of these features; its own parser takes 1.1 ms longer, of 2.7 for a clip of 16 frames of 64x64.
+    stored = {
+        "video": tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True),
+        "label": tf.io.FixedLenFeature([], tf.int64),
+        **({"times": tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)} if config.fps else {}),
+    }
 
     def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         record = tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), [])
-        example = features.deserialize_example(record, decoders={"video": tfds.decode.SkipDecoding()})
+        example = tf.io.parse_single_example(record, stored)
         images = example["video"]
         if config.fps:
             indices = cut(config, example["times"], seed, training)
