@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image, ImageSequence
 
 from tests.conftest import small
 from tfvideogan import models
@@ -45,6 +46,14 @@ def run(program: str, *flags: str) -> str:
     out, err = process.communicate(timeout=560)
     assert process.returncode == 0, err[-3000:]
     return out
+
+
+def fail(program: str, *flags: str) -> str:
+    """stderr of a program that must refuse."""
+    process = start(program, *flags)
+    _, err = process.communicate(timeout=560)
+    assert process.returncode == 2, err[-3000:]
+    return err
 
 
 def train(workdir: Path, *flags: str) -> None:
@@ -122,6 +131,7 @@ VARIANTS = {  # the least of every model, with what is special about its steps
     **{name: small(name) for name in models.names() if name != "dvdgan"},  # which the tests above and below train
     "tgan conditional": small("tgan", conditional=True, loss="vanilla"),
     "vgan conditional": small("vgan", conditional=True),
+    "mocogan self_feed": small("mocogan", epsilon="self_feed", category_to="motion", hidden=8),
 }
 
 
@@ -145,6 +155,23 @@ def test_every_model_resumes_exactly_on_two_replicas_and_goes_through_every_prog
     run("export", f"--workdir={tmp_path}/whole", f"--output={tmp_path}/module")
     run("sample", f"--module={tmp_path}/module", f"--output={tmp_path}/again.png", "--num_videos=1", "--labels=0")
     assert (tmp_path / "clips.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    kind = models.find(VARIANTS[variant].model).Model
+    if kind.free_frames:
+        run("sample", f"--workdir={tmp_path}/whole", f"--output={tmp_path}/long.gif", "--num_videos=1", "--labels=0", "--frames=11")
+        assert len(list(ImageSequence.Iterator(Image.open(tmp_path / "long.gif")))) == 11
+    else:
+        out = fail("sample", f"--workdir={tmp_path}/whole", f"--output={tmp_path}/long.gif", "--frames=16")
+        assert re.search(
+            rf"^sample: --frames=16: .* holds a {kind.__module__.split('.')[-1]} of \d+ frames, which makes no others$", out, re.M
+        )
+    fix = ["--fix=content", "--num_videos=2", "--labels=0"]
+    if kind.latent_parts:
+        for name, where in (("whole", "workdir"), ("module", "module")):
+            run("sample", f"--{where}={tmp_path}/{name}", f"--output={tmp_path}/{name}.png", *fix)
+        assert (tmp_path / "whole.png").read_bytes() == (tmp_path / "module.png").read_bytes()
+    else:
+        out = fail("sample", f"--module={tmp_path}/module", f"--output={tmp_path}/fixed.png", *fix)
+        assert re.search(r"^sample: --fix=content: the latent of .* has no part for it$", out, re.M)
 
 
 @pytest.mark.slow
@@ -359,6 +386,9 @@ def test_every_mistake_gets_one_line_and_exit_code_2(trained, tmp_path):
         (["evaluate", f"--workdir={trained}", "--strategy=multiworker"], "--strategy=multiworker: evaluate runs in one process"),
         (["evaluate", f"--workdir={trained}", "--curve=much"], "--curve=much: much is no number"),
         (["export", f"--workdir={trained}", f"--output={tmp_path}/empty"], "--output=.*empty.*--overwrite"),
+        (["sample", f"--module={trained}/export", "--output=x.gif", "--frames=9"], "--frames=9: want --workdir, .* the 4 frames it has"),
+        (["sample", f"--workdir={trained}", "--output=x.gif", "--fix=content"], "--fix=content: the latent of .* has no part for it"),
+        (["sample", f"--workdir={trained}", "--output=x.gif", "--fix=colour"], "fix.*content.*motion"),
         (["sample", f"--workdir={trained}", "--output=x.jpg"], "--output=x.jpg: want .gif, .mp4 or .png"),
         (["sample", f"--workdir={trained}", "--output=x.gif", "--labels=hexagon"], "--labels=hexagon"),
     ]
