@@ -8,6 +8,7 @@ the folder, and a later change of a default cannot change an old run.
 import dataclasses
 import fcntl
 import json
+import logging as stdlib_logging
 import os
 import shutil
 import sys
@@ -43,6 +44,9 @@ def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: ty
     program = Path(sys.argv[0]).stem
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
+    # TensorFlow tells of every file it saves, and of signatures in lines of thousands of characters.
+    logging.get_absl_handler().addFilter(lambda record: record.levelno > stdlib_logging.INFO or "/tensorflow/" not in record.pathname)
+    stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
     try:
         main(parse(sys.argv, saved, kind))
     except (UserError, RunFailed, flags.Error) as error:
