@@ -70,7 +70,11 @@ class Spread:
     def __init__(self, evaluator: Evaluator, strategy: tf.distribute.Strategy):
         self.name, self.sha256, self.labels, self.compute = evaluator.name, evaluator.sha256, evaluator.labels, evaluator.compute
         self._strategy = strategy
-        self._run: Callable = tf.function(lambda video: strategy.run(evaluator.compute, args=(video,)), autograph=False)
+
+        def replica(video: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return evaluator.compute(video)  # a tf.function itself, which strategy.run would hand all replicas' values at once
+
+        self._run: Callable = tf.function(lambda video: strategy.run(replica, args=(video,)), autograph=False)
 
     def __call__(self, video: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """As the evaluator's own. The last clip fills up the last replica's share."""
