@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +139,23 @@ def test_lengths_that_do_not_fit_the_shards_are_noticed(tmp_path):
     shard.write_bytes(shard.read_bytes()[:-5])
     with pytest.raises(UserError, match="folder-train.tfrecord-00000-of-00001: not of the length in .*lengths-train.npy; prepare"):
         load(tmp_path / "out")
+
+
+def test_records_are_freed(tmp_path):
+    features = {"video": tfds.features.Video(), "label": tfds.features.ClassLabel(num_classes=2)}
+    features = tfds.features.FeaturesDict(features)
+    image = tf.io.encode_png(np.random.default_rng(0).integers(0, 256, [400, 600, 3], np.uint8)).numpy()  # of 0.7 MB
+    with tf.io.TFRecordWriter(str(tmp_path / "videos-train.tfrecord-00000-of-00001")) as writer:
+        writer.write(features.serialize_example(features.encode_example({"video": [image] * 3, "label": 1})))
+    tfds.folder_dataset.write_metadata(data_dir=tmp_path, features=features)
+    batches = load(tmp_path, frames=1, stride=1).batches(1).as_numpy_iterator()
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    for _ in range(30):
+        next(batches)
+    before = resident()
+    for _ in range(150):
+        next(batches)
+    assert resident() - before < 100e6  # of 330 MB read

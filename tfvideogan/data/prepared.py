@@ -101,7 +101,7 @@ def builder_source(config: Config, builder: tfds.core.DatasetBuilder, split: str
     return Source(tuple(features["label"].names), size, clip)
 
 
-def _records(builder: tfds.core.DatasetBuilder, split: str, folder: str) -> tuple[Callable[[np.int64], np.ndarray], int]:
+def _records(builder: tfds.core.DatasetBuilder, split: str, folder: str) -> tuple[Callable[[np.int64], bytes], int]:
     """A function from a number to that serialized example, and the number of examples."""
     splits = builder.info.splits
     for part in split.split("+"):
@@ -109,7 +109,7 @@ def _records(builder: tfds.core.DatasetBuilder, split: str, folder: str) -> tupl
             raise UserError(f"--split={split}: {folder} has {', '.join(splits)}")
     if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
         records = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
-        return lambda index: np.array(records[int(index)], object), len(records)
+        return lambda index: records[int(index)], len(records)
     files: list[str] = []
     tables = []  # [records,3]: number of the file, offset, bytes
     for part in split.split("+"):
@@ -119,12 +119,12 @@ def _records(builder: tfds.core.DatasetBuilder, split: str, folder: str) -> tupl
             files.append(file)
     table = np.concatenate(tables)
 
-    def read(index: np.int64) -> np.ndarray:
+    def read(index: np.int64) -> bytes:  # of an array of objects in its place TensorFlow would never free the content
         number, offset, length = table[index].tolist()
         # For a local file gfile would read half a megabyte ahead.
         with tf.io.gfile.GFile(files[number], "rb") if "://" in files[number] else open(files[number], "rb") as file:
             file.seek(offset)
-            return np.array(file.read(length), object)
+            return file.read(length)
 
     return read, len(table)
 
