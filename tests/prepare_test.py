@@ -417,6 +417,7 @@ def test_workers_end_with_the_program(real_videos, tmp_path):
     workers = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     process.send_signal(signal.SIGKILL)
     process.communicate()  # workers hold its output open: it ends when they do
+    time.sleep(1)  # to be reaped
     assert len(workers) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
 
