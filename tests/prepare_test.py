@@ -248,6 +248,31 @@ def test_a_finished_set_is_left_alone_and_other_settings_are_refused(videos, tmp
     )
 
 
+def test_whenever_the_last_steps_are_interrupted_the_files_are_the_same(videos, tmp_path, monkeypatch):
+    prepare.main(settings(videos, tmp_path / "whole"))
+    one, rename, renamed = settings(videos, tmp_path / "out"), tf.io.gfile.rename, []
+
+    def interrupted(*arguments: object, **more: object) -> None:
+        renamed.append(arguments)
+        if len(renamed) == stop:
+            raise KeyboardInterrupt
+        rename(*arguments, **more)
+
+    for stop in range(1, 100):
+        monkeypatch.setattr(tf.io.gfile, "rename", interrupted)
+        renamed.clear()
+        try:
+            prepare.main(one)
+            break
+        except KeyboardInterrupt:
+            assert stop < 50
+    monkeypatch.undo()
+    assert stop >= 6 and files(tmp_path / "out") == files(tmp_path / "whole")
+    (tmp_path / "out" / "unfinished").mkdir()  # killed after the last file
+    prepare.main(one)
+    assert files(tmp_path / "out") == files(tmp_path / "whole") and not (tmp_path / "out" / "unfinished").exists()
+
+
 def test_mistakes_are_told_in_one_line(videos, tmp_path):
     assert "--videos is missing" in message(settings("", tmp_path / "out"))
     assert "--output is missing" in message(settings(videos, ""))
