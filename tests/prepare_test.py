@@ -27,6 +27,8 @@ from tfvideogan.config import Config, UserError
 from tfvideogan.data import decode, records
 from tfvideogan.prepare import Settings
 
+PATIENCE = 1500  # seconds for a program of a few, on a machine with other work
+
 
 def settings(videos: Path | str, output: Path | str, **changes: object) -> Settings:
     return Settings(**{"videos": str(videos), "output": str(output), "size": 32, "min_frames": 4, "workers": 1, **changes})
@@ -246,6 +248,31 @@ def test_a_finished_set_is_left_alone_and_other_settings_are_refused(videos, tmp
     )
 
 
+def test_whenever_the_last_steps_are_interrupted_the_files_are_the_same(videos, tmp_path, monkeypatch):
+    prepare.main(settings(videos, tmp_path / "whole"))
+    one, rename, renamed = settings(videos, tmp_path / "out"), tf.io.gfile.rename, []
+
+    def interrupted(*arguments: object, **more: object) -> None:
+        renamed.append(arguments)
+        if len(renamed) == stop:
+            raise KeyboardInterrupt
+        rename(*arguments, **more)
+
+    for stop in range(1, 100):
+        monkeypatch.setattr(tf.io.gfile, "rename", interrupted)
+        renamed.clear()
+        try:
+            prepare.main(one)
+            break
+        except KeyboardInterrupt:
+            assert stop < 50
+    monkeypatch.undo()
+    assert stop >= 6 and files(tmp_path / "out") == files(tmp_path / "whole")
+    (tmp_path / "out" / "unfinished").mkdir()  # killed after the last file
+    prepare.main(one)
+    assert files(tmp_path / "out") == files(tmp_path / "whole") and not (tmp_path / "out" / "unfinished").exists()
+
+
 def test_mistakes_are_told_in_one_line(videos, tmp_path):
     assert "--videos is missing" in message(settings("", tmp_path / "out"))
     assert "--output is missing" in message(settings(videos, ""))
@@ -376,26 +403,31 @@ def start(*flags: str, python: str = sys.executable) -> subprocess.Popen:
     return subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def finish(process: subprocess.Popen) -> None:
+    """Waits for a program that must succeed."""
+    out, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, out[-3000:]
+
+
 @pytest.mark.slow
 def test_killed_at_random_and_started_again_the_files_are_the_same(real_videos, tmp_path):
     flags = [f"--videos={real_videos}/actions", "--videos_per_shard=4", "--size=64"]
     whole = tmp_path / "whole"
-    process = start(*flags, f"--output={whole}", "--workers=1")
-    assert process.wait(300) == 0, process.stdout.read()
+    finish(start(*flags, f"--output={whole}", "--workers=1"))
     killed, output = 0, tmp_path / "killed"
     for workers in (1, 2, 1, 2, 2):
+        done = len(list(output.glob("unfinished/*.json*"))) + random.randint(0, 3)  # of 1 look at the files, and 14 shards
         process = start(*flags, f"--output={output}", f"--workers={workers}")
-        before, end = set(output.rglob("*")), time.time() + 120
-        while set(output.rglob("*")) == before and process.poll() is None and time.time() < end:
-            time.sleep(0.01)
-        time.sleep(random.uniform(0, 0.8))
+        end = time.time() + PATIENCE
+        while len(list(output.glob("unfinished/*"))) <= done and process.poll() is None and time.time() < end:
+            time.sleep(0.005)
+        time.sleep(random.uniform(0, 0.1))
         killed += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    print("killed while it worked:", killed, "shards then:", len(list(output.glob("*tfrecord*"))))
+    print("killed while it worked:", killed, "times; shards by then:", len(list(output.glob("*tfrecord*"))))
     assert killed >= 3
-    process = start(*flags, f"--output={output}", "--workers=2")
-    assert process.wait(300) == 0, process.stdout.read()
+    finish(start(*flags, f"--output={output}", "--workers=2"))
     one, other = files(whole), files(output)
     assert one.keys() == other.keys() and [name for name in one if one[name] != other[name]] == []
 
@@ -403,17 +435,15 @@ def test_killed_at_random_and_started_again_the_files_are_the_same(real_videos, 
 @pytest.mark.slow
 def test_workers_end_with_the_program(real_videos, tmp_path):
     process = start(f"--videos={real_videos}/actions", f"--output={tmp_path}/out", "--videos_per_shard=1", "--workers=2")
-    end, workers = time.time() + 120, []
-    while not workers and time.time() < end:
-        listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        workers = [pid for pid in listed if b"multiprocessing" in Path(f"/proc/{pid}/cmdline").read_bytes() and (tmp_path / "out").exists()]
-    time.sleep(8)  # until they have imported TensorFlow
+    end = time.time() + PATIENCE
+    while not list((tmp_path / "out").glob("*tfrecord*")) and process.poll() is None and time.time() < end:
+        time.sleep(0.01)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     process.send_signal(signal.SIGKILL)
-    process.communicate()
-    end = time.time() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.time() < end:
-        time.sleep(0.1)
-    assert workers and not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    process.communicate()  # workers hold its output open: it ends when they do
+    time.sleep(1)  # to be reaped
+    assert len(workers) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
 
 @pytest.mark.slow
@@ -422,9 +452,7 @@ def test_two_beam_workers_write_what_one_process_writes(real_videos, tmp_path):
     flags = [f"--videos={real_videos}/actions", "--videos_per_shard=8", "--size=32"]
     beam = "--beam=--runner=FnApiRunner --direct_num_workers={} --direct_running_mode=multi_processing"
     for output, more in (("one", beam.format(1)), ("two", beam.format(2)), ("none", "--workers=1")):
-        process = start(*flags, f"--output={tmp_path}/{output}", more)
-        out, _ = process.communicate(timeout=400)
-        assert process.returncode == 0, out[-3000:]
+        finish(start(*flags, f"--output={tmp_path}/{output}", more))
     assert files(tmp_path / "one") == files(tmp_path / "two") == files(tmp_path / "none")
 
 

@@ -84,6 +84,7 @@ def main(settings: Settings) -> None:
         paths.enable_schemes(getattr(settings, name))
     try:
         if is_complete(settings):
+            remove(paths.join(settings.output, UNFINISHED))  # if it was killed after the last file
             logging.info("%s is complete", settings.output)
         else:
             prepare(settings)
@@ -103,7 +104,8 @@ def is_complete(settings: Settings) -> bool:
         if changed:
             raise UserError(f"--output={settings.output}: holds a data set of other settings: {', '.join(changed)}. Give another --output.")
         return tf.io.gfile.exists(paths.join(settings.output, INFO_FILE))
-    if tf.io.gfile.isdir(settings.output) and set(paths.children(settings.output)) - {REJECTED_FILE}:
+    begun = {REJECTED_FILE, UNFINISHED, f"{SETTINGS_FILE}.tmp"}
+    if tf.io.gfile.isdir(settings.output) and set(paths.children(settings.output)) - begun:
         raise UserError(f"--output={settings.output}: want an empty or a new folder, or one that prepare has begun")
     return False
 
@@ -150,7 +152,7 @@ def prepare(settings: Settings) -> None:
     description = f"Prepared by tfvideogan.prepare: {json.dumps(settings.contents())}"
     lengths = {split: [shard["lengths"] for shard in of_split] for split, of_split in done.items()}
     records.write_metadata(output, name, description, records.features(source.labels, format), lengths)
-    tf.io.gfile.rmtree(unfinished)
+    remove(unfinished)
     logging.info("%s: %d of %d videos, %d classes", output, len(written), total, len(source.labels))
 
 
@@ -232,6 +234,11 @@ def check_share(settings: Settings, rejected: tuple[Rejected, ...], total: int, 
         f"--max_rejected={settings.max_rejected:g}: {len(rejected)} of {total} videos cannot be used ({len(rejected) / total:.0%}), "
         f"as {rejected[0].name}: {rejected[0].reason}; all are in {listed}. Mend them, or allow more"
     )
+
+
+def remove(folder: str) -> None:
+    if tf.io.gfile.isdir(folder):
+        tf.io.gfile.rmtree(folder)
 
 
 def write_lines(path: str, rows: list[dict]) -> None:

@@ -76,7 +76,7 @@ def examine(source: Listing, output: str, min_frames: int, task: Task) -> None:
             found |= {"frames": facts.frames, "seconds": round(float(facts.times[-1]), 3), "height": facts.height, "width": facts.width}
             found["sha256"] = source.digest(video.path)
         lines.append(json.dumps(found) + "\n")
-    paths.write_whole(paths.join(output, UNFINISHED, task.done), "".join(lines).encode())
+    paths.write_whole(paths.join(output, UNFINISHED, task.done), "".join(lines).encode(), unique=True)
 
 
 def write(source: Listing, output: str, format: Format, task: Task) -> None:
@@ -98,7 +98,7 @@ def write(source: Listing, output: str, format: Format, task: Task) -> None:
             written.append(video.name)
     tf.io.gfile.rename(temporary, paths.join(output, task.shard), overwrite=True)
     content = json.dumps({"lengths": lengths, "written": written, "rejected": rejected})
-    paths.write_whole(paths.join(output, UNFINISHED, task.done), content.encode())
+    paths.write_whole(paths.join(output, UNFINISHED, task.done), content.encode(), unique=True)
 
 
 def features(labels: Sequence[str], format: Format) -> tfds.features.FeaturesDict:
