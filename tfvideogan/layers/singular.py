@@ -16,6 +16,9 @@ def clip_singular_values(kernel: tf.Tensor, limit: float = 1.0) -> tf.Tensor:
 
     Computes in float64: squaring halves the digits, and GPUs may multiply float32 matrices with ten bits. XLA's eigh on a
     CPU stops early: the result is within 3e-5 of the SVD's while s < 30, within 2e-2 at s = 1000.
+
+    Cost at TGAN's sizes, all five kernels of D, the largest [4,4,4,256,512]: 1.1 to 1.4 CPU seconds, every 5 steps of 1.2
+    TFLOP; NumPy's SVD takes 12.9.
     """
     matrix = tf.cast(tf.reshape(kernel, [-1, kernel.shape[-1]]), tf.float64)
     gram = tf.matmul(matrix, matrix, transpose_a=True)
