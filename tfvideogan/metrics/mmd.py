@@ -24,7 +24,8 @@ def mmd(real: np.ndarray, fake: np.ndarray, kernel: Kernel) -> float:
 
 def cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(x.y / F + 1)^3: KID's kernel (Binkowski et al. 2018, arXiv:1801.01401, 4)."""
-    return (x @ y.T / x.shape[1] + 1) ** 3
+    k = x @ y.T / x.shape[1] + 1
+    return k * k * k  # NumPy's ** 3 takes three times as long
 
 
 def gaussian(bandwidth: float) -> Kernel:
