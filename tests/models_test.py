@@ -219,6 +219,7 @@ def test_clips_of_one_content_or_motion_share_that_part_of_the_latent(gan):
     assert np.all(taken <= 1)
 
 
+@pytest.mark.slow  # its steps run eagerly, to be looked into
 def test_weight_decay_adds_the_weights_to_the_gradient(gan, monkeypatch):
     seen = {}
     for decay in (0.0, 0.25):
