@@ -14,8 +14,7 @@ from tfvideogan.module import Generator
 from tfvideogan.video import to_unit
 
 
-def test_copies_of_training_clips_are_found_and_shown_beside_them(monkeypatch):
-    monkeypatch.setattr(audit, "TRAINING_CLIPS", 128)
+def test_copies_of_training_clips_are_found_and_shown_beside_them():
     config = small("dvdgan", dataset="moving_shapes/plain", evaluate_videos=32)
     training, evaluator = data.load(config, "train"), load("moving_shapes")
     seen = np.concatenate([batch["video"].numpy() for batch in training.batches(64).take(2)])
@@ -26,7 +25,7 @@ def test_copies_of_training_clips_are_found_and_shown_beside_them(monkeypatch):
     generator = Generator("copies", config, training.labels, 1, copy, tf.Module())
     judge = evaluation.of_config(config, training.labels, ("fid",), 1.0, True, evaluator)
     fake = judge.generated(lambda label, seed: copy(label, seed, tf.constant(1.0)), config.seed)
-    section = audit.memorised(config, generator, fake, 1.0, evaluator, lambda settings, make: make())
+    section = audit.memorised(config, generator, fake, 1.0, evaluator, 128, lambda settings, make: make())
     assert "copying 1;" in section.text and "closer_than_p1 1;" in section.text
     rows = section.clips.reshape(audit.PAIRS, section.columns, *section.clips.shape[1:])
     np.testing.assert_array_equal(rows[:, 0], rows[:, 1])  # each beside the clip it is a copy of
@@ -36,7 +35,7 @@ def test_copies_of_training_clips_are_found_and_shown_beside_them(monkeypatch):
 def test_no_audit_without_held_out_clips(caplog):
     config = small("dvdgan", dataset="moving_shapes/plain", split="train+test")
     with caplog.at_level("WARNING", logger="absl"):
-        assert audit.memorised(config, None, None, 1.0, load("moving_shapes"), lambda settings, make: make()) is None
+        assert audit.memorised(config, None, None, 1.0, load("moving_shapes"), 128, lambda settings, make: make()) is None
     assert "no memorisation audit" in caplog.messages[-1]
 
 

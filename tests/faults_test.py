@@ -164,6 +164,7 @@ def signals_restored():
         signal.signal(number, handler)
 
 
+@pytest.mark.slow
 def test_a_non_finite_loss_rolls_back_and_goes_on_past_its_clips(tmp_path, caplog, signals_restored):
     config, dataset = spoilt(bad=(27,), steps=6)  # example 27 is read in step 4
     with caplog.at_level("WARNING", logger="absl"):

@@ -419,7 +419,8 @@ def test_extrapolation_takes_the_frechet_distances_bias_away():
     x, y = np.random.default_rng(0).normal(size=[2, 1024, 64])
     distance = metrics.frechet_distance(x, y)
     assert distance > 2  # and 0.2 with 10,000 clips
-    assert extrapolate(metrics.frechet_distance, x, y, points=8, seed=0) == pytest.approx(0, abs=0.1)
+    found = [extrapolate(metrics.frechet_distance, x, y, points=8, seed=seed) for seed in range(6)]
+    assert np.mean(found) == pytest.approx(0, abs=0.15) and np.abs(found).max() < 0.3  # what goes as 1/N^2 is left
 
 
 def test_extrapolation_wants_eight_clips():

@@ -243,16 +243,23 @@ def scores(file: Path) -> dict[str, dict]:
 
 
 def test_an_exported_module_is_judged_and_reported(trained, tmp_path):
-    flags = "--metrics=is,fid,swd,ssim,acd", "--num_videos=64", "--curve=0.5,1", f"--report={tmp_path}", f"--cache_dir={tmp_path}/cache"
+    flags = (
+        "--metrics=is,fid,swd,ssim,acd",
+        "--num_videos=64",
+        "--curve=0.5,1",
+        "--audit_videos=64",
+        f"--report={tmp_path}",
+        f"--cache_dir={tmp_path}/cache",
+    )
     run("evaluate", f"--module={trained / 'export'}", *flags)
     records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert {record["step"] for record in records} == {8}
     judged = {(record["metric"], record["protocol"]["truncation"]) for record in records}
     assert {("is/moving_shapes", 0.5), ("fid/moving_shapes", 1.0), ("swd/frames", 1.0), ("ssim/same_class", 1.0)} <= judged
     page = (tmp_path / "report.html").read_text()
-    assert page.count("data:image/gif;base64,") == 2 and "<svg" in page and "circle_right" not in page  # names are in the picture
+    assert page.count("data:image/gif;base64,") == 4 and "<svg" in page and "ring_right" not in page  # names are in the picture
     assert not re.search(r"(src|href)=.(?!data:)", page)  # nothing from elsewhere
-    assert len(list((tmp_path / "cache").glob("*.npz"))) == 1
+    assert len(list((tmp_path / "cache").glob("*.npz"))) == 3  # real clips, and the audit's training and held-out ones
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,8 @@ def page(tmp_path) -> str:
     records = [record(f"is/{EVIL}", 3.25, real=7.5, warning=EVIL), record("psnr/same_class", None, swd_images=3)]
     curve = [record(f"{name}/x", value + t, t) for t in (0.5, 1.0) for name, value in (("is", 3), ("fid", 10))]
     sets = report.Set(EVIL, clips(6), (EVIL, "b", "c")), report.Set("generated", clips(1), ())
-    report.write(tmp_path / "new" / "report.html", EVIL, records, curve, sets)
+    section = report.Section(EVIL, EVIL, np.zeros([4, 3, 16, 16, 3], np.uint8), 2, ())
+    report.write(tmp_path / "new" / "report.html", EVIL, records, curve, sets, [section])
     return (tmp_path / "new" / "report.html").read_text()
 
 
@@ -37,7 +38,7 @@ def test_names_are_escaped(page):
     parser = HTMLParser()
     parser.handle_starttag = lambda tag, attributes: tags.append((tag, dict(attributes)))
     parser.feed(page)
-    assert [attributes["alt"] for tag, attributes in tags if tag == "img"] == [EVIL, "generated"]
+    assert [attributes["alt"] for tag, attributes in tags if tag == "img"] == [EVIL, "generated", EVIL]
 
 
 def test_every_tag_is_closed(page):
@@ -50,7 +51,7 @@ def test_every_tag_is_closed(page):
 
 
 def test_it_needs_nothing_from_elsewhere(page):
-    assert re.findall(r"\b(?:src|href)=\"([^\"]{10})", page) == ["data:image"] * 2 and "http" not in page
+    assert re.findall(r"\b(?:src|href)=\"([^\"]{10})", page) == ["data:image"] * 3 and "http" not in page
 
 
 def test_it_shows_the_numbers(page):

@@ -15,17 +15,19 @@ from tfvideogan.module import Generator
 from tfvideogan.report import Section
 from tfvideogan.video import to_uint8
 
-TRAINING_CLIPS = 10_000  # at most, among which neighbours are looked for
 PAIRS, NEIGHBOURS = 6, 3  # generated clips shown, each with so many training clips
 STEPS, ROWS = 7, 3  # of the interpolation sheets: clips in a row, rows within a class and as many across
 
 
-def memorised(config: Config, generator: Generator, fake: Clips, truncation: float, evaluator: Evaluator, remember) -> Section | None:
+def memorised(
+    config: Config, generator: Generator, fake: Clips, truncation: float, evaluator: Evaluator, videos: int, remember
+) -> Section | None:
     """The audit of generated clips; None where no clips were held out.
 
     Args:
         config: of the evaluation; its `split` is what the generator was trained on.
         fake: what was kept of the generated clips, as `evaluation.Evaluation.generated` makes them.
+        videos: training clips, at most, among which neighbours are looked for, and held-out ones.
         remember: as of `evaluation.of_config`.
     """
     config = dataclasses.replace(config, flip=False, max_stride=0, random_crop=False)
@@ -35,7 +37,7 @@ def memorised(config: Config, generator: Generator, fake: Clips, truncation: flo
         return None
     told = {name: getattr(config, name) for name in (*evaluation.CLIPS_DEPEND_ON, "data_dir")}
     seen, unseen = (
-        evaluation.of_data(dataset, evaluator, TRAINING_CLIPS, False, name, {**told, "split": name}, remember)
+        evaluation.of_data(dataset, evaluator, videos, False, name, {**told, "split": name}, remember)
         for name, dataset in (("train", training), ("test", held_out))
     )
     flat = [clips.features.reshape(len(clips), -1) for clips in (fake, seen, unseen)]

@@ -44,6 +44,7 @@ FAKE = flags.DEFINE_string("fake", None, "Folder of videos to judge.")
 PAIRED = flags.DEFINE_boolean("paired", False, "ssim and psnr of each video of --fake and that of the same place, by name, in --real.")
 REPORT = flags.DEFINE_string("report", None, "Folder for report.html and metrics.jsonl.")
 CURVE = flags.DEFINE_list("curve", ["0.25", "0.5", "0.75", "1"], "Truncations of the report's curve of IS against FID; empty: no curve.")
+AUDIT_VIDEOS = flags.DEFINE_integer("audit_videos", 10_000, "Training clips, at most, that a report looks for copies of; 0: none.")
 CACHE_DIR = flags.DEFINE_string("cache_dir", cache.default_folder(), "Folder that keeps the features of real clips; empty: none is kept.")
 OF_CURVE = ("is", "fid")
 
@@ -132,7 +133,8 @@ def of_generator(config: Config, metrics: tuple[str, ...], truncations: list[flo
 
 def sections(config: Config, generator: module.Generator, fake: Clips, evaluator: Evaluator, remember: evaluation.Remember):
     """What a report shows beside scores and clips."""
-    memorised = audit.memorised(config, generator, fake, TRUNCATION.value, evaluator, remember)
+    videos = AUDIT_VIDEOS.value
+    memorised = audit.memorised(config, generator, fake, TRUNCATION.value, evaluator, videos, remember) if videos > 0 else None
     return *([memorised] if memorised else []), audit.interpolated(generator, TRUNCATION.value)
 
 
