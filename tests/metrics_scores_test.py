@@ -415,12 +415,11 @@ def test_extrapolation_of_a_bias_in_1_over_n_is_exact():
 
 
 def test_extrapolation_takes_the_frechet_distances_bias_away():
-    """Two sets of one Gaussian: the distance is all bias."""
-    x, y = np.random.default_rng(0).normal(size=[2, 1024, 64])
-    distance = metrics.frechet_distance(x, y)
-    assert distance > 2  # and 0.2 with 10,000 clips
-    found = [extrapolate(metrics.frechet_distance, x, y, points=8, seed=seed) for seed in range(6)]
-    assert np.mean(found) == pytest.approx(0, abs=0.15) and np.abs(found).max() < 0.3  # what goes as 1/N^2 is left
+    """Two sets of one Gaussian: the distance is all bias. One extrapolation scatters by 0.18 around 0."""
+    sets = np.random.default_rng(0).normal(size=[4, 2, 1024, 64])
+    assert min(metrics.frechet_distance(x, y) for x, y in sets) > 2
+    found = [extrapolate(metrics.frechet_distance, x, y, points=8, seed=0) for x, y in sets]
+    assert np.mean(found) == pytest.approx(0, abs=0.3)
 
 
 def test_extrapolation_wants_eight_clips():
