@@ -240,10 +240,19 @@ def test_too_few_clips_are_said_with_the_number(caplog):
 
 def test_metrics_that_cannot_be_taken_are_left_out_with_a_word(caplog):
     with caplog.at_level(logging.WARNING):
-        records = evaluation(Means(), videos=20, clips=20)(noise, seed=0)
+        records = evaluation(Means(), videos=15, clips=15)(noise, seed=0)
     names = {record["metric"].split("/")[0] for record in records}
     assert not names & {"kid", "mmd", "precision", "density", "swd", "fid_infinity"} and {"is", "fid", "ssim", "acd"} <= names
-    assert "no kid: 20 clips, where its standard error wants 64" in caplog.text
+    assert "no kid: 15 clips, where it wants 16" in caplog.text
+
+
+def test_few_clips_are_judged_by_every_metric(caplog):
+    with caplog.at_level(logging.WARNING):
+        records = evaluation(Means(), videos=28, clips=28)(noise, seed=0)
+    names = {record["metric"].split("/")[0] for record in records}
+    assert {"kid", "mmd", "precision", "recall", "density", "coverage", "swd", "swd_tfgan", "fid_infinity"} <= names
+    assert all(np.isfinite(record["stderr"]) for record in records)
+    assert "precision_recall of 28 clips: want at least 64, for a standard error from 8 groups" in caplog.text
 
 
 def test_one_clip_is_refused():

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfvideogan.config import UserError
 from tfvideogan.metrics.features import i3d, published
+from tfvideogan.strategy import spread
 
 SCOPE = "RGB/inception_i3d/"
 
@@ -253,6 +254,10 @@ def test_damaged_weights_are_a_users_mistake(tmp_path, weights):
     assert "model.ckpt is damaged" in refusal(f"i3d:{place}")
 
 
-def test_clips_of_fewer_than_nine_frames_are_refused(evaluator):
+@pytest.mark.parametrize("spreads", [False, True])
+def test_clips_of_fewer_than_nine_frames_are_refused(evaluator, spreads, monkeypatch):
+    monkeypatch.setattr(evaluator, "run", evaluator.run)  # and back to it after the test
+    if spreads:
+        spread(evaluator, tf.distribute.get_strategy())
     with pytest.raises(UserError, match="judges clips of at least 9 frames, not of --frames=8"):
         evaluator(tf.zeros([1, 8, 32, 32, 3]))

@@ -30,7 +30,7 @@ from tfvideogan.metrics.features.evaluator import Evaluator
 from tfvideogan.metrics.features.load import load
 from tfvideogan.run import METRICS as METRICS_FILE
 from tfvideogan.run import append_records, launch
-from tfvideogan.strategy import Spread, define_flags, make_strategy
+from tfvideogan.strategy import define_flags, make_strategy, spread
 
 module.define_flags()
 define_flags()
@@ -103,7 +103,9 @@ def open_evaluator(config: Config) -> Evaluator:
     strategy = make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas)
     with strategy.scope():
         evaluator = load(config.evaluator, config.evaluator_sha256)
-    return Spread(evaluator, strategy) if strategy.num_replicas_in_sync > 1 else evaluator
+    if strategy.num_replicas_in_sync > 1:
+        spread(evaluator, strategy)
+    return evaluator
 
 
 def of_generator(config: Config, metrics: tuple[str, ...], truncations: list[float]) -> Judged:

@@ -2,9 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 from absl import flags
 
@@ -59,29 +57,21 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return resolver is None or not resolver.task_type or resolver.task_type == "chief" or resolver.task_id == 0
 
 
-class Spread:
-    """An evaluator whose clips are spread over the replicas of a strategy. Load it in the strategy's scope.
+def spread(evaluator: Evaluator, strategy: tf.distribute.Strategy) -> None:
+    """Spreads an evaluator's clips over the replicas of a strategy of one process, in whose scope it was loaded."""
+    replicas, compute = strategy.num_replicas_in_sync, evaluator.compute
 
-    Args:
-        evaluator: which has `compute`.
-        strategy: of one process.
-    """
+    def replica(video: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return compute(video)  # a tf.function itself, which strategy.run would hand all replicas' values at once
 
-    def __init__(self, evaluator: Evaluator, strategy: tf.distribute.Strategy):
-        self.name, self.sha256, self.labels, self.compute = evaluator.name, evaluator.sha256, evaluator.labels, evaluator.compute
-        self._strategy = strategy
+    on_all = tf.function(lambda video: strategy.run(replica, args=(video,)), autograph=False)
 
-        def replica(video: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return evaluator.compute(video)  # a tf.function itself, which strategy.run would hand all replicas' values at once
-
-        self._run: Callable = tf.function(lambda video: strategy.run(replica, args=(video,)), autograph=False)
-
-    def __call__(self, video: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """As the evaluator's own. The last clip fills up the last replica's share."""
-        replicas = self._strategy.num_replicas_in_sync
+    def run(video: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         share = -(-len(video) // replicas)
-        index = tf.minimum(tf.range(share * replicas), len(video) - 1)
+        index = tf.minimum(tf.range(share * replicas), len(video) - 1)  # the last clip fills up the last replica's share
         parts = tf.split(tf.gather(video, index), replicas)
-        spread = self._strategy.experimental_distribute_values_from_function(lambda replica: parts[replica.replica_id_in_sync_group])
-        features, logits = (self._strategy.experimental_local_results(found) for found in self._run(spread))
-        return tf.concat(features, 0)[: len(video)].numpy(), tf.concat(logits, 0)[: len(video)].numpy()
+        found = on_all(strategy.experimental_distribute_values_from_function(lambda context: parts[context.replica_id_in_sync_group]))
+        features, logits = (tf.concat(strategy.experimental_local_results(part), 0)[: len(video)] for part in found)
+        return features, logits
+
+    evaluator.run = run

@@ -48,9 +48,11 @@ QUICK = ("is", "fid", "accuracy")  # while training, and if nothing else is aske
 OF_LOGITS = ("is", "m_is", "mode_score")
 OF_FEATURES = ("fid", "fid_infinity", "fvd", "kid", "mmd", "precision_recall", "density_coverage")
 OF_PIXELS = ("swd", "swd_tfgan", "ssim", "psnr", "acd")
+OF_GROUPS = ("mmd", "precision_recall", "density_coverage", "swd", "swd_tfgan")
 METRICS = (*OF_LOGITS, *OF_FEATURES, "accuracy", *OF_PIXELS)
 
 RESAMPLES, GROUPS = 20, 8  # of the standard errors
+LEAST_GROUP = 8  # clips
 IS_SPLITS = 1
 CLIPS_DEPEND_ON = ("dataset", "split", "held_out", "frames", "size", "short_side", "stride", "fps", "seed")  # of the Config
 KID_SUBSET, KID_SUBSETS = 1000, 100  # clean-fid's
@@ -222,6 +224,7 @@ class Evaluation:
             "fid_infinity": (4 * (features + 1), f"or the covariance of {features} features is singular in the smallest part"),
             "fvd": (classes + 1, f"or the covariance of {classes} logits is singular"),
             "kid": (KID_SUBSET, "the usual size of a subset"),
+            **dict.fromkeys(OF_GROUPS, (GROUPS * LEAST_GROUP, f"for a standard error from {GROUPS} groups")),
         }
         needed, why = needs.get(metric, (0, ""))
         return f"{metric} of {clips:,} clips: want at least {needed:,}, {why}" if clips < needed else ""
@@ -273,8 +276,9 @@ def scores(real: Clips, fake: Clips, seed: int) -> dict[str, Score]:
     of_both = (real.features, fake.features)
     of_labelled = {"samples": (_labelled(fake),), "real": (_labelled(real),)}
     # Groups, not resamples, where a clip that is there twice would falsify the score; KID's are no larger than a subset.
-    groups = {"error": functools.partial(group_standard_error, groups=max(GROUPS, -(-clips // KID_SUBSET)))}
-    few = "" if clips >= 8 * GROUPS else f"{clips} clips, where its standard error wants {8 * GROUPS}"
+    groups = max(min(GROUPS, clips // LEAST_GROUP), -(-clips // KID_SUBSET))
+    group_error = functools.partial(group_standard_error, groups=groups)
+    few = "" if clips >= 2 * LEAST_GROUP else f"{clips} clips, where it wants {2 * LEAST_GROUP}"
 
     def kid(real: np.ndarray, fake: np.ndarray) -> list[float]:
         size = min(len(real), len(fake), KID_SUBSET)
@@ -292,7 +296,7 @@ def scores(real: Clips, fake: Clips, seed: int) -> dict[str, Score]:
         told = {"swd_images": count, **{f"swd_{name}": value for name, value in recipe._asdict().items()}}
         images = (real.frames[:count], fake.frames[:count])
         function = functools.partial(swd, recipe)
-        return Score(metric, function, images, error=group_standard_error, names=names, of="frames", told=told, missing=missing)
+        return Score(metric, function, images, error=group_error, names=names, of="frames", told=told, missing=missing)
 
     def mean(metric: str, field: str, of: str, missing: str) -> Score:
         values, of_real = getattr(fake, field), getattr(real, field)
@@ -325,7 +329,7 @@ def scores(real: Clips, fake: Clips, seed: int) -> dict[str, Score]:
             "kid",
             lambda x, y: kid(_flat(x), _flat(y)),
             of_both,
-            **groups,
+            error=group_error,
             told={"kid_subset": min(clips, KID_SUBSET), "kid_subsets": KID_SUBSETS},
             missing=few,
         ),
@@ -333,7 +337,7 @@ def scores(real: Clips, fake: Clips, seed: int) -> dict[str, Score]:
             "mmd",
             lambda x, y: [mmd(_flat(x), _flat(y), gaussian(bandwidth))],
             of_both,
-            **groups,
+            error=group_error,
             told={"mmd_bandwidth": bandwidth},
             missing=few or ("" if bandwidth else "all real features are the same"),
         ),
@@ -341,7 +345,7 @@ def scores(real: Clips, fake: Clips, seed: int) -> dict[str, Score]:
             "precision_recall",
             lambda x, y: list(precision_recall(_flat(x), _flat(y), PRECISION_K)),
             of_both,
-            **groups,
+            error=group_error,
             names=("precision", "recall"),
             told={"k": PRECISION_K},
             missing=few,
@@ -350,7 +354,7 @@ def scores(real: Clips, fake: Clips, seed: int) -> dict[str, Score]:
             "density_coverage",
             lambda x, y: list(density_coverage(_flat(x), _flat(y), DENSITY_K)),
             of_both,
-            **groups,
+            error=group_error,
             names=("density", "coverage"),
             told={"k": DENSITY_K},
             missing=few,

@@ -3,6 +3,7 @@
 How far the patches of two sets of images are apart at each scale, from fine texture to coarse layout.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 PATCH = 7  # pixels a side
 LEAST = 16  # pixels a side of the coarsest level
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
-DIRECTIONS_AT_A_TIME = 64  # bounds the memory: projections of 2,048 images x 128 patches on 64 directions are 134 MB
+DIRECTIONS_AT_A_TIME = 64  # bounds the memory: projections of 2,048 images x 128 patches on 64 directions are 67 MB
 
 
 class Recipe(NamedTuple):
@@ -73,7 +74,7 @@ def laplacian_level(images: np.ndarray, level: int, levels: int) -> np.ndarray:
 
 
 def _patches(images: np.ndarray, level: int, levels: int, seed: int, recipe: Recipe) -> np.ndarray:
-    """Normalised patches of a level: [N * patches,7 * 7 * 3]."""
+    """Normalised patches of a level: [N * patches,7 * 7 * 3], float32 like the projections: sorted twice as fast."""
     draw = np.random.default_rng([seed, level, 1])
     found = []
     for start in range(0, len(images), 256):  # the pyramid of a few images at a time
@@ -88,17 +89,22 @@ def _patches(images: np.ndarray, level: int, levels: int, seed: int, recipe: Rec
     mean = patches.mean(axes, dtype=np.float64, keepdims=True)
     deviation = patches.std(axes, dtype=np.float64, keepdims=True)
     # Flat patches have no deviation: 0, where TF-GAN has nan.
-    return ((patches - mean) / np.where(deviation > 0, deviation, 1)).reshape([len(patches), -1])
+    patches -= mean.astype(np.float32)
+    patches /= np.where(deviation > 0, deviation, 1).astype(np.float32)
+    return patches.reshape([len(patches), -1])
 
 
 def _distance(real: np.ndarray, fake: np.ndarray, draw: np.random.Generator, recipe: Recipe) -> float:
     directions = draw.normal(size=[real.shape[1], recipe.directions])
-    directions /= np.linalg.norm(directions, axis=0)
-    total = 0.0
-    for start in range(0, recipe.directions, DIRECTIONS_AT_A_TIME):
-        a, b = (np.sort((patches @ directions[:, start : start + DIRECTIONS_AT_A_TIME]).T, axis=1) for patches in (real, fake))
-        total += np.abs(a - b).mean(1).sum()
-    return recipe.scale * total / recipe.directions
+    directions = (directions / np.linalg.norm(directions, axis=0)).T.astype(np.float32)
+
+    def total(start: int) -> float:
+        some = directions[start : start + DIRECTIONS_AT_A_TIME]
+        a, b = (np.sort(some @ patches.T, axis=1) for patches in (real, fake))
+        return np.abs(a - b).mean(1, dtype=np.float64).sum()
+
+    with ThreadPoolExecutor() as pool:  # sorting lets go of Python's lock
+        return recipe.scale * sum(pool.map(total, range(0, recipe.directions, DIRECTIONS_AT_A_TIME))) / recipe.directions
 
 
 def _shrink(images: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ Scores by them carry the classifier's name: they compare runs on one data set, a
 
 import hashlib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -58,15 +59,17 @@ class Evaluator:
         sha256: of its weights file.
         labels: names of its classes.
         compute: [N,T,H,W,3] in [-1,1] -> features [N,128], logits [N,classes], as tensors.
+        run: what calls `compute`: itself, or `strategy.spread`'s form of it.
     """
 
     def __init__(self, name: str, sha256: str, labels: tuple[str, ...], network: VideoClassifier):
         self.name, self.sha256, self.labels = name, sha256, labels
         self.compute = tf.function(lambda video: network(network.look(video)), input_signature=[tf.TensorSpec([None, None, None, None, 3])])
+        self.run: Callable = self.compute
 
     def __call__(self, video: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """[N,T,H,W,3] in [-1,1] -> features [N,128], logits [N,classes]."""
-        features, logits = self.compute(video)
+        features, logits = self.run(video)
         return features.numpy(), logits.numpy()
 
 

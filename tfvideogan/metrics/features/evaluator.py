@@ -1,5 +1,6 @@
 """What an evaluator promises: whatever turns clips into features and logits can judge them."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -13,11 +14,13 @@ class Evaluator(Protocol):
         name: suffix of the scores' names.
         sha256: of its weights.
         labels: names of its classes, or empty.
+        run: what a call uses for `compute`: itself, or `strategy.spread`'s form of it.
     """
 
     name: str
     sha256: str
     labels: tuple[str, ...]
+    run: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
     def __call__(self, video: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Clips [N,T,H,W,3] in [-1,1] -> features and logits, [N,F] and [N,C]; of single frames [N,T,F] and [N,T,C].
@@ -27,5 +30,5 @@ class Evaluator(Protocol):
         ...
 
     def compute(self, video: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The same as tensors, in any tf.function and on any replica."""
+        """The same as tensors, in any tf.function and on any replica, of clips that it can judge."""
         ...
