@@ -228,6 +228,10 @@ def test_orthogonal_regularisation_is_zero_for_orthogonal_kernels_and_counts_oth
         ({"bn_statistics": "none"}, r"--bn_statistics=none"),
         ({"attention": 24}, r"--attention=24: want 0 or a map size inside both networks: 8, 16"),
         ({"batch_size": 0}, r"--batch_size=0: want at least 1"),
+        ({"latent": -1}, r"--latent=-1: want at least 1"),
+        ({"embedding": 0}, r"--embedding=0: want at least 1"),
+        ({"g_learning_rate": float("nan")}, r"--g_learning_rate=nan: want a finite number"),
+        ({"beta_2": 1.0}, r"--beta_2=1: want at least 0 and less than 1"),
         ({"precision": "half"}, r"--precision=half: want one of float32, mixed_bfloat16, mixed_float16"),
     ],
 )

@@ -376,6 +376,7 @@ def test_samples_are_of_the_weights_themselves():
         ({"loss": "hinge"}, r"--loss=hinge: want one of wgan_svc, wgan_clip, vanilla"),
         ({"initializer": "zeros"}, r"--initializer=zeros: want one of he, lecun, uniform"),
         ({"clip_every_steps": 0}, r"--clip_every_steps=0: want at least 1"),
+        ({"latent": -1}, r"--latent=-1: want at least 1"),
         ({"optimizer": "sgd"}, r"--optimizer=sgd: want one of adam, rmsprop"),
     ],
 )

@@ -201,6 +201,7 @@ def test_kept_frames_are_the_newest():
         ({"size": 48}, r"--size=48: vgan builds 32 or 64"),
         ({"frames": 12}, r"--frames=12: at --size=32 vgan builds multiples of 8"),
         ({"streams": 3}, r"--streams=3: want 1 or 2"),
+        ({"latent": -1}, r"--latent=-1: want at least 1"),
         ({"streams": 1, "conditional": True}, r"--conditional: wants --streams=2"),
     ],
 )

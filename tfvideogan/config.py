@@ -5,6 +5,7 @@ fields. Every field becomes a flag of the same name, type, default and help (see
 """
 
 import dataclasses
+import math
 from typing import Any
 
 OPTIMIZERS = ("adam", "rmsprop")
@@ -104,10 +105,17 @@ class Config:
         for name in ("max_stride", "classes", "steps", "seed", "weight_decay", "evaluate_every_steps", "max_rollbacks"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name}={getattr(self, name)}: want 0 or more")
+        for one in dataclasses.fields(self):
+            if one.type is float and not math.isfinite(getattr(self, one.name)):
+                raise UserError(f"--{one.name}={getattr(self, one.name)}: want a finite number")
+        for name in ("g_learning_rate", "d_learning_rate", "adam_epsilon", "rmsprop_epsilon", "fps"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--{name}={getattr(self, name):g}: want 0 or more")
+        for name in ("beta_1", "beta_2", "rmsprop_decay", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name):g}: want at least 0 and less than 1")
         if self.optimizer not in OPTIMIZERS:
             raise UserError(f"--optimizer={self.optimizer}: want one of {', '.join(OPTIMIZERS)}")
-        if self.fps < 0:
-            raise UserError(f"--fps={self.fps:g}: want 0 or more")
         if self.short_side and self.short_side < self.size:
             raise UserError(f"--short_side={self.short_side}: want 0, or at least --size={self.size}")
         if self.precision not in PRECISIONS:

@@ -21,6 +21,8 @@ VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".gif")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 SUFFIXES = VIDEOS + PICTURES  # a picture file is a strip
 RESIZE = "bilinear, antialiased"
+MOST_PIXELS = 1 << 25  # of a frame; one of 8K, 7680x4320, has a little less
+MOST_ASPECT = 32  # long side by short: `fit` would make gigabytes of a line of pixels
 PICTURE_FPS = 25  # strips and folders of frames say no times; MoCoGAN's are of 25 frames a second
 
 
@@ -126,15 +128,24 @@ def crop(video: tf.Tensor, size: int, top: tf.Tensor | None = None, left: tf.Ten
     return tf.ensure_shape(video[:, top : top + size, left : left + size], [video.shape[0], size, size, 3])
 
 
+def _check_size(height: int, width: int) -> None:
+    if height * width > MOST_PIXELS or max(height, width) > MOST_ASPECT * max(min(height, width), 1):
+        raise ValueError(f"frames of {width}x{height}: want at most {MOST_PIXELS} pixels, and sides of at most {MOST_ASPECT} to 1")
+
+
 def _open(path: str):
     """The container of a video, a context manager."""
     return av.open(paths.opened(path) if "://" in path else path)
 
 
 def _stream(container) -> av.video.stream.VideoStream:
-    """The first video stream that is no cover picture of a piece of music. Raises ValueError if there is none."""
+    """The first video stream that is no cover picture of a piece of music. Raises ValueError if there is none that can be decoded."""
     for found in container.streams.video:
         if not found.disposition & av.stream.Disposition.attached_pic:
+            if found.codec_context is None:
+                raise ValueError("cannot be decoded: its codec is not known")
+            _check_size(found.height, found.width)
+            found.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # frames may be larger than the header says
             return found
     raise ValueError("no video stream")
 
@@ -204,6 +215,7 @@ def _probe_pictures(path: str) -> Facts:
     if not files:
         raise ValueError(f"no frames ({' '.join(PICTURES)})")
     first = _size(files[0])
+    _check_size(*first)
     for file in files:
         if _size(file) != first:
             raise ValueError(f"frames of several sizes: the first is {first[1]}x{first[0]}, not so {file.rpartition('/')[2]}")
@@ -222,6 +234,8 @@ def _size(path: str) -> tuple[int, int]:
     with paths.opened(path) as file:
         try:
             width, height = Image.open(file).size
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"too large: {error}") from error
         except (OSError, SyntaxError) as error:
             raise ValueError(f"cannot be decoded: {path.rpartition('/')[2]} is no picture") from error
     return height, width

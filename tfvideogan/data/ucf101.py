@@ -52,8 +52,11 @@ def is_extracted(root: str) -> bool:
 
 
 def listing(root: str, number: str) -> Listing:
-    """The videos of the official lists `number`: train and test. Raises UserError where a list is missing."""
-    labels = [line.split()[1] for line in _lines(root, "classInd.txt")]
+    """The videos of the official lists `number`: train and test. Raises UserError where a list is missing or is none."""
+    named = [line.split() for line in _lines(root, "classInd.txt")]
+    if not all(len(words) == 2 for words in named):
+        raise UserError(f"{paths.join(root, LISTS, 'classInd.txt')}: want a number and a class in every line")
+    labels = [label for _, label in named]
     label_of = {name: label for label, name in enumerate(labels)}
     present = set(paths.files_below(paths.join(root, VIDEOS)))
     videos, rejected, listed_in = [], [], {}
@@ -78,4 +81,7 @@ def _lines(root: str, name: str) -> list[str]:
     path = paths.join(root, LISTS, name)
     if not tf.io.gfile.exists(path):
         raise UserError(f"{path}: no such file; it is part of UCF101TrainTestSplits-RecognitionTask.zip")
-    return [line for line in paths.read_text(path).splitlines() if line.strip()]
+    try:
+        return [line for line in paths.read_text(path).splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: no text in UTF-8 ({error})") from error

@@ -70,6 +70,9 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
+        for name in ("latent", "embedding"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name)}: want at least 1")
         if self.size not in G_CHANNELS:
             raise UserError(f"--size={self.size}: dvdgan builds 32, 64, 128 or 256")
         if self.k > self.frames or self.k < 1:

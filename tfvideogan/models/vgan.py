@@ -60,6 +60,8 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.latent < 1:
+            raise UserError(f"--latent={self.latent}: want at least 1")
         if self.size not in SIZES:
             raise UserError(f"--size={self.size}: vgan builds {' or '.join(map(str, SIZES))}")
         if self.frames % (self.size // 4):
