@@ -33,6 +33,7 @@ def wait_for(file: Path, process: subprocess.Popen) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_the_run_goes_on_as_if_it_had_not_come(tmp_path):
     process = start("train", *TINY, "--steps=100000", f"--workdir={tmp_path / 'run'}")
     wait_for(tmp_path / "run" / "checkpoints" / "ckpt-2.index", process)

@@ -1,10 +1,13 @@
 """Every model is asked the same questions. A new file in tfvideogan/models is asked them too."""
 
+import collections
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from tests.conftest import small
 from tfvideogan import cost, models
@@ -118,6 +121,53 @@ def test_a_step_is_the_same_eagerly_and_in_a_graph(gan):
     assert results[0].keys() == results[1].keys()
     for name, value in results[0].items():
         assert results[1][name] == pytest.approx(value, rel=1e-3, abs=1e-4), name
+
+
+VIEWS = ("Identity", "Reshape", "ExpandDims", "Squeeze", "StopGradient", "PreventGradient")  # of all of the tensor
+PARTS = ("Slice", "Split", "SplitV", "Unpack")  # views of parts, that hold it together
+
+
+def optimized(function: Callable, argument: object) -> list[tf.compat.v1.GraphDef]:
+    """The graphs of what a tf.function runs, after Grappler."""
+    context.context().enable_run_metadata()
+    function(argument)
+    graphs = context.context().export_run_metadata().function_graphs
+    context.context().disable_run_metadata()
+    assert graphs
+    return [graph.post_optimization_graph for graph in graphs]
+
+
+def unsteady_sums(graph: tf.compat.v1.GraphDef) -> list[str]:
+    """Names of the AddN of three and more whose order may change from run to run.
+
+    AddN begins with the first input whose memory no other operation holds at that moment. The order is sure if its very first
+    input is one: read by nothing else, nor is what it is a view of.
+    """
+    by_name = {node.name: node for node in graph.node}
+    inputs = {node.name: [name.removesuffix(":0") for name in node.input if not name.startswith("^")] for node in graph.node}
+    readers = collections.Counter(name for names in inputs.values() for name in names)
+
+    def is_sure(name: str) -> bool:
+        maker = by_name[name.split(":")[0]]
+        return readers[name] == 1 and maker.op not in PARTS and (maker.op not in VIEWS or is_sure(inputs[maker.name][0]))
+
+    return [node.name for node in graph.node if node.op == "AddN" and len(inputs[node.name]) > 2 and not is_sure(inputs[node.name][0])]
+
+
+def test_no_sum_depends_on_the_moment(gan):
+    # Or a resumed run differs now and then in its last bits, on a busy machine.
+    step = tf.function(step_of(models.build(gan.config)), autograph=False)
+    assert not [name for graph in optimized(step, batches_of(gan.config)) for name in unsteady_sums(graph)]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_unsteady_sum_is_noticed(shared):
+    @tf.function(autograph=False)
+    def function(x: tf.Tensor) -> list[tf.Tensor]:
+        parts = [tf.linalg.matmul(x, x + i) for i in range(3)]
+        return [tf.add_n(parts), tf.concat(parts, 0) if shared else x]
+
+    assert sum(len(unsteady_sums(graph)) for graph in optimized(function, tf.eye(4))) == shared
 
 
 @pytest.mark.slow

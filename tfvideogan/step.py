@@ -10,6 +10,7 @@ from tfvideogan.gan import GAN, GENERATOR_STEP, Batch
 from tfvideogan.layers import noise
 from tfvideogan.optimizers import make_optimizer
 
+BACKWARD = "backward"  # name scope of gradients that layers write by hand; TensorFlow's own stand in gradient_tape/
 Step = Callable[[list[Batch]], dict[str, tf.Tensor]]
 
 
@@ -46,7 +47,8 @@ def make_step(gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step:
                 if config.weight_decay:
                     total += config.weight_decay * tf.add_n([tf.nn.l2_loss(weight) for weight in weights])  # of gradient w
                 total = optimizer.scale_loss(total / replicas)  # the optimizer sums over replicas
-            gradients = tape.gradient(total, weights)
+            with tf.name_scope(BACKWARD):
+                gradients = tape.gradient(total, weights)
             norm = tf.linalg.global_norm(gradients) * (replicas / loss_scale(optimizer))
             optimizer.apply(gradients, network.trainable_variables)
         return {**terms, **watched, f"{player}_gradient_norm": norm}

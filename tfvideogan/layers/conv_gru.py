@@ -1,9 +1,11 @@
 """Convolutional GRU over the frames of a clip."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
-from tfvideogan.layers import Mode
+from tfvideogan.layers import Mode, forms, fused
 from tfvideogan.layers.spectral import SpectralConv
 from tfvideogan.video import fold, unfold
 
@@ -35,18 +37,10 @@ class ConvGRU(keras.layers.Layer):
         (h_r, x_r), (h_u, x_u), (h_c, x_c) = (tf.split(kernel, 2, axis=2) for kernel in kernels)
         bias = tf.concat([convolution.bias.value for convolution in convolutions], 0)
         reads = tf.nn.conv2d(fold(x), tf.concat([x_r, x_u, x_c], -1), 1, "SAME") + tf.cast(bias, x.dtype)
-        reads = tf.unstack(unfold(reads, x.shape[1]), axis=1) * (self.frames // x.shape[1])  # T of [N,H,W,3C]
-        h_ru = tf.concat([h_r, h_u], -1)
-
-        h, states = None, []
-        for read in reads:
-            read_ru, read_c = tf.split(read, [2 * self.channels, self.channels], -1)
-            if h is None:  # h_0 = 0: nothing to reset, nothing to keep
-                u = tf.sigmoid(read_ru[..., self.channels :])
-                h = (1 - u) * tf.nn.relu(read_c)
-            else:
-                r, u = tf.split(tf.sigmoid(tf.nn.conv2d(h, h_ru, 1, "SAME") + read_ru), 2, -1)
-                c = tf.nn.relu(tf.nn.conv2d(r * h, h_c, 1, "SAME") + read_c)
-                h = c + u * (h - c)
-            states.append(h)
-        return tf.stack(states, 1)
+        reads = unfold(reads, x.shape[1])
+        if x.shape[1] != self.frames:  # by an operation, or the reads' gradients would meet in an AddN: its order depends on the moment
+            reads = tf.repeat(reads, self.frames, 1)
+        reads = tf.unstack(reads, axis=1)  # T of [N,H,W,3C]
+        # An exported generator is called with any N, for each of which XLA would compile anew.
+        with forms.plain() if mode == "sample" else contextlib.nullcontext():
+            return tf.stack(fused.gru(tf.concat([h_r, h_u], -1), h_c, *reads), 1)

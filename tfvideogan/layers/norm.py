@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from tfvideogan.layers import Mode
+from tfvideogan.layers import Mode, fused
 from tfvideogan.layers.spectral import SpectralDense
 
 EPSILON = 1e-5  # BigGAN
@@ -39,27 +39,23 @@ class StandingNorm(keras.layers.Layer):
         for statistic in self.standing:
             statistic.assign(tf.zeros_like(statistic))
 
-    def statistics(self, x: tf.Tensor, mode: Mode) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and variance [T or 1, C] to normalise [N,T,P,C] by."""
+    def normalize(self, x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor, epsilon: float, mode: Mode, relu: bool) -> tf.Tensor:
+        """gain * (x - mean) / sqrt(variance + epsilon) + shift of [N,T,P,C], with gain and shift [N or 1,C]; rectified if `relu`."""
         if mode == "sample":
-            return self.standing[0], self.standing[1]
-        mean, variance = self._moments(x)
+            mean, variance, _ = self.standing
+            scale = gain[:, None] * tf.math.rsqrt(variance + epsilon)  # [N or 1,T or 1,C]
+            y = tf.cast(x, tf.float32) * scale[:, :, None] + (shift[:, None] - mean * scale)[:, :, None]
+            return tf.cast(tf.nn.relu(y) if relu else y, x.dtype)
+        y, mean, variance = fused.normalize(x, gain, shift, epsilon, self.per_frame, relu)
+        self.observe(mean, variance, mode)
+        return y
+
+    def observe(self, mean: tf.Tensor, variance: tf.Tensor, mode: Mode) -> None:
+        """Keeps what is to be kept of a pass's moments [T or 1,C]: those of calibration."""
         if mode == "calibrate":
             count = self.standing[2].assign_add(1.0)
             for standing, moment in zip(self.standing, (mean, variance), strict=False):
                 standing.assign_add((moment - standing) / count)
-        return mean, variance
-
-    def _moments(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and variance [T or 1, C] of [N,T,P,C], over all replicas."""
-        over = [0] if self.per_frame else [0, 1]
-        sums = [tf.reshape(tf.reduce_sum(s, over), [-1, x.shape[-1]]) for s in _sums(x)]
-        count = tf.cast(tf.size(x) // (x.shape[-1] * (self.frames if self.per_frame else 1)), tf.float32)
-        replica = tf.distribute.get_replica_context()
-        if replica is not None and replica.num_replicas_in_sync > 1:
-            *sums, count = replica.all_reduce(tf.distribute.ReduceOp.SUM, [*sums, count])
-        mean = sums[0] / count
-        return mean, tf.maximum(sums[1] / count - mean * mean, 0.0)
 
 
 class BatchNorm(StandingNorm):
@@ -81,11 +77,11 @@ class BatchNorm(StandingNorm):
 
     def call(self, x: tf.Tensor, mode: Mode, relu: bool = False) -> tf.Tensor:
         """[N,...,C] -> the same shape and dtype, rectified if `relu`."""
-        mean, variance = self.statistics(tf.reshape(x, [-1, 1, math.prod(x.shape[1:-1]), x.shape[-1]]), mode)
-        scale = tf.math.rsqrt(variance[0] + self.epsilon)
-        scale = scale if self.gain is None else self.gain.value * scale
-        shift = -mean[0] * scale if self.bias is None else self.bias.value - mean[0] * scale
-        return _affine(x, scale, shift, relu)
+        channels = x.shape[-1]
+        gain = tf.ones([1, channels]) if self.gain is None else self.gain.value[None]
+        shift = tf.zeros([1, channels]) if self.bias is None else self.bias.value[None]
+        pixels = tf.reshape(x, [-1, 1, math.prod(x.shape[1:-1]), channels])
+        return tf.reshape(self.normalize(pixels, gain, shift, self.epsilon, mode, relu), [-1, *x.shape[1:]])
 
 
 class ConditionalBatchNorm(StandingNorm):
@@ -110,22 +106,7 @@ class ConditionalBatchNorm(StandingNorm):
     def call(self, x: tf.Tensor, condition: tf.Tensor, mode: Mode, relu: bool = False) -> tf.Tensor:
         """[N*T,H,W,C] frames, clip after clip, and [N,condition] -> [N*T,H,W,C] in x's dtype, rectified if `relu`."""
         height, width, channels = x.shape[1:]
-        x = tf.reshape(x, [-1, self.frames, height * width, channels])
-        mean, variance = self.statistics(x, mode)
         # 1 + gain: a zero gain must leave the normalised input unchanged.
-        scale = (1.0 + self.gain(condition, mode=mode))[:, None] * tf.math.rsqrt(variance + EPSILON)  # [N,T or 1,C]
-        shift = self.shift(condition, mode=mode)[:, None] - mean * scale
-        return tf.reshape(_affine(x, scale[:, :, None], shift[:, :, None], relu), [-1, height, width, channels])
-
-
-def _sums(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Sums of x and of its squares over H*W, in float32: [N,T,H*W,C] -> [N,T,C] each."""
-    # Over H,W first: reduce_sum over one inner axis is several times faster than a general reduction.
-    x = tf.cast(x, tf.float32)
-    return tf.reduce_sum(x, 2), tf.reduce_sum(x * x, 2)
-
-
-def _affine(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, relu: bool) -> tf.Tensor:
-    """scale * x + shift, rectified if `relu`, computed in float32; in x's dtype."""
-    y = tf.cast(x, tf.float32) * scale + shift
-    return tf.cast(tf.nn.relu(y) if relu else y, x.dtype)
+        gain, shift = 1.0 + self.gain(condition, mode=mode), self.shift(condition, mode=mode)
+        frames = tf.reshape(x, [-1, self.frames, height * width, channels])
+        return tf.reshape(self.normalize(frames, gain, shift, EPSILON, mode, relu), [-1, height, width, channels])

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode
+from tfvideogan.layers.fused import relu
 from tfvideogan.layers.norm import ConditionalBatchNorm
 from tfvideogan.layers.resample import downsample
 from tfvideogan.layers.spectral import SpectralConv
@@ -63,8 +64,8 @@ class DiscriminatorBlock(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
         """[N,H,W,C] or [N,T,H,W,C] -> the same with `outputs` channels, halved if `down`."""
-        y = self.conv1(x if self.first else tf.nn.relu(x), mode=mode)
-        y = self.conv2(tf.nn.relu(y), mode=mode)
+        y = self.conv1(x if self.first else relu(x), mode=mode)
+        y = self.conv2(relu(y), mode=mode, pool=self.down)
         if self.down:
-            x, y = downsample(x), downsample(y)
+            x = downsample(x)
         return y + (x if self.shortcut is None else self.shortcut(x, mode=mode))

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode
+from tfvideogan.layers.fused import convolve, convolve_and_pool
 
 
 def spectral_normalize(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -55,12 +56,10 @@ class SpectralConv(SpectralLayer):
     def __init__(self, inputs: int, outputs: int, kernel: Sequence[int], bias: bool = True):
         super().__init__([*kernel, inputs, outputs], bias)
 
-    def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
-        """[..., inputs] -> [..., outputs]; a 2-D kernel wants [N,H,W,C], a 3-D one [N,T,H,W,C]."""
+    def call(self, x: tf.Tensor, mode: Mode, pool: bool = False) -> tf.Tensor:
+        """[..., inputs] -> [..., outputs]; a 2-D kernel wants [N,H,W,C], a 3-D one [N,T,H,W,C]. `pool` halves every axis after it."""
         kernel = self.normalized_kernel(mode)
-        if len(kernel.shape) == 4:
-            return self.add_bias(tf.nn.conv2d(x, kernel, 1, "SAME"))
-        return self.add_bias(tf.nn.conv3d(x, kernel, [1] * 5, "SAME"))
+        return self.add_bias(convolve_and_pool(x, kernel) if pool else convolve(x, kernel))
 
 
 class SpectralDense(SpectralLayer):

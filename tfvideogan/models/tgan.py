@@ -74,6 +74,8 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.latent < 1:
+            raise UserError(f"--latent={self.latent}: want at least 1")
         if self.size not in SIZES:
             raise UserError(f"--size={self.size}: tgan builds {' or '.join(map(str, SIZES))}")
         least = 2 ** layers(self.size)
@@ -182,10 +184,9 @@ class BoundedBatchNorm(BatchNorm):
             name="variance", shape=[channels], initializer="ones", trainable=False, aggregation="only_first_replica"
         )
 
-    def _moments(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        mean, variance = super()._moments(x)  # over all replicas, so that the first one's is as good as any
+    def observe(self, mean: tf.Tensor, variance: tf.Tensor, mode: Mode) -> None:
+        super().observe(mean, variance, mode)  # over all replicas, so that the first one's is as good as any
         self.variance.assign(DECAY * self.variance + (1 - DECAY) * tf.reshape(variance, [-1]))
-        return mean, variance
 
 
 class Discriminator(keras.Model):

@@ -1,0 +1,144 @@
+"""The fast forms against the plain formulas: values and gradients, compiled and not, on one replica and on two."""
+
+import functools
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import small
+from tfvideogan import models
+from tfvideogan.gan import Sampler
+from tfvideogan.layers import fused
+from tfvideogan.layers.resample import downsample
+
+
+@pytest.fixture(params=["compiled", "plain"], autouse=True)
+def limit(request, monkeypatch):
+    monkeypatch.setattr(fused, "LARGE", 1 if request.param == "compiled" else 1 << 60)
+
+
+def random(*shape: int, seed: int = 0) -> tf.Tensor:
+    return tf.random.stateless_normal(shape, [seed, 7])
+
+
+def both(fast: Callable, plain: Callable, inputs: list[tf.Tensor]) -> list[list[np.ndarray]]:
+    """Values and gradients of two functions, in a graph as training has it."""
+
+    def run(function: Callable, *inputs: tf.Tensor) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            y = function(*inputs)
+            loss = tf.reduce_sum(y * random(*y.shape, seed=9))
+        return [y, *tape.gradient(loss, inputs)]
+
+    return [[value.numpy() for value in tf.function(functools.partial(run, one), autograph=False)(*inputs)] for one in (fast, plain)]
+
+
+@pytest.mark.parametrize("shape", [(2, 20, 20), (2, 17, 18), (1, 4, 20, 24), (1, 3, 20, 24)])
+def test_convolve_and_pool_is_both_in_turn(shape):
+    x, kernel = random(*shape, 3), random(*[3] * (len(shape) - 1), 3, 4, seed=1)
+    fast, plain = both(fused.convolve_and_pool, lambda x, kernel: downsample(tf.nn.convolution(x, kernel, 1, "SAME")), [x, kernel])
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-4)
+
+
+def test_relu_is_itself():
+    for a, b in zip(*both(fused.relu, tf.nn.relu, [random(2, 3, 5)]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def plain_norm(x, gain, shift, per_frame, relu):
+    mean, variance = tf.nn.moments(x, [0, 2] if per_frame else [0, 1, 2], keepdims=True)
+    y = tf.nn.batch_normalization(x, mean, variance, shift[:, None, None], gain[:, None, None], 1e-5)
+    return tf.nn.relu(y) if relu else y
+
+
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("per_frame", [True, False])
+@pytest.mark.parametrize(("conditions", "pixels"), [(3, 16), (1, 9)])
+def test_normalize_is_its_formula(relu, per_frame, conditions, pixels):
+    inputs = [2 + random(3, 4, pixels, 5), 1 + random(conditions, 5, seed=1), random(conditions, 5, seed=2)]
+    fast, plain = both(
+        lambda x, gain, shift: fused.normalize(x, gain, shift, 1e-5, per_frame, relu)[0],
+        lambda x, gain, shift: plain_norm(x, gain, shift, per_frame, relu),
+        inputs,
+    )
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-4, rtol=1e-4)
+
+
+def test_normalize_in_bfloat16_keeps_its_moments_in_float32():
+    x = tf.cast(30 + random(3, 4, 64, 5), tf.bfloat16)
+    ones, zeros = tf.ones([1, 5]), tf.zeros([1, 5])
+    y, mean, variance = fused.normalize(x, ones, zeros, 1e-5, False, False)
+    expected = tf.nn.moments(tf.cast(x, tf.float32), [0, 1, 2])
+    np.testing.assert_allclose(mean[0], expected[0], rtol=1e-5)
+    np.testing.assert_allclose(variance[0], expected[1], rtol=1e-3)
+    assert y.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(y, tf.float32), plain_norm(tf.cast(x, tf.float32), ones, zeros, False, False), atol=0.02)
+
+
+def plain_gru(w_ru, w_c, *reads):
+    h, states = tf.zeros_like(reads[0][..., : w_c.shape[-1]]), []
+    for read in reads:
+        read_ru, read_c = tf.split(read, [2 * w_c.shape[-1], w_c.shape[-1]], -1)
+        r, u = tf.split(tf.sigmoid(tf.nn.conv2d(h, w_ru, 1, "SAME") + read_ru), 2, -1)
+        c = tf.nn.relu(tf.nn.conv2d(r * h, w_c, 1, "SAME") + read_c)
+        h = u * h + (1 - u) * c
+        states.append(h)
+    return tf.stack(states)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_gru_is_its_equations(frames):
+    channels = 4
+    inputs = [random(3, 3, channels, 2 * channels, seed=1) / 4, random(3, 3, channels, channels, seed=2) / 4]
+    inputs += [random(2, 6, 6, 3 * channels, seed=3 + t) for t in range(frames)]
+    fast, plain = both(lambda *inputs: tf.stack(fused.gru(*inputs)), plain_gru, inputs)
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-3)
+
+
+TWO_REPLICAS = """
+import sys, numpy as np, tensorflow as tf
+from tfvideogan.layers import fused
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+fused.LARGE = int(sys.argv[1])
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+x, gain, shift, weight = (tf.random.stateless_normal(s, [i, 7]) for i, s in enumerate([[4, 3, 16, 5], [4, 5], [4, 5], [4, 3, 16, 5]]))
+
+def gradients(*inputs):
+    *inputs, weight = inputs
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        y, mean, variance = fused.normalize(*inputs, 1e-5, True, True)
+        loss = tf.reduce_sum(y * weight)
+    return y, mean, variance, *tape.gradient(loss, inputs)
+
+@tf.function(autograph=False)
+def spread():
+    halves = [strategy.experimental_distribute_values_from_function(
+        lambda context: tf.split(value, 2)[context.replica_id_in_sync_group]) for value in (x, gain, shift, weight)]
+    return [strategy.experimental_local_results(value) for value in strategy.run(gradients, halves)]
+
+for one, parts in zip(gradients(x, gain, shift, weight), spread()):
+    two = parts[0] if one.shape == parts[0].shape else tf.concat(parts, 0)
+    np.testing.assert_allclose(two, one, atol=1e-4)
+"""
+
+
+def test_two_replicas_normalize_as_one():
+    subprocess.run([sys.executable, "-c", TWO_REPLICAS, str(fused.LARGE)], check=True)
+
+
+def test_what_is_exported_holds_nothing_compiled(monkeypatch):
+    monkeypatch.setattr(fused, "LARGE", 1)
+    sampler = Sampler(models.build(small("dvdgan")))
+    for mode, function in (("sample", sampler.generate), ("calibrate", sampler._calibrate)):
+        library = function.get_concrete_function().graph.as_graph_def().library.function
+        assert any(one.attr["_XlaMustCompile"].b for one in library) == (mode == "calibrate")

@@ -1,0 +1,282 @@
+"""Fast forms of what layers compute, each one operation with a gradient written by hand: equal to what TensorFlow
+derives from the plain formula, which tests/fused_test.py writes down, in fewer passes over the maps.
+
+Element-wise work on large maps is compiled by XLA, piece by piece: sums in float32, products and casts become one pass.
+Convolutions, and what goes over replicas, stay outside of the pieces.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tfvideogan.layers import forms
+from tfvideogan.layers.resample import downsample
+
+LARGE = 1 << 16  # numbers of one example; below, calling a compiled piece costs what it saves
+SLABS = 8  # parts of a map that are added to each other before the sum over pixels: whole vectors, in one pass
+
+
+def compiled(function: Callable, *tensors: tf.Tensor) -> list[tf.Tensor]:
+    """`function(*tensors)`, compiled by XLA if the first tensor is large. `function` is of a module: it is compiled once for
+    each kind of tensors."""
+    if not is_large(tensors[0]):
+        return function(*tensors)
+    return _compile(function, *((tuple(tensor.shape), tensor.dtype) for tensor in tensors))(*tensors)
+
+
+def is_large(x: tf.Tensor) -> bool:
+    return not forms.is_plain() and math.prod(x.shape[1:]) >= LARGE
+
+
+@functools.cache
+def _compile(function: Callable, *kinds: tuple[tuple[int | None, ...], tf.DType]) -> Callable:
+    # One tf.function for each kind, for TensorFlow warns of one that is traced for many.
+    return tf.function(function, [tf.TensorSpec(*kind) for kind in kinds], autograph=False, jit_compile=True)
+
+
+@tf.custom_gradient
+def relu(x: tf.Tensor):
+    """max(x, 0): TensorFlow's own takes twice as long in bfloat16 as in float32 on a CPU."""
+    (y,) = compiled(_relu, x)
+    return y, lambda dy: compiled(_relu_gradient, dy, y)[0]
+
+
+def _relu(x):
+    return [tf.nn.relu(x)]
+
+
+def _relu_gradient(dy, y):
+    return [tf.where(y > 0, dy, tf.zeros_like(dy))]
+
+
+# Convolution and average pooling
+
+
+def convolve(x: tf.Tensor, kernel: tf.Tensor, stride: int = 1) -> tf.Tensor:
+    """Convolution, "SAME", of [N,H,W,C] or [N,T,H,W,C], by the number of the kernel's axes."""
+    if len(kernel.shape) == 4:
+        return tf.nn.conv2d(x, kernel, stride, "SAME")
+    return tf.nn.conv3d(x, kernel, [1, stride, stride, stride, 1], "SAME")
+
+
+def convolve_and_pool(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """`downsample` of a convolution of stride 1 by a kernel of extent 3, 2-D or 3-D: [N,...,C] -> [N,.../2,C'].
+
+    On large maps as one convolution of stride 2, whose kernel of extent 4 is the mean of this one at every shift within a
+    pooling window.
+    """
+    axes = len(kernel.shape) - 2
+    if forms.is_plain() or x.shape[-2] <= 16 or any(length % 2 for length in x.shape[1:-1]):
+        return downsample(convolve(x, kernel))
+    for axis in range(axes):
+        pads = ([[0, 0] if a != axis else pad for a in range(axes + 2)] for pad in ([0, 1], [1, 0]))
+        kernel = tf.add_n([tf.pad(kernel, pad) for pad in pads]) / 2
+    return convolve(x, kernel, 2)
+
+
+# Batch normalisation
+
+
+def normalize(
+    x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor, epsilon: float, per_frame: bool, relu: bool
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """gain * (x - mean) / sqrt(variance + epsilon) + shift, rectified if `relu`, in float32, with moments over all replicas.
+
+    Args:
+        x: [N,T,P,C], P pixels.
+        gain, shift: [N,C] or [1,C], float32.
+        epsilon: added to the variance.
+        per_frame: moments for each of the T frames, else over all.
+
+    Returns: [N,T,P,C] in x's dtype; and mean and variance, [T or 1,C], float32, which pass no gradient.
+    """
+    over = [0] if per_frame else [0, 1]
+
+    def total(sums: list[tf.Tensor]) -> list[tf.Tensor]:  # of [N,T,C] over examples, replicas, and frames: [T or 1,C]
+        return over_replicas([tf.reshape(tf.reduce_sum(s, over), [-1, x.shape[3]]) for s in sums])
+
+    def of_condition(sums: tf.Tensor) -> tf.Tensor:  # of [N,T,C]: the gradient of gain or shift
+        return tf.reduce_sum(sums, 1) if gain.shape[0] != 1 else tf.reduce_sum(sums, [0, 1])[None]
+
+    @tf.custom_gradient
+    def forward(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor):
+        (count,) = over_replicas([tf.cast(tf.shape(x)[0] * x.shape[2] * (1 if per_frame else x.shape[1]), tf.float32)])
+        mean, square = (s / count for s in total(_over_pixels(compiled(_squares, x))))
+        variance = tf.maximum(square - mean * mean, 0.0)
+        inverse = tf.math.rsqrt(variance + epsilon)
+        scale = gain[:, None] * inverse  # [N or 1,T or 1,C]
+        (y,) = compiled(_affine_relu if relu else _affine, x, _pixels(scale), _pixels(shift[:, None] - mean * scale))
+
+        def backward(dy: tf.Tensor, *_: tf.Tensor):
+            inputs = (dy, y, x) if relu else (dy, x)
+            d, dx = _over_pixels(compiled(_products_relu if relu else _products, *inputs))  # sums of dy, and of dy * x
+            d_gain = (dx - d * mean) * inverse
+            a, b = (s / count for s in total([gain[:, None] * d, gain[:, None] * d_gain]))
+            slope = -inverse * inverse * b
+            offset = -inverse * a - mean * slope
+            (to_x,) = compiled(_to_input_relu if relu else _to_input, *inputs, _pixels(scale), _pixels(slope[None]), _pixels(offset[None]))
+            return to_x, of_condition(d_gain), of_condition(d)
+
+        return (y, mean, variance), backward
+
+    y, mean, variance = forward(x, gain, shift)
+    return y, tf.stop_gradient(mean), tf.stop_gradient(variance)
+
+
+def over_replicas(sums: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Sums over all replicas."""
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return sums
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, sums)
+
+
+def _pixels(x: tf.Tensor) -> tf.Tensor:
+    return x[:, :, None]
+
+
+def _over_pixels(parts: list[tf.Tensor]) -> list[tf.Tensor]:
+    return [tf.reduce_sum(part, 2) for part in parts]  # one inner axis: several times faster than a general reduction
+
+
+def _slabs(function: Callable, *tensors: tf.Tensor) -> list[tf.Tensor]:
+    """Sums of `function`'s results over slabs of pixels: of [N,T,P,C], [N,T,P/SLABS,C]."""
+    # Only where it is compiled: TensorFlow's AddN begins with the input that nobody else holds at that moment, XLA's with the first.
+    slabs = SLABS if is_large(tensors[0]) and tensors[0].shape[2] % SLABS == 0 else 1
+    parts = zip(*(tf.split(tensor, slabs, 2) for tensor in tensors), strict=True)
+    results = [function(*(tf.cast(tensor, tf.float32) for tensor in part)) for part in parts]
+    return [tf.add_n(result) if slabs > 1 else result[0] for result in zip(*results, strict=True)]
+
+
+def _masked(dy: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    return tf.where(y > 0, dy, 0.0)
+
+
+def _squares(x):
+    return _slabs(lambda x: (x, x * x), x)
+
+
+def _affine(x, scale, shift):
+    return [tf.cast(tf.cast(x, tf.float32) * scale + shift, x.dtype)]
+
+
+def _affine_relu(x, scale, shift):
+    return [tf.cast(tf.nn.relu(tf.cast(x, tf.float32) * scale + shift), x.dtype)]
+
+
+def _products(dy, x):
+    return _slabs(lambda dy, x: (dy, dy * x), dy, x)
+
+
+def _products_relu(dy, y, x):
+    return _slabs(lambda dy, y, x: (_masked(dy, y), _masked(dy, y) * x), dy, y, x)
+
+
+def _to_input(dy, x, scale, slope, offset):
+    return [tf.cast(tf.cast(dy, tf.float32) * scale + tf.cast(x, tf.float32) * slope + offset, x.dtype)]
+
+
+def _to_input_relu(dy, y, x, scale, slope, offset):
+    return [tf.cast(_masked(tf.cast(dy, tf.float32), y) * scale + tf.cast(x, tf.float32) * slope + offset, x.dtype)]
+
+
+# The recurrence of ConvGRU
+
+
+@tf.custom_gradient
+def gru(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor):
+    """The states of a ConvGRU from h_0 = 0, given what its convolutions read of the input.
+
+        r, u = sigmoid(W_ru * h + reads_ru)      c = relu(W_c * (r . h) + reads_c)      h' = u . h + (1 - u) . c
+
+    The gradients of the kernels are one convolution over all frames each, where TensorFlow would add one a frame.
+
+    Args:
+        w_ru: [3,3,C,2C]. w_c: [3,3,C,C].
+        reads: of each frame [N,H,W,3C], for r, u and c.
+
+    Returns: the state after each frame, [N,H,W,C].
+    """
+    frames = len(reads)
+    h, u, c = compiled(_first, reads[0])
+    steps = [(h, None, u, c, None)]  # h, r, u, c and r . h of each frame
+    for t in range(1, frames):
+        reset, r, u = compiled(_gates, tf.nn.conv2d(h, w_ru, 1, "SAME"), reads[t], h)
+        h, c = compiled(_update, tf.nn.conv2d(reset, w_c, 1, "SAME"), reads[t], u, h)
+        steps.append((h, r, u, c, reset))
+    states, reset_gates, update_gates, candidates, resets = zip(*steps, strict=True)  # tuples of T
+
+    def backward(*dy: tf.Tensor):
+        shape = tf.shape(states[0])
+        gradients: list[tf.Tensor] = [None] * frames  # of reads
+        d_h = tf.zeros_like(states[0])
+        for t in range(frames - 1, 0, -1):
+            d_c, d_u, d_before = compiled(_back_update, d_h, dy[t], candidates[t], update_gates[t], states[t - 1])
+            d_reset = _back_convolution(d_c, w_c, shape)
+            d_ru, gradients[t], d_before = compiled(_back_gates, d_reset, d_u, d_c, states[t - 1], reset_gates[t], d_before)
+            d_h = d_before + _back_convolution(d_ru, w_ru, shape)
+        (gradients[0],) = compiled(_back_first, d_h, dy[0], candidates[0], update_gates[0])
+        if frames == 1:
+            return tf.zeros_like(w_ru), tf.zeros_like(w_c), *gradients
+        later = tf.concat(gradients[1:], 0)
+        channels = w_c.shape[2]
+        to_ru = _kernel_gradient(tf.concat(states[:-1], 0), later[..., : 2 * channels], w_ru)
+        to_c = _kernel_gradient(tf.concat(resets[1:], 0), later[..., 2 * channels :], w_c)
+        return to_ru, to_c, *gradients
+
+    return states, backward
+
+
+def _back_convolution(d: tf.Tensor, w: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    return tf.nn.conv2d_transpose(d, w, shape, 1, "SAME")
+
+
+def _kernel_gradient(x: tf.Tensor, d: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    return tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=w.shape, out_backprop=d, strides=[1] * 4, padding="SAME")
+
+
+def _floats(*tensors: tf.Tensor) -> list[tf.Tensor]:
+    return [tf.cast(tensor, tf.float32) for tensor in tensors]
+
+
+def _as(like: tf.Tensor, *tensors: tf.Tensor) -> list[tf.Tensor]:
+    return [tf.cast(tensor, like.dtype) for tensor in tensors]
+
+
+def _first(read):
+    _, u, c = tf.split(tf.cast(read, tf.float32), 3, -1)
+    u, c = tf.sigmoid(u), tf.nn.relu(c)
+    return _as(read, c - u * c, u, c)
+
+
+def _gates(convolved, read, h):
+    convolved, part, h_ = _floats(convolved, read[..., : convolved.shape[-1]], h)
+    r, u = tf.split(tf.sigmoid(convolved + part), 2, -1)
+    return _as(h, r * h_, r, u)
+
+
+def _update(convolved, read, u, h):
+    convolved, part, u, h_ = _floats(convolved, read[..., 2 * h.shape[-1] :], u, h)
+    c = tf.nn.relu(convolved + part)
+    return _as(h, c + u * (h_ - c), c)
+
+
+def _back_update(d_h, dy, c, u, before):
+    d, dy, c, u, before = _floats(d_h, dy, c, u, before)
+    d += dy
+    return _as(d_h, tf.where(c > 0, d * (1 - u), 0.0), d * (before - c) * (u * (1 - u)), d * u)
+
+
+def _back_gates(d_reset, d_u, d_c, before, r, d_before):
+    d, before, r, d_before = _floats(d_reset, before, r, d_before)
+    (d_r, d_before) = _as(d_reset, d * before * (r * (1 - r)), d_before + d * r)
+    return tf.concat([d_r, d_u], -1), tf.concat([d_r, d_u, d_c], -1), d_before
+
+
+def _back_first(d_h, dy, c, u):
+    d, dy, c, u = _floats(d_h, dy, c, u)
+    d += dy
+    d_c, d_u = _as(d_h, tf.where(c > 0, d * (1 - u), 0.0), -d * c * (u * (1 - u)))
+    return [tf.concat([tf.zeros_like(d_c), d_u, d_c], -1)]
