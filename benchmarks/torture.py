@@ -65,6 +65,12 @@ def last_step(workdir: Path) -> int:
     return max(steps, default=-1)
 
 
+def wait_for_a_step(workdir: Path, after: int, processes: list[subprocess.Popen]) -> None:
+    """Returns when a checkpoint of a later step is there, or a process has ended."""
+    while last_step(workdir) <= after and all(process.poll() is None for process in processes):
+        time.sleep(0.02)
+
+
 def differences(a: Path, b: Path) -> list[str]:
     """Names of what differs between two finished runs."""
     found = []
@@ -90,8 +96,7 @@ def main(_: list[str]) -> None:
     whole, killed = folder / "whole", folder / "killed"
     began = time.time()
     processes = start(whole, folder / "whole.log")
-    while last_step(whole) < 1 and not any(process.poll() for process in processes):
-        time.sleep(0.05)
+    wait_for_a_step(whole, 0, processes)
     start_up = time.time() - began
     finish(processes, folder / "whole.log")
     work = time.time() - began - start_up
@@ -104,7 +109,11 @@ def main(_: list[str]) -> None:
         processes = start(killed, folder / "killed.log")
         victim = draw.choice(processes)
         # A third of the kills fall into the start; the others spread over the run, which shall last until the last of them.
-        time.sleep(draw.uniform(0, start_up) if draw.random() < 1 / 3 else start_up + draw.uniform(0, 2.5 * work / KILLS.value))
+        if draw.random() < 1 / 3:
+            time.sleep(draw.uniform(0, start_up))
+        else:
+            wait_for_a_step(killed, at, processes)
+            time.sleep(draw.uniform(0, 2.5 * work / KILLS.value))
         victim.send_signal(signal.SIGKILL)
         victim.wait()
         for process in processes:

@@ -1,0 +1,83 @@
+"""The losses of the fast forms beside the plain ones: `python -m benchmarks.forms --model=dvdgan --size=64 ... [--compared_steps=200]`.
+
+Trains twice from the same weights on the same clips, once with the fast forms and once with the plain ones (layers/forms.py), in
+this precision. Prints one JSON line with the largest difference of each loss, in parts of its mean size, over the first tenth of the
+steps and over all; --plot=FILE.png draws the curves.
+"""
+
+import dataclasses
+import json
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl import flags, logging
+
+from tfvideogan import data, models
+from tfvideogan.config import Config
+from tfvideogan.layers import forms
+from tfvideogan.run import launch
+from tfvideogan.step import make_optimizers, make_step
+
+STEPS = flags.DEFINE_integer("compared_steps", 200, "Steps.")
+PLOT = flags.DEFINE_string("plot", None, "PNG of the curves.")
+
+
+def main(config: Config) -> None:
+    dataset = data.load(config, config.split)
+    config = dataclasses.replace(config, classes=config.classes or len(dataset.labels))
+    fast = losses(config, dataset)
+    with forms.plain():
+        plain = losses(config, dataset)
+    early = max(STEPS.value // 10, 1)
+    apart = {name: np.abs(fast[name] - plain[name]) / np.abs(plain[name]).mean() for name in plain}
+    result = {
+        "model": config.model, "precision": config.precision, "steps": STEPS.value,
+        "largest": {name: float(f"{values.max():.2g}") for name, values in apart.items()},
+        "largest_early": {name: float(f"{values[:early].max():.2g}") for name, values in apart.items()},
+        "mean": {name: [round(float(curves[name].mean()), 4) for curves in (fast, plain)] for name in plain},
+    }  # fmt: skip
+    print(json.dumps(result))
+    if PLOT.value:
+        plot(fast, plain, f"{config.model}, {config.precision}: fast forms (orange) over plain ones (blue)")
+
+
+def losses(config: Config, dataset: data.Dataset) -> dict[str, np.ndarray]:
+    """Every loss at every step, of a run from its first weights."""
+    gan, optimizers = models.build(config), make_optimizers(config)
+    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
+    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
+    step = tf.function(make_step(gan, optimizers, tf.Variable(0, tf.int64), tf.distribute.get_strategy()), autograph=False)
+    batches = iter(dataset.batches(config.batch_size))
+    curves: dict[str, list[float]] = {}
+    began = time.time()
+    for number in range(STEPS.value):
+        scalars = step([next(batches) for _ in range(config.d_steps)])
+        for name, value in scalars.items():
+            if name.startswith(("d_", "g_")) and not name.endswith("gradient_norm"):
+                curves.setdefault(name, []).append(float(value))
+        if number % 20 == 19:
+            logging.info("step %d/%d, %.2f s/step", number + 1, STEPS.value, (time.time() - began) / (number + 1))
+    return {name: np.array(values) for name, values in curves.items()}
+
+
+def plot(fast: dict[str, np.ndarray], plain: dict[str, np.ndarray], title: str) -> None:
+    """Each loss a panel, drawn with Pillow."""
+    from PIL import Image, ImageDraw
+
+    width, height = 900, 160
+    sheet = Image.new("RGB", (width, 30 + height * len(plain)), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((10, 8), title, "black")
+    for row, name in enumerate(plain):
+        low, high = min(plain[name].min(), fast[name].min()), max(plain[name].max(), fast[name].max())
+        top = 30 + row * height
+        draw.text((10, top), f"{name}  {low:.3g} .. {high:.3g}", "black")
+        for values, colour, thick in ((plain[name], "#3070c0", 4), (fast[name], "#ff9020", 1)):
+            scaled = top + height - 10 - (values - low) / max(high - low, 1e-9) * (height - 30)
+            draw.line([*zip(np.linspace(10, width - 10, len(values)).tolist(), scaled.tolist(), strict=True)], colour, thick)
+    sheet.save(PLOT.value)
+
+
+if __name__ == "__main__":
+    launch(main)
