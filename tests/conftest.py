@@ -2,12 +2,13 @@
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tfvideogan import models
-from tfvideogan.config import Config
+from tfvideogan.config import Config, UserError
 
 LEAST = {
     "tgan": {"frames": 8, "clip_every_steps": 2},
@@ -22,6 +23,14 @@ def small(name: str, **changes: object) -> Config:
     least |= LEAST.get(name, {})
     fields = {field.name for field in dataclasses.fields(models.find(name).Config)}
     return models.find(name).Config(**{key: value for key, value in {**least, **changes}.items() if key in fields})
+
+
+def refusal(load: Callable[[str, str], object], spec: str, sha256: str = "") -> str:
+    """The one line with which an evaluator is refused."""
+    with pytest.raises(UserError) as caught:
+        load(spec, sha256)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 @pytest.fixture

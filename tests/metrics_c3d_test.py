@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.conftest import refusal
 from tfvideogan.config import UserError
 from tfvideogan.metrics.features import c3d, published
 
@@ -113,22 +114,15 @@ def test_the_two_judges_have_names_of_their_own(file, evaluator, monkeypatch):
     assert other.network.look(tf.zeros([1, 16, 64, 64, 3])).shape == (1, 16, 112, 112, 3)
 
 
-def refusal(spec: str, sha256: str = "") -> str:
-    with pytest.raises(UserError) as caught:
-        c3d.load(spec, sha256)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, evaluator):
     file = tmp_path / "conv3d_deepnetA_ucf.npz"
-    assert "want c3d:FOLDER/conv3d_deepnetA_ucf.npz" in refusal(f"c3d:{file}")
+    assert "want c3d:FOLDER/conv3d_deepnetA_ucf.npz" in refusal(c3d.load, f"c3d:{file}")
     np.savez(file, **{"conv1a/W": np.zeros([64, 3, 3, 3, 3], np.float32), "fc9/W": np.zeros([3, 3])})
-    assert "mean2.npz beside it" in refusal(f"c3d:{file}")  # there is none
+    assert "mean2.npz beside it" in refusal(c3d.load, f"c3d:{file}")  # there is none
     np.savez(tmp_path / "mean2.npz", mean=MEAN[:, :8])
-    assert "mean2.npz holds a mean of shape [3, 8, 128, 171], not [3, 16, 128, 171]" in refusal(f"c3d:{file}")
+    assert "mean2.npz holds a mean of shape [3, 8, 128, 171], not [3, 16, 128, 171]" in refusal(c3d.load, f"c3d:{file}")
     np.savez(tmp_path / "mean2.npz", mean=MEAN)
-    assert "21 missing (conv1a/b, conv2a/W, conv2a/b, ...); 1 left over (fc9/W)" in refusal(f"c3d:{file}")
-    assert "the sha256 of conv3d_deepnetA_ucf.npz mean2.npz is" in refusal(f"c3d:{file}", "0" * 64)
+    assert "21 missing (conv1a/b, conv2a/W, conv2a/b, ...); 1 left over (fc9/W)" in refusal(c3d.load, f"c3d:{file}")
+    assert "the sha256 of conv3d_deepnetA_ucf.npz mean2.npz is" in refusal(c3d.load, f"c3d:{file}", "0" * 64)
     with pytest.raises(UserError, match="judges clips of exactly 16 frames, not of --frames=12"):
         evaluator(tf.zeros([1, 12, 32, 32, 3]))

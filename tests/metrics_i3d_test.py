@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.conftest import refusal
 from tfvideogan.config import UserError
 from tfvideogan.metrics.features import i3d, published
 from tfvideogan.strategy import spread
@@ -192,33 +193,27 @@ def test_frames_are_resized_as_tensorflow_1_did():
     assert row[[0, 28, 56, 84, 112, 223]].tolist() == pytest.approx([-1, -0.5, 0, 0.5, 1, 1])
 
 
-def refusal(spec: str, sha256: str = "") -> str:
-    with pytest.raises(UserError) as caught:
-        i3d.load(spec, sha256)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def test_what_is_missing_and_what_is_left_over_is_named(tmp_path, weights):
     changed = scoped(weights)
     del changed[f"{SCOPE}Mixed_4c/Branch_0/Conv3d_0a_1x1/conv_3d/w"]
     changed[f"{SCOPE}global_step"] = np.float32(1)
     changed[f"{SCOPE}Conv3d_1a_7x7/conv_3d/w"] = np.zeros([7, 7, 7, 2, 64], np.float32)  # as for optical flow
-    message = refusal(f"i3d:{checkpoint(tmp_path, changed)}")
+    message = refusal(i3d.load, f"i3d:{checkpoint(tmp_path, changed)}")
     assert "not the 230 variables wanted: 1 missing (Mixed_4c/Branch_0/Conv3d_0a_1x1/conv_3d/w)" in message
     assert "1 left over (global_step); 1 of another shape (Conv3d_1a_7x7/conv_3d/w)" in message
 
 
 def test_half_a_scope_is_refused(tmp_path, weights):
     mixed = {(SCOPE if i % 2 else "") + name: value for i, (name, value) in enumerate(weights.items())}
-    assert "115 missing" in (message := refusal(f"i3d:{checkpoint(tmp_path, mixed)}")) and "115 left over (RGB/inception_i3d/" in message
+    message = refusal(i3d.load, f"i3d:{checkpoint(tmp_path, mixed)}")
+    assert "115 missing" in message and "115 left over (RGB/inception_i3d/" in message
 
 
 def test_another_checksum_is_refused(places):
     place = places["scoped checkpoint"]
     right = hashlib.sha256(Path(f"{place}.data-00000-of-00001").read_bytes()).hexdigest()
     assert i3d.load(f"i3d:{place}", right.upper()).sha256 == right
-    assert refusal(f"i3d:{place}", "0" * 64) == (
+    assert refusal(i3d.load, f"i3d:{place}", "0" * 64) == (
         f"--evaluator=i3d:{place}: the sha256 of model.ckpt.data-00000-of-00001 is {right}, not {'0' * 64}"
     )
 
@@ -231,7 +226,7 @@ def test_the_checksum_of_a_saved_model_covers_graph_and_weights(places):
 
 def test_missing_weights_say_what_to_get(tmp_path, monkeypatch):
     for spec in ("i3d:", f"i3d:{tmp_path}/none", f"i3d:{tmp_path}"):
-        message = refusal(spec)
+        message = refusal(i3d.load, spec)
         assert "https://tfhub.dev/deepmind/i3d-kinetics-400/1" in message and "rgb_scratch_kin600" in message
 
     def offline(handle):
@@ -239,7 +234,7 @@ def test_missing_weights_say_what_to_get(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tensorflow_hub.resolve", offline)
     handle = "https://tfhub.dev/deepmind/i3d-kinetics-400/1"
-    assert f"TF-Hub cannot fetch it (no route to {handle})" in refusal(f"i3d:{handle}")
+    assert f"TF-Hub cannot fetch it (no route to {handle})" in refusal(i3d.load, f"i3d:{handle}")
 
 
 def test_a_handle_is_resolved_by_tf_hub_with_a_word(places, monkeypatch, caplog):
@@ -251,7 +246,7 @@ def test_a_handle_is_resolved_by_tf_hub_with_a_word(places, monkeypatch, caplog)
 def test_damaged_weights_are_a_users_mistake(tmp_path, weights):
     place = checkpoint(tmp_path, weights)
     Path(f"{place}.index").write_bytes(b"no index")
-    assert "model.ckpt is damaged" in refusal(f"i3d:{place}")
+    assert "model.ckpt is damaged" in refusal(i3d.load, f"i3d:{place}")
 
 
 @pytest.mark.parametrize("spreads", [False, True])

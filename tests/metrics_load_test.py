@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfvideogan.config import UserError
+from tests.conftest import refusal
 from tfvideogan.metrics.features import c3d, classifier, i3d
 from tfvideogan.metrics.features.load import load
 
@@ -30,13 +30,6 @@ def inception(tmp_path_factory) -> str:
     return f"inception:{folder}"
 
 
-def refusal(spec: str, sha256: str = "") -> str:
-    with pytest.raises(UserError) as caught:
-        load(spec, sha256)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def test_inception_judges_each_frame_of_each_clip(inception):
     evaluator = load(inception)
     video = np.random.default_rng(0).uniform(-1, 1, [5, 3, 20, 30, 3]).astype(np.float32)  # more clips than a batch of 4
@@ -56,12 +49,12 @@ def test_inception_sees_299_pixels_resized_as_tensorflow_1_did(inception):
 
 
 def test_other_modules_are_refused(tmp_path, inception):
-    assert "https://tfhub.dev/tensorflow/tfgan/eval/inception/1" in refusal(f"inception:{tmp_path}/none")
+    assert "https://tfhub.dev/tensorflow/tfgan/eval/inception/1" in refusal(load, f"inception:{tmp_path}/none")
     tf.saved_model.save(StandIn(logits=1008), str(tmp_path / "half"))
-    assert "gives logits, not pool_3; want inception:FOLDER" in refusal(f"inception:{tmp_path}/half")
+    assert "gives logits, not pool_3; want inception:FOLDER" in refusal(load, f"inception:{tmp_path}/half")
     tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
-    assert "cannot be called with frames" in refusal(f"inception:{tmp_path}/empty")
-    assert "the sha256 of saved_model.pb variables.data-00000-of-00001 is" in refusal(inception, "0" * 64)
+    assert "cannot be called with frames" in refusal(load, f"inception:{tmp_path}/empty")
+    assert "the sha256 of saved_model.pb variables.data-00000-of-00001 is" in refusal(load, inception, "0" * 64)
     assert load(inception, load(inception).sha256).name == "inception"
 
 
@@ -71,11 +64,11 @@ def test_specs_choose_evaluators(tmp_path, monkeypatch):
     mine = load(str(tmp_path / "mine.npz"))
     assert (mine.name, mine.labels) == ("mine", ("a", "b"))
     assert load(str(tmp_path / "mine.npz"), mine.sha256.upper()).sha256 == mine.sha256
-    assert "mine.npz: its sha256 is" in refusal(str(tmp_path / "mine.npz"), "0" * 64)
+    assert "mine.npz: its sha256 is" in refusal(load, str(tmp_path / "mine.npz"), "0" * 64)
     for kind, module in (("i3d", i3d), ("c3d", c3d), ("c3d_tgan", c3d)):
-        assert module.WANTED in refusal(f"{kind}:{tmp_path}/none") and module.WANTED in refusal(kind)
+        assert module.WANTED in refusal(load, f"{kind}:{tmp_path}/none") and module.WANTED in refusal(load, kind)
 
 
 def test_unknown_specs_name_the_known_ones():
-    assert "no evaluator 'i3f'; want i3d:PLACE, c3d:PLACE, c3d_tgan:PLACE, inception:PLACE, or an .npz file" in refusal("i3f:/x")
-    assert "want moving_shapes or an .npz file" in refusal("moving_shape")
+    assert "no evaluator 'i3f'; want i3d:PLACE, c3d:PLACE, c3d_tgan:PLACE, inception:PLACE, or an .npz file" in refusal(load, "i3f:/x")
+    assert "want moving_shapes or an .npz file" in refusal(load, "moving_shape")

@@ -8,7 +8,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfvideogan.gan import layers_of
+from tfvideogan import models
+from tfvideogan.config import Config
+from tfvideogan.gan import GAN, layers_of
 from tfvideogan.layers.norm import StandingNorm
 
 LEAKY = 0.2
@@ -74,6 +76,14 @@ def scramble(network, seed: int = 0, scale: float = 0.15) -> None:
         mean.assign(draw.standard_normal(mean.shape) * scale)
         variance.assign(draw.uniform(0.5, 2, variance.shape))
         batches.assign(1.0)
+
+
+def scrambled(config: Config, discriminator_scale: float = 0.15) -> GAN:
+    """A model of random weights."""
+    gan = models.build(config)
+    scramble(gan.generator)
+    scramble(gan.discriminator, seed=1, scale=discriminator_scale)
+    return gan
 
 
 def clips(frames: int, size: int, n: int, seed: int = 0) -> tf.Tensor:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import small
-from tests.reference import batch_norm, clips, conv, count, deconv, leaky, relu, scramble, seeds_of
+from tests.reference import batch_norm, clips, conv, count, deconv, leaky, relu, scrambled, seeds_of
 from tfvideogan import gan as gan_module
 from tfvideogan import losses, models
 from tfvideogan.config import UserError
@@ -26,10 +26,7 @@ def batch_of(config: tgan.Config, n: int) -> dict[str, tf.Tensor]:
 
 
 def built(**changes) -> tgan.Model:
-    gan = models.build(small("tgan", **changes))
-    scramble(gan.generator)
-    scramble(gan.discriminator, seed=1)
-    return gan
+    return scrambled(small("tgan", **changes))
 
 
 # Table 1

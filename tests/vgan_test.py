@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import small
-from tests.reference import batch_norm, clips, conv, count, deconv, leaky, relu, scramble, seeds_of
+from tests.reference import batch_norm, clips, conv, count, deconv, leaky, relu, scrambled, seeds_of
 from tfvideogan import models
 from tfvideogan.config import UserError
 from tfvideogan.gan import Sampler
@@ -18,10 +18,7 @@ def batch_of(config: vgan.Config, n: int) -> dict[str, tf.Tensor]:
 
 
 def built(**changes) -> vgan.Model:
-    gan = models.build(small("vgan", **changes))
-    scramble(gan.generator)
-    scramble(gan.discriminator, seed=1)
-    return gan
+    return scrambled(small("vgan", **changes))
 
 
 # The tables

@@ -87,30 +87,13 @@ class Config:
     max_rollbacks: int = field(3, "Times a non-finite loss sends the run back to one checkpoint, to go on with other clips.")
 
     def __post_init__(self):
-        for name in (
-            "frames",
-            "size",
-            "stride",
-            "channels",
-            "batch_size",
-            "log_every_steps",
-            "checkpoint_every_steps",
-            "sample_every_steps",
-            "keep_checkpoints",
-            "d_steps",
-            "standing_batches",
-        ):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name}={getattr(self, name)}: want at least 1")
-        for name in ("max_stride", "classes", "steps", "seed", "weight_decay", "evaluate_every_steps", "max_rollbacks"):
-            if getattr(self, name) < 0:
-                raise UserError(f"--{name}={getattr(self, name)}: want 0 or more")
         for one in dataclasses.fields(self):
             if one.type is float and not math.isfinite(getattr(self, one.name)):
                 raise UserError(f"--{one.name}={getattr(self, one.name)}: want a finite number")
-        for name in ("g_learning_rate", "d_learning_rate", "adam_epsilon", "rmsprop_epsilon", "fps"):
-            if getattr(self, name) < 0:
-                raise UserError(f"--{name}={getattr(self, name):g}: want 0 or more")
+        self.want_at_least(1, "frames", "size", "stride", "channels", "batch_size", "d_steps", "standing_batches", "keep_checkpoints")
+        self.want_at_least(1, "log_every_steps", "checkpoint_every_steps", "sample_every_steps")
+        self.want_at_least(0, "max_stride", "classes", "steps", "seed", "fps", "evaluate_every_steps", "max_rollbacks")
+        self.want_at_least(0, "g_learning_rate", "d_learning_rate", "adam_epsilon", "rmsprop_epsilon", "weight_decay")
         for name in ("beta_1", "beta_2", "rmsprop_decay", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name):g}: want at least 0 and less than 1")
@@ -122,3 +105,9 @@ class Config:
             raise UserError(f"--precision={self.precision}: want one of {', '.join(PRECISIONS)}")
         if self.evaluate_videos < 2:
             raise UserError(f"--evaluate_videos={self.evaluate_videos}: want at least 2, for a covariance")
+
+    def want_at_least(self, least: int, *names: str) -> None:
+        """Raises UserError if one of these fields is less."""
+        for name in names:
+            if getattr(self, name) < least:
+                raise UserError(f"--{name}={getattr(self, name):g}: want at least {least}")

@@ -23,10 +23,11 @@ LATENT, REAL_FRAMES, FAKE_FRAMES, GENERATOR_STEP = range(4)
 class GAN(keras.Model):
     """Networks and losses of one paper. Knows no files, devices or schedules.
 
-    A model file (`models/<name>.py`) defines `Config` and `Model`, a subclass of this that makes the three networks
+    A model file (`models/<name>.py`) defines `Config` and `Model`, a subclass of this that names the classes of its networks
     and writes the methods below. The trainer asks nothing else of it.
 
     Attributes:
+        networks: the classes of the generator and of the discriminator; each is made from the Config.
         generator: called with `inputs(batch)` and a mode, gives video [N,T,H,W,3] in [-1,1], float32.
         ema_generator: the same network, holding the moving average of the generator's weights.
         discriminator: all discriminators of the paper.
@@ -39,18 +40,18 @@ class GAN(keras.Model):
             some of {"content": ..., "motion": ...}.
     """
 
+    networks: tuple[type[keras.Model], type[keras.Model]]
+    blends = False
     latent_law = "N(0,1)"
     free_frames = False
     latent_parts: dict[str, slice] = {}
 
-    generator: keras.Model
-    ema_generator: keras.Model
-    discriminator: keras.Model
-    blends: bool = False
-
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
         self.config = config
+        generator, discriminator = self.networks
+        self.generator, self.ema_generator = generator(config), generator(config)
+        self.discriminator = discriminator(config)
 
     @property
     def latent_width(self) -> int:

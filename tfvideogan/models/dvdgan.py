@@ -70,9 +70,7 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("latent", "embedding"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name}={getattr(self, name)}: want at least 1")
+        self.want_at_least(1, "latent", "embedding")
         if self.size not in G_CHANNELS:
             raise UserError(f"--size={self.size}: dvdgan builds 32, 64, 128 or 256")
         if self.k > self.frames or self.k < 1:
@@ -211,14 +209,9 @@ class Discriminator(keras.Model):
 class Model(gan.GAN):
     """DVD-GAN's three networks and hinge losses."""
 
+    networks = Generator, Discriminator
     blends = True
     free_frames = True
-
-    def __init__(self, config: Config):
-        super().__init__(config)
-        self.generator = Generator(config)
-        self.ema_generator = Generator(config)
-        self.discriminator = Discriminator(config)
 
     @property
     def latent_width(self) -> int:

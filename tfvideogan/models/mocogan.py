@@ -91,11 +91,8 @@ class Config(base.Config):
         ):
             if getattr(self, name) not in choices:
                 raise UserError(f"--{name}={getattr(self, name)}: want one of {', '.join(choices)}")
-        for name in ("content", "motion", "hidden"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name}={getattr(self, name)}: want at least 1")
-        if self.noise < 0:
-            raise UserError(f"--noise={self.noise}: want 0 or more")
+        self.want_at_least(1, "content", "motion", "hidden")
+        self.want_at_least(0, "noise")
         if not 0 < self.real_target <= 1:
             raise UserError(f"--real_target={self.real_target}: want above 0, and at most 1")
         if self.size % 16:
@@ -369,13 +366,8 @@ class Discriminator(keras.Model):
 class Model(gan.GAN):
     """MoCoGAN's networks and losses."""
 
+    networks = Generator, Discriminator
     free_frames = True
-
-    def __init__(self, config: Config):
-        super().__init__(config)
-        self.generator = Generator(config)
-        self.ema_generator = Generator(config)
-        self.discriminator = Discriminator(config)
 
     @property
     def latent_width(self) -> int:

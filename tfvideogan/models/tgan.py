@@ -74,8 +74,7 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.latent < 1:
-            raise UserError(f"--latent={self.latent}: want at least 1")
+        self.want_at_least(1, "latent", "clip_every_steps")
         if self.size not in SIZES:
             raise UserError(f"--size={self.size}: tgan builds {' or '.join(map(str, SIZES))}")
         least = 2 ** layers(self.size)
@@ -87,8 +86,6 @@ class Config(base.Config):
             raise UserError(f"--loss={self.loss}: want one of {', '.join(LOSSES)}")
         if self.initializer not in INITIALIZERS:
             raise UserError(f"--initializer={self.initializer}: want one of {', '.join(INITIALIZERS)}")
-        if self.clip_every_steps < 1:
-            raise UserError(f"--clip_every_steps={self.clip_every_steps}: want at least 1")
 
 
 def layers(size: int) -> int:
@@ -234,13 +231,8 @@ class Discriminator(keras.Model):
 class Model(gan.GAN):
     """TGAN's networks, losses and clipping."""
 
+    networks = Generator, Discriminator
     latent_law = "U[-1,1]"
-
-    def __init__(self, config: Config):
-        super().__init__(config)
-        self.generator = Generator(config)
-        self.ema_generator = Generator(config)
-        self.discriminator = Discriminator(config)
 
     @property
     def latent_width(self) -> int:

@@ -60,8 +60,7 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.latent < 1:
-            raise UserError(f"--latent={self.latent}: want at least 1")
+        self.want_at_least(1, "latent")
         if self.size not in SIZES:
             raise UserError(f"--size={self.size}: vgan builds {' or '.join(map(str, SIZES))}")
         if self.frames % (self.size // 4):
@@ -201,13 +200,12 @@ class Discriminator(keras.Model):
 class Model(gan.GAN):
     """VGAN's networks and losses."""
 
+    networks = Generator, Discriminator
+
     def __init__(self, config: Config):
         super().__init__(config)
         if config.conditional:
             self.latent_law = "first frames in [-1,1], flattened"
-        self.generator = Generator(config)
-        self.ema_generator = Generator(config)
-        self.discriminator = Discriminator(config)
 
     @property
     def latent_width(self) -> int:
