@@ -286,6 +286,22 @@ def test_weight_decay_adds_the_weights_to_the_gradient(gan, monkeypatch):
             np.testing.assert_allclose(decayed, tf.convert_to_tensor(plain) + 0.25 * weight.value, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
+def test_the_gradient_norm_is_that_of_the_gradient(gan):
+    # Adam's first moment is then the gradient, and nothing moves.
+    still = {"optimizer": "adam", "beta_1": 0.0, "g_learning_rate": 0.0, "d_learning_rate": 0.0, "d_steps": 1}
+    fresh = models.build(dataclasses.replace(gan.config, **still))
+    optimizers = make_optimizers(fresh.config)
+    optimizers["d_optimizer"].build(fresh.discriminator.trainable_variables)
+    optimizers["g_optimizer"].build(fresh.generator.trainable_variables)
+    step = make_step(fresh, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+    batch = {**batch_of(fresh.config, 4), "label": tf.constant([1, 1, 1, 2])}  # an embedding's row is read three times
+    scalars = tf.function(step, autograph=False)([batch])
+    for player, optimizer in optimizers.items():
+        norm = np.sqrt(sum(np.sum(np.square(moment.numpy())) for moment in optimizer._momentums))
+        assert float(scalars[f"{player[0]}_gradient_norm"]) == pytest.approx(norm, rel=1e-4)
+
+
 def test_unknown_model_gets_a_suggestion():
     with pytest.raises(UserError, match=r"--model=dvdgam: want one of .*Did you mean dvdgan\?"):
         models.find("dvdgam")

@@ -48,7 +48,8 @@ def make_step(gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step:
                     total += config.weight_decay * tf.add_n([tf.nn.l2_loss(weight) for weight in weights])  # of gradient w
                 total = optimizer.scale_loss(total / replicas)  # the optimizer sums over replicas
             with tf.name_scope(BACKWARD):
-                gradients = tape.gradient(total, weights)
+                # An embedding's gradient is of slices, some of the same row: the norm wants their sum.
+                gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(total, weights)]
             norm = tf.linalg.global_norm(gradients) * (replicas / loss_scale(optimizer))
             optimizer.apply(gradients, network.trainable_variables)
         return {**terms, **watched, f"{player}_gradient_norm": norm}
