@@ -47,7 +47,9 @@ def losses(config: Config, dataset: data.Dataset) -> dict[str, np.ndarray]:
     gan, optimizers = models.build(config), make_optimizers(config)
     optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
     optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = tf.function(make_step(gan, optimizers, tf.Variable(0, tf.int64), tf.distribute.get_strategy()), autograph=False)
+    step = tf.function(
+        make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy()), autograph=False
+    )
     batches = iter(dataset.batches(config.batch_size))
     curves: dict[str, list[float]] = {}
     began = time.time()
