@@ -3,8 +3,8 @@
     python -m benchmarks.torture --kills=25 [--replicas=2 | --workers=2] [--precision=mixed_bfloat16] [--model=dvdgan]
 
 Weights, spectral vectors, averages, optimizers (every tensor of the last checkpoint), metrics.jsonl and the exported
-module must agree bit for bit. The instants are drawn over the whole life of the process: start-up, evaluations, and the
-writing of checkpoints (one every step) included. Prints a line a kill and one JSON line; exit code 1 if anything differs.
+module must agree bit for bit. Of the kills a third fall into the start-up, a third anywhere later, evaluations included, and a third
+into the writing of a checkpoint. Prints a line a kill and one JSON line; exit code 1 if anything differs.
 """
 
 import json
@@ -71,6 +71,11 @@ def wait_for_a_step(workdir: Path, after: int, processes: list[subprocess.Popen]
         time.sleep(0.02)
 
 
+def torn(workdir: Path) -> list[str]:
+    """Files of a checkpoint that is being written, or that a killed run left so."""
+    return [file.name for file in (workdir / "checkpoints").glob("*_temp*")]
+
+
 def differences(a: Path, b: Path) -> list[str]:
     """Names of what differs between two finished runs."""
     found = []
@@ -108,21 +113,23 @@ def main(_: list[str]) -> None:
             finished += 1  # the run is over; what is killed from here on is its export
         processes = start(killed, folder / "killed.log")
         victim = draw.choice(processes)
-        # A third of the kills fall into the start; the others spread over the run, which shall last until the last of them.
-        if draw.random() < 1 / 3:
+        kind = draw.choice(["start", "work", "writing"])
+        if kind == "start":
             time.sleep(draw.uniform(0, start_up))
-        else:
+        else:  # spread over the run, which shall last until the last of them
             wait_for_a_step(killed, at, processes)
             time.sleep(draw.uniform(0, 2.5 * work / KILLS.value))
+        while kind == "writing" and not torn(killed) and victim.poll() is None:
+            time.sleep(0.0005)
         victim.send_signal(signal.SIGKILL)
         victim.wait()
         for process in processes:
             process.wait(timeout=PATIENCE)
         now = last_step(killed)
-        torn = [file.name for file in (killed / "checkpoints").glob("*_temp*")]
+        left = torn(killed)
         before_first_step += now == at
-        during_writing += bool(torn)
-        print(f"kill {kill + 1}: step {at} -> {now}{', while writing ' + torn[0] if torn else ''}", flush=True)
+        during_writing += bool(left)
+        print(f"kill {kill + 1}: step {at} -> {now}{', while writing ' + left[0] if left else ''}", flush=True)
     finish(start(killed, folder / "killed.log"), folder / "killed.log")
     different = differences(whole, killed)
     result = {
