@@ -22,7 +22,7 @@ EVERY = {"log": 50, "checkpoint": 100, "sample": 500, "evaluate": 1000}  # steps
 
 def main(_: list[str]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="endurance_"))
-    command = [sys.executable, "-m", "tfvideogan.train", "--flagfile=benchmarks/torture.flags", f"--steps={STEPS.value}"]
+    command = [sys.executable, "-m", "tfvideogan.train", "--flagfile=benchmarks/endurance.flags", f"--steps={STEPS.value}"]
     command += [f"--{name}_every_steps={steps}" for name, steps in EVERY.items()] + [f"--workdir={folder / 'run'}"]
     rows, began = [], time.perf_counter()
     print(f"{'step':>8} {'seconds':>8} {'ms/step':>8} {'RSS MB':>8} {'files':>6} {'threads':>8} {'run MB':>7}", flush=True)
