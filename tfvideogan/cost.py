@@ -67,16 +67,17 @@ def step_flops(config: Config) -> int:
 
 
 def _step_graph(config: Config) -> tuple[GAN, list[tf.Variable], list[tf.Operation]]:
-    """The model, its optimizers' variables, and the operations of its step's graph."""
+    """The model, its optimizers' variables, and the operations that a step runs."""
     with tf.Graph().as_default() as graph:
         gan = models.build(config)
         optimizers = make_optimizers(config)
         optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
         optimizers["g_optimizer"].build(gan.generator.trainable_variables)
         step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        make_step(gan, optimizers, step, tf.distribute.get_strategy())([_placeholders(config) for _ in range(config.d_steps)])
+        one_step = make_step(gan, optimizers, step, tf.distribute.get_strategy())
+        scalars = one_step([_placeholders(config) for _ in range(config.d_steps)])
         kept = [variable.value for optimizer in optimizers.values() for variable in optimizer.variables]
-        return gan, kept, graph.get_operations()
+        return gan, kept, _run(graph, list(scalars.values()))
 
 
 def _cost(gan: GAN, optimizers: list[tf.Variable], operations: list[tf.Operation]) -> Cost:
@@ -90,6 +91,20 @@ def _cost(gan: GAN, optimizers: list[tf.Variable], operations: list[tf.Operation
         flops=sum(_flops(operation) for operation in operations),
         activations=max(_kept(operations, scope) for scope in scopes),
     )
+
+
+def _run(graph: tf.Graph, results: list[tf.Tensor]) -> list[tf.Operation]:
+    """The operations that the results and the assignments depend on. TensorFlow runs no others: it differentiates a convolution
+    by both of its inputs, and of G's step through D, say, drops the gradients of D's kernels."""
+    operations = graph.get_operations()
+    found: set[tf.Operation] = set()
+    ahead = [result.op for result in results] + [operation for operation in operations if not operation.outputs]
+    while ahead:
+        operation = ahead.pop()
+        if operation not in found:
+            found.add(operation)
+            ahead += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
+    return [operation for operation in operations if operation in found]
 
 
 def _placeholders(config: Config) -> Batch:
