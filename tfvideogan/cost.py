@@ -1,5 +1,6 @@
 """What a training step costs, read off its graph: parameters, FLOPs, memory. Nothing is computed and no weight allocated."""
 
+import dataclasses
 import math
 
 import keras
@@ -16,47 +17,94 @@ GRADIENT = "gradient_tape/"  # the scope tf.GradientTape computes in
 KEPT_BY_NO_ONE = ("Const", "VarHandleOp", "Placeholder")
 
 
-def report(config: Config) -> str:
-    """The Config, a table of parameters, and FLOPs and memory of one step on one device.
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Of one step of a Config, its whole global batch on one device.
 
-    FLOPs count the convolutions and matrix products, forward and backward, two for a multiplication and addition: as the
-    paper writes them, and as they are run, where some are merged. Memory is the weights with averages, optimizer state and
-    gradients, and the activations that the larger of a D and a G step keeps for its gradient, for the whole global batch on
-    one device.
+    Attributes:
+        generator, discriminator: trainable numbers.
+        variables: bytes of all variables that train: both networks, the averages, the optimizers' state. What a checkpoint holds.
+        gradients: bytes of the larger player's gradients.
+        flops: of the convolutions and matrix products, forward and backward, two for a multiplication and addition.
+        activations: bytes that the larger of a D and a G step keeps for its gradient.
     """
-    gan, slots, operations = _step_graph(config)
-    table, generator, discriminator = _parameters(gan)
-    run = sum(_flops(operation) for operation in operations)
-    scopes = {operation.name.split("/")[0] for operation in operations if operation.name.startswith(("d_step", "g_step"))}
-    activations = max(_kept(operations, scope) for scope in scopes)
-    state = 4 * (2 * generator + discriminator + slots + max(generator, discriminator))
-    gib = 2**30
+
+    generator: int
+    discriminator: int
+    variables: int
+    gradients: int
+    flops: int
+    activations: int
+
+    @property
+    def state(self) -> int:
+        """Bytes that every device holds, however many share the batch."""
+        return self.variables + self.gradients
+
+
+def measure(config: Config) -> Cost:
+    """The Cost of a step as it is run; within `forms.plain()`, as the paper writes it."""
+    return _cost(*_step_graph(config))
+
+
+def report(config: Config) -> str:
+    """The Config, a table of parameters, and FLOPs and memory of one step on one device."""
+    graph = _step_graph(config)
+    cost, gib = _cost(*graph), 2**30
     return f"""{to_flags(config)}
-{table}
+{_parameters(graph[0])}
 one step: {config.d_steps} D and 1 G update, {config.batch_size} clips in a batch
-  {step_flops(config) / 1e9:,.0f} GFLOP as the paper writes it, {run / 1e9:,.0f} as it is run
-  {state / gib:.2f} GiB of weights, averages, optimizer state and gradients on every device
-  {activations / gib:.2f} GiB of activations, shared by the devices
+  {step_flops(config) / 1e9:,.0f} GFLOP as the paper writes it, {cost.flops / 1e9:,.0f} as it is run
+  {cost.state / gib:.2f} GiB of weights, averages, optimizer state and gradients on every device
+  {cost.activations / gib:.2f} GiB of activations, shared by the devices
 """
 
 
 def step_flops(config: Config) -> int:
     """FLOPs of one step, in the paper's form: of its convolutions and matrix products, forward and backward."""
     with forms.plain():
-        return sum(_flops(operation) for operation in _step_graph(config)[2])
+        return measure(config).flops
 
 
-def _step_graph(config: Config) -> tuple[GAN, int, list[tf.Operation]]:
-    """The model, the numbers its optimizers keep, and the operations of its step's graph."""
+def _step_graph(config: Config) -> tuple[GAN, list[tf.Variable], list[tf.Operation]]:
+    """The model, its optimizers' variables, and the operations that a step runs."""
     with tf.Graph().as_default() as graph:
         gan = models.build(config)
         optimizers = make_optimizers(config)
         optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
         optimizers["g_optimizer"].build(gan.generator.trainable_variables)
         step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        make_step(gan, optimizers, step, tf.distribute.get_strategy())([_placeholders(config) for _ in range(config.d_steps)])
-        slots = sum(math.prod(variable.shape) for optimizer in optimizers.values() for variable in optimizer.variables)
-        return gan, slots, graph.get_operations()
+        one_step = make_step(gan, optimizers, step, tf.distribute.get_strategy())
+        scalars = one_step([_placeholders(config) for _ in range(config.d_steps)])
+        kept = [variable.value for optimizer in optimizers.values() for variable in optimizer.variables]
+        return gan, kept, _run(graph, list(scalars.values()))
+
+
+def _cost(gan: GAN, optimizers: list[tf.Variable], operations: list[tf.Operation]) -> Cost:
+    generator, discriminator = _count(gan.generator), _count(gan.discriminator)
+    scopes = {operation.name.split("/")[0] for operation in operations if operation.name.startswith(("d_step", "g_step"))}
+    return Cost(
+        generator,
+        discriminator,
+        variables=sum(math.prod(v.shape) * v.dtype.size for v in [*(v.value for v in gan.variables), *optimizers]),
+        gradients=4 * max(generator, discriminator),
+        flops=sum(_flops(operation) for operation in operations),
+        activations=max(_kept(operations, scope) for scope in scopes),
+    )
+
+
+def _run(graph: tf.Graph, results: list[tf.Tensor]) -> list[tf.Operation]:
+    """The operations that the results and the assignments depend on. TensorFlow runs no others: it differentiates a convolution
+    by both of its inputs, and of G's step through D, say, drops the gradients of D's kernels."""
+    operations = graph.get_operations()
+    found: set[tf.Operation] = set()
+    ahead = [result.op for result in results] + [operation for operation in operations if not operation.outputs]
+    while ahead:
+        operation = ahead.pop()
+        if operation not in found:
+            found.add(operation)
+            ahead += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
+    return [operation for operation in operations if operation in found]
 
 
 def _placeholders(config: Config) -> Batch:
@@ -68,14 +116,13 @@ def _placeholders(config: Config) -> Batch:
     }
 
 
-def _parameters(gan: GAN) -> tuple[str, int, int]:
-    """A table of the networks' parts, and the numbers of weights of generator and discriminator."""
-    lines, totals = ["parameters"], []
+def _parameters(gan: GAN) -> str:
+    """A table of the networks' parts."""
+    lines = ["parameters"]
     for network in (gan.generator, gan.discriminator):
-        totals.append(_count(network))
-        lines.append(f"  {network.name:32s} {totals[-1]:>14,}")
+        lines.append(f"  {network.name:32s} {_count(network):>14,}")
         lines += [f"    {part.name:30s} {_count(part):>14,}" for part in network._flatten_layers(include_self=False, recursive=False)]
-    return "\n".join(lines) + "\n", *totals
+    return "\n".join(lines) + "\n"
 
 
 def _count(layer: keras.layers.Layer) -> int:

@@ -1,0 +1,40 @@
+"""The formulas of benchmarks/scaling.py, by numbers for the head."""
+
+import pytest
+
+from benchmarks import scaling
+from tfvideogan.models import dvdgan
+
+
+def test_a_line_goes_through_its_two_counts():
+    assert scaling.line(12, 16) == scaling.Line(base=8, clip=2)
+    assert scaling.Line(base=8, clip=2).at(512) == 1032
+    with pytest.raises(ValueError, match="12 for 2 clips and 15 for 4"):
+        scaling.line(12, 15)
+
+
+def test_bytes_of_a_clip():
+    config = dvdgan.Config(size=32, frames=10, classes=1)
+    assert scaling.clip_bytes(config, scaling.BYTE) == 10 * 1024 * 3
+    assert scaling.clip_bytes(config, scaling.FLOAT) == 4 * 10 * 1024 * 3
+
+
+def test_what_is_reduced():
+    assert scaling.reduced_bytes(2, generator=100, discriminator=10, norms=[]) == 4 * (100 + 2 * 10)
+    # Two D steps and a G step pass G: 3 times a sum, a sum of squares (5 numbers each) and a count; then the gradient's two sums.
+    assert scaling.reduced_bytes(2, 0, 0, norms=[5]) == 4 * (3 * (5 + 5 + 1) + 2 * 5)
+
+
+def test_a_ring_of_one_sends_nothing_and_a_long_one_twice():
+    assert scaling.ring(100, 1) == 0
+    assert scaling.ring(100, 2) == 100
+    assert scaling.ring(100, 512) == pytest.approx(200, rel=2e-3)
+
+
+def test_time_and_room():
+    assert scaling.seconds(1e12, tflops=4, utilisation=0.5) == 0.5
+    assert scaling.days(0.5, steps=172_800) == 1
+    cost = scaling.Cost(0, 0, variables=2 * 2**30, gradients=2**30, flops=0, activations=0)
+    run = scaling.Needs(dvdgan.Config(), cost, scaling.Line(0, 1), activations=scaling.Line(2**30, 2**30), norms=[])
+    assert scaling.room(run, scaling.Accelerator("", 1, 16)) == 12  # 16 less 3 of state and 1 of what no clip changes
+    assert scaling.room(run, scaling.Accelerator("", 1, 2)) == 0
