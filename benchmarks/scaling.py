@@ -24,7 +24,7 @@ from tfvideogan.cost import Cost
 from tfvideogan.gan import layers_of
 from tfvideogan.layers.norm import StandingNorm
 from tfvideogan.models import dvdgan
-from tfvideogan.run import Run, parse
+from tfvideogan.run import Run, from_flags
 from tfvideogan.step import make_optimizers, make_step
 
 ROWS = flags.DEFINE_list("rows", ["12x64", "12x128", "12x256", "48x64", "48x128"], "Rows of the paper's Table 1.")
@@ -92,6 +92,13 @@ class Needs:
     norms: list[int]
 
 
+def read(flagfile: Path) -> dvdgan.Config:
+    """The Config of a flagfile of numbers and words, in PRECISION. Not by run.parse: flags are defined once in a process."""
+    values = from_flags("\n".join(line for line in flagfile.read_text().splitlines() if line.startswith("--")))
+    kinds = {field.name: field.type for field in dataclasses.fields(dvdgan.Config)}
+    return dvdgan.Config(**{name: kinds[name](value) for name, value in {**values, "precision": PRECISION}.items()})
+
+
 def needs(config: Config) -> Needs:
     """Traces the step for 2 and for 4 clips, as the paper writes it and as it is run."""
     two, four = (dataclasses.replace(config, batch_size=clips) for clips in (2, 4))
@@ -139,7 +146,8 @@ def main(_: list[str]) -> None:
         return
     runs = {}
     for row in ROWS.value:
-        runs[row] = needs(parse([sys.argv[0], f"--flagfile=configs/kinetics600_{row}.flags", f"--precision={PRECISION}"], (), None))
+        runs[row] = needs(read(Path(f"configs/kinetics600_{row}.flags")))
+        print(f"{row} is traced", file=sys.stderr)
     print("A step, whatever it runs on:\n")
     names = [
         "row",

@@ -1,5 +1,7 @@
 """The formulas of benchmarks/scaling.py, by numbers for the head."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks import scaling
@@ -11,6 +13,13 @@ def test_a_line_goes_through_its_two_counts():
     assert scaling.Line(base=8, clip=2).at(512) == 1032
     with pytest.raises(ValueError, match="12 for 2 clips and 15 for 4"):
         scaling.line(12, 15)
+
+
+def test_every_row_is_read():
+    rows = {file.stem.partition("_")[2]: scaling.read(file) for file in (Path(__file__).parents[1] / "configs").glob("kinetics600_*.flags")}
+    assert set(rows) == set(scaling.ROWS.default)
+    assert all(name == f"{config.frames}x{config.size}" for name, config in rows.items())
+    assert all((config.batch_size, config.d_steps, config.steps, config.classes) == (512, 2, 300_000, 600) for config in rows.values())
 
 
 def test_bytes_of_a_clip():
