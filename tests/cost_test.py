@@ -14,8 +14,8 @@ def test_what_nobody_reads_is_not_counted():
             y = tf.nn.conv2d(x, w, 1, "SAME")
         (gradient,) = tape.gradient(y, [w])
         tf.nn.conv2d(x, w, 2, "SAME")
-        ran = cost._run(graph, [gradient])
-        run_for_both = cost._run(graph, [y, gradient])
+        needed = cost._needed(graph, [gradient])
+        needed_by_both = cost._needed(graph, [y, gradient])
     convolution = 2 * (2 * 4 * 4 * 5) * (3 * 3 * 3)  # two for each product and sum, outputs, kernel
-    assert sum(cost._flops(operation) for operation in ran) == convolution  # the gradient of w does not need y
-    assert sum(cost._flops(operation) for operation in run_for_both) == 2 * convolution
+    assert sum(cost._flops(operation) for operation in needed) == convolution  # the gradient of w does not need y
+    assert sum(cost._flops(operation) for operation in needed_by_both) == 2 * convolution

@@ -451,9 +451,9 @@ def test_standing_statistics_are_those_of_clips(gan):
         ({"video_discriminator": "slow"}, "--video_discriminator=slow: want one of categorical, video, patch, strided"),
         ({"video_discriminator": "patch"}, "--video_discriminator=patch: knows no categories; want --use_categories=false"),
         ({"motion": 0}, "--motion=0: want at least 1"),
-        ({"noise": -0.1}, "--noise=-0.1: want at least 0"),
+        ({"noise": -0.1}, "--noise=-0.1: want 0 or more"),
         ({"real_target": 0.0}, "--real_target=0.0: want above 0, and at most 1"),
-        ({"weight_decay": -1.0}, "--weight_decay=-1: want at least 0"),
+        ({"weight_decay": -1.0}, "--weight_decay=-1.0: want 0 or more"),
     ],
 )
 def test_config_refuses_what_cannot_be_built(changes, message):

@@ -110,4 +110,4 @@ class Config:
         """Raises UserError if one of these fields is less."""
         for name in names:
             if getattr(self, name) < least:
-                raise UserError(f"--{name}={getattr(self, name):g}: want at least {least}")
+                raise UserError(f"--{name}={getattr(self, name)}: want {f'at least {least}' if least else '0 or more'}")

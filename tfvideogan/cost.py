@@ -77,7 +77,7 @@ def _step_graph(config: Config) -> tuple[GAN, list[tf.Variable], list[tf.Operati
         one_step = make_step(gan, optimizers, step, tf.distribute.get_strategy())
         scalars = one_step([_placeholders(config) for _ in range(config.d_steps)])
         kept = [variable.value for optimizer in optimizers.values() for variable in optimizer.variables]
-        return gan, kept, _run(graph, list(scalars.values()))
+        return gan, kept, _needed(graph, list(scalars.values()))
 
 
 def _cost(gan: GAN, optimizers: list[tf.Variable], operations: list[tf.Operation]) -> Cost:
@@ -93,7 +93,7 @@ def _cost(gan: GAN, optimizers: list[tf.Variable], operations: list[tf.Operation
     )
 
 
-def _run(graph: tf.Graph, results: list[tf.Tensor]) -> list[tf.Operation]:
+def _needed(graph: tf.Graph, results: list[tf.Tensor]) -> list[tf.Operation]:
     """The operations that the results and the assignments depend on. TensorFlow runs no others: it differentiates a convolution
     by both of its inputs, and of G's step through D, say, drops the gradients of D's kernels."""
     operations = graph.get_operations()
