@@ -12,7 +12,7 @@ import tensorflow as tf
 from tests.conftest import small
 from tfvideogan import models
 from tfvideogan.gan import Sampler
-from tfvideogan.layers import fused
+from tfvideogan.layers import convolution, fused
 from tfvideogan.layers.resample import downsample
 
 
@@ -44,6 +44,45 @@ def test_convolve_and_pool_is_both_in_turn(shape):
     fast, plain = both(fused.convolve_and_pool, lambda x, kernel: downsample(tf.nn.convolution(x, kernel, 1, "SAME")), [x, kernel])
     for a, b in zip(fast, plain, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "strides", "padding"),
+    [
+        ((2, 8, 8), (3, 3), (1, 1), "SAME"),
+        ((2, 8, 8), (4, 4), (2, 2), "SAME"),
+        ((2, 7, 5), (3, 3), (1, 1), "SAME"),
+        ((2, 9, 9), (4, 4), (2, 2), "VALID"),  # the last row is seen by no kernel
+        ((2, 9, 9), (3, 3), (2, 2), "SAME"),
+        ((2, 4, 4), (4, 4), (1, 1), "VALID"),
+        ((2, 20, 20), (3, 3), (1, 1), "SAME"),
+        ((2, 6, 8, 8), (4, 4, 4), (2, 2, 2), "SAME"),
+        ((2, 7, 10, 10), (4, 4, 4), (1, 2, 2), "VALID"),
+        ((2, 7, 6, 6), (3, 4, 4), (1, 2, 2), "VALID"),
+        ((2, 4, 4, 6), (2, 2, 4), (2, 1, 2), "SAME"),
+        ((2, 3, 4, 4), (3, 3, 3), (1, 1, 1), "SAME"),
+    ],
+)
+def test_convolutions_have_their_gradients(shape, kernel, strides, padding):
+    x, w = random(*shape, 3), random(*kernel, 3, 4, seed=1)
+    fast, plain = both(
+        lambda x, w: convolution.convolve(x, w, strides, padding), lambda x, w: tf.nn.convolution(x, w, strides, padding), [x, w]
+    )
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-3, rtol=1e-4)
+    y = random(*fast[0].shape, seed=2)
+    fast, plain = both(
+        lambda y, w: convolution.convolve_transposed(y, w, strides, padding),
+        lambda y, w: tf.nn.conv_transpose(y, w, transposed_shape(y, w, strides, padding), strides, padding),
+        [y, w],
+    )
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-3, rtol=1e-4)
+
+
+def transposed_shape(y, w, strides, padding):
+    lengths = [n * s if padding == "SAME" else (n - 1) * s + k for n, s, k in zip(y.shape[1:-1], strides, w.shape, strict=False)]
+    return [y.shape[0], *lengths, w.shape[-2]]
 
 
 def test_relu_is_itself():
@@ -105,7 +144,7 @@ def test_gru_is_its_equations(frames):
 
 TWO_REPLICAS = """
 import sys, numpy as np, tensorflow as tf
-from tfvideogan.layers import fused
+from tfvideogan.layers import convolution, fused
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 fused.LARGE = int(sys.argv[1])

@@ -144,7 +144,7 @@ def reference_blocks(blocks: list, x: tf.Tensor, seeds: tf.Tensor, sigma: float,
     x = tf.cast(x, tf.float64)
     for number, block in enumerate(blocks):
         if number < noisy:
-            x += tf.cast(sigma * noise.normal(noise.fork(seeds, 100 * (number + 1)), x.shape[1:]), tf.float64)
+            x += tf.cast(noise.added(tf.zeros(x.shape), noise.fork(seeds, 100 * (number + 1)), sigma), tf.float64)
         x = conv(x, block.convolution, *geometry[number])
         if number < len(blocks) - 1:
             x = leaky(batch_norm(x, block.bn, 1e-5, training) if number else x)

@@ -145,7 +145,7 @@ def test_losses():
 @pytest.mark.parametrize("loss", ["wgan_svc", "vanilla"])
 def test_the_players_losses_are_those_of_the_scores(loss, monkeypatch):
     gan = built(loss=loss)
-    monkeypatch.setattr(noise, "normal", lambda seeds, shape: tf.zeros([seeds.shape[0], *shape]))
+    monkeypatch.setattr(noise, "added", lambda x, seeds, deviation: x)
     batch = batch_of(gan.config, 3)
     fake = gan.generator(*gan.inputs(batch), mode="train")
     real_score, fake_score = (reference_discriminator(gan.discriminator, video, None, True).numpy() for video in (batch["video"], fake))
@@ -170,7 +170,7 @@ def test_noise_of_the_vanilla_gan(monkeypatch):
         rtol=1e-4,
         atol=1e-5,
     )  # none when it does not train
-    monkeypatch.setattr(noise, "normal", lambda seeds, shape: keys.append(seeds.numpy().tobytes()) or tf.ones([2, *shape]))
+    monkeypatch.setattr(noise, "added", lambda x, seeds, deviation: keys.append(seeds.numpy().tobytes()) or x + deviation)
     expected = reference_discriminator(gan.discriminator, batch["video"], None, True, added=0.3)  # before each LeakyReLU
     np.testing.assert_allclose(gan.discriminator(*call, mode="train"), expected, rtol=1e-4, atol=1e-5)
     gan.discriminator_loss(batch)

@@ -74,7 +74,7 @@ def _step_graph(config: Config) -> tuple[GAN, list[tf.Variable], list[tf.Operati
         optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
         optimizers["g_optimizer"].build(gan.generator.trainable_variables)
         step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        one_step = make_step(gan, optimizers, step, tf.distribute.get_strategy())
+        one_step = make_step(gan, optimizers, step, tf.distribute.get_strategy(), flat=True)
         scalars = one_step([_placeholders(config) for _ in range(config.d_steps)])
         kept = [variable.value for optimizer in optimizers.values() for variable in optimizer.variables]
         return gan, kept, _needed(graph, list(scalars.values()))

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from tfvideogan.layers.convolution import convolve, convolve_transposed
+
 Initializer = str | keras.initializers.Initializer
 
 
@@ -41,30 +43,23 @@ class Conv(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=[outputs], initializer="zeros") if bias else None
         self.built = True
 
+    convolve = staticmethod(convolve)
+
     @staticmethod
     def kernel_shape(kernel: list[int], inputs: int, outputs: int) -> list[int]:
         return [*kernel, inputs, outputs]
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[N,...,inputs] -> [N,...,outputs]."""
-        y = self.convolve(x, tf.convert_to_tensor(self.kernel.value), len(x.shape) - 2)
+        y = self.convolve(x, tf.convert_to_tensor(self.kernel.value), self.strides, self.padding)
         return y if self.bias is None else y + self.bias
-
-    def convolve(self, x: tf.Tensor, kernel: tf.Tensor, axes: int) -> tf.Tensor:
-        convolution = (tf.nn.conv1d, tf.nn.conv2d, tf.nn.conv3d)[axes - 1]
-        return convolution(x, kernel, self.strides if axes == 1 else [1, *self.strides, 1], self.padding)
 
 
 class ConvTranspose(Conv):
     """Transposed convolution: as `Conv`, with the kernel [*kernel, outputs, inputs]. "SAME" multiplies every axis by the stride."""
 
+    convolve = staticmethod(convolve_transposed)
+
     @staticmethod
     def kernel_shape(kernel: list[int], inputs: int, outputs: int) -> list[int]:
         return [*kernel, outputs, inputs]
-
-    def convolve(self, x: tf.Tensor, kernel: tf.Tensor, axes: int) -> tf.Tensor:
-        extents = zip(x.shape[1:-1], kernel.shape[:axes], self.strides, strict=True)
-        size = [length * stride if self.padding == "SAME" else (length - 1) * stride + k for length, k, stride in extents]
-        shape = tf.stack([tf.shape(x)[0], *size, kernel.shape[-2]])
-        transpose = (tf.nn.conv1d_transpose, tf.nn.conv2d_transpose, tf.nn.conv3d_transpose)[axes - 1]
-        return transpose(x, kernel, shape, [1, *self.strides, 1], self.padding)

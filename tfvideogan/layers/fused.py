@@ -12,6 +12,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfvideogan.layers import forms
+from tfvideogan.layers.convolution import convolve, kernel_gradient
 from tfvideogan.layers.resample import downsample
 
 LARGE = 1 << 16  # numbers of one example; below, calling a compiled piece costs what it saves
@@ -54,13 +55,6 @@ def _relu_gradient(dy, y):
 # Convolution and average pooling
 
 
-def convolve(x: tf.Tensor, kernel: tf.Tensor, stride: int = 1) -> tf.Tensor:
-    """Convolution, "SAME", of [N,H,W,C] or [N,T,H,W,C], by the number of the kernel's axes."""
-    if len(kernel.shape) == 4:
-        return tf.nn.conv2d(x, kernel, stride, "SAME")
-    return tf.nn.conv3d(x, kernel, [1, stride, stride, stride, 1], "SAME")
-
-
 def convolve_and_pool(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """`downsample` of a convolution of stride 1 by a kernel of extent 3, 2-D or 3-D: [N,...,C] -> [N,.../2,C'].
 
@@ -69,11 +63,11 @@ def convolve_and_pool(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """
     axes = len(kernel.shape) - 2
     if forms.is_plain() or x.shape[-2] <= 16 or any(length % 2 for length in x.shape[1:-1]):
-        return downsample(convolve(x, kernel))
+        return downsample(convolve(x, kernel, [1] * axes, "SAME"))
     for axis in range(axes):
         pads = ([[0, 0] if a != axis else pad for a in range(axes + 2)] for pad in ([0, 1], [1, 0]))
         kernel = tf.add_n([tf.pad(kernel, pad) for pad in pads]) / 2
-    return convolve(x, kernel, 2)
+    return convolve(x, kernel, [2] * axes, "SAME")
 
 
 # Batch normalisation
@@ -222,8 +216,8 @@ def gru(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor):
             return tf.zeros_like(w_ru), tf.zeros_like(w_c), *gradients
         later = tf.concat(gradients[1:], 0)
         channels = w_c.shape[2]
-        to_ru = _kernel_gradient(tf.concat(states[:-1], 0), later[..., : 2 * channels], w_ru)
-        to_c = _kernel_gradient(tf.concat(resets[1:], 0), later[..., 2 * channels :], w_c)
+        to_ru = kernel_gradient(tf.concat(states[:-1], 0), later[..., : 2 * channels], w_ru.shape, [1, 1], "SAME")
+        to_c = kernel_gradient(tf.concat(resets[1:], 0), later[..., 2 * channels :], w_c.shape, [1, 1], "SAME")
         return to_ru, to_c, *gradients
 
     return states, backward
@@ -231,10 +225,6 @@ def gru(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor):
 
 def _back_convolution(d: tf.Tensor, w: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
     return tf.nn.conv2d_transpose(d, w, shape, 1, "SAME")
-
-
-def _kernel_gradient(x: tf.Tensor, d: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
-    return tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=w.shape, out_backprop=d, strides=[1] * 4, padding="SAME")
 
 
 def _floats(*tensors: tf.Tensor) -> list[tf.Tensor]:

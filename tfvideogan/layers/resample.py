@@ -47,4 +47,6 @@ def downsample(x: tf.Tensor) -> tf.Tensor:
     x = unfold(downsample(fold(x)), x.shape[1])
     if x.shape[1] % 2:
         x = tf.concat([x, x[:, -1:]], 1)
-    return (x[:, ::2] + x[:, 1::2]) / 2
+    frames, height, width, channels = x.shape[1:]
+    pairs = tf.nn.avg_pool2d(tf.reshape(x, [-1, frames, height * width, channels]), [2, 1], [2, 1], "VALID")
+    return tf.reshape(pairs, [-1, frames // 2, height, width, channels])

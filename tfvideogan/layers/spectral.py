@@ -14,7 +14,8 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode
-from tfvideogan.layers.fused import convolve, convolve_and_pool
+from tfvideogan.layers.convolution import convolve
+from tfvideogan.layers.fused import convolve_and_pool
 
 
 def spectral_normalize(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -59,7 +60,7 @@ class SpectralConv(SpectralLayer):
     def call(self, x: tf.Tensor, mode: Mode, pool: bool = False) -> tf.Tensor:
         """[..., inputs] -> [..., outputs]; a 2-D kernel wants [N,H,W,C], a 3-D one [N,T,H,W,C]. `pool` halves every axis after it."""
         kernel = self.normalized_kernel(mode)
-        return self.add_bias(convolve_and_pool(x, kernel) if pool else convolve(x, kernel))
+        return self.add_bias(convolve_and_pool(x, kernel) if pool else convolve(x, kernel, [1] * (len(kernel.shape) - 2), "SAME"))
 
 
 class SpectralDense(SpectralLayer):

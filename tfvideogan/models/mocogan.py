@@ -274,7 +274,7 @@ class Block(keras.layers.Layer):
     def call(self, x: tf.Tensor, seeds: tf.Tensor, mode: Mode) -> tf.Tensor:
         """[N,...,inputs] and seeds of the noise [N,2] -> [N,...,outputs]."""
         if self.noise:
-            x += tf.cast(self.noise * noise.normal(seeds, x.shape[1:]), x.dtype)
+            x = noise.added(x, seeds, self.noise)
         if self.pad:  # not tf.pad: TensorFlow's graph optimiser fails where it fuses that with a convolution that is differentiated
             x = tf.raw_ops.PadV2(input=x, paddings=[[0, 0], [0, 0], [1, 1], [1, 1], [0, 0]], constant_values=tf.zeros([], x.dtype))
         x = self.convolution(x)

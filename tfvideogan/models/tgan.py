@@ -222,7 +222,7 @@ class Discriminator(keras.Model):
             x = convolution(x)  # [N,t,h,w,c] -> [N,t/2,h/2,w/2,c']
             x = x if norm is None else norm(x, mode=mode)
             if self.sigma and mode == "train":
-                x += tf.cast(self.sigma * noise.normal(noise.fork(seeds, 10 * number), x.shape[1:]), x.dtype)
+                x = noise.added(x, noise.fork(seeds, 10 * number), self.sigma)
             x = tf.nn.leaky_relu(x, SLOPE)
         frames = x.shape[1]
         return tf.reduce_sum(unfold(self.score(fold(x)), frames), [1, 2, 3, 4])
