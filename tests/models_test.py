@@ -4,6 +4,7 @@ import collections
 import dataclasses
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,8 +14,8 @@ from tests.conftest import small
 from tfvideogan import cost, models
 from tfvideogan.config import Config, UserError
 from tfvideogan.gan import GAN, Sampler, fixed_sampler
-from tfvideogan.layers import noise
-from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.layers import fused, noise
+from tfvideogan.step import Step, make_optimizers, make_step
 
 ALL = models.names()
 
@@ -39,13 +40,17 @@ def gan(request) -> GAN:
     return models.build(small(request.param))
 
 
-def step_of(gan: GAN):
-    """(training step, its optimizers) of a model on one device."""
+def optimizers_and_step_of(gan: GAN) -> tuple[dict[str, keras.optimizers.Optimizer], Step]:
+    """Of a model on one device."""
     optimizers = make_optimizers(gan.config)
     optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
     optimizers["g_optimizer"].build(gan.generator.trainable_variables)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    return make_step(gan, optimizers, step, tf.distribute.get_strategy())
+    return optimizers, make_step(gan, optimizers, step, tf.distribute.get_strategy())
+
+
+def step_of(gan: GAN) -> Step:
+    return optimizers_and_step_of(gan)[1]
 
 
 def batches_of(config: Config) -> list[dict[str, tf.Tensor]]:
@@ -110,6 +115,43 @@ def test_average_follows_its_formula_from_its_step_on(gan):
     step(batches_of(fresh.config))
     for old, (average, weight, averaged) in zip(before, pairs, strict=True):
         np.testing.assert_allclose(average, 0.9 * old + 0.1 * weight.numpy() if averaged else weight, rtol=1e-5, atol=1e-6)
+
+
+def per_example(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor, epsilon: float, per_frame: bool, relu: bool):
+    """In place of fused.normalize: with each example's own moments, so that nothing mixes; reported as 0 and 1."""
+    mean, variance = tf.nn.moments(tf.cast(x, tf.float32), [2] if per_frame else [1, 2], keepdims=True)
+    y = (tf.cast(x, tf.float32) - mean) * tf.math.rsqrt(variance + 0.1) * gain[:, None, None] + shift[:, None, None]
+    moments = tf.zeros([x.shape[1] if per_frame else 1, x.shape[3]])
+    return tf.cast(tf.nn.relu(y) if relu else y, x.dtype), moments, moments + 1.0
+
+
+def test_a_batch_in_parts_takes_the_step_of_the_whole(gan, monkeypatch):
+    # But for BN, whose moments are of a part. Adam's first moment is half of the gradient; a large epsilon makes the step smooth in it.
+    monkeypatch.setattr(fused, "normalize", per_example)
+    step = {"optimizer": "adam", "beta_1": 0.5, "adam_epsilon": 1.0, "g_learning_rate": 0.1, "d_learning_rate": 0.1, "weight_decay": 0.01}
+    average = {"d_steps": 2, "ema_start_step": 0, "ema_decay": 0.5}
+    results = []
+    for parts in (1, 2, 4):
+        fresh = models.build(dataclasses.replace(gan.config, accumulate_steps=parts, **step, **average))
+        before = [variable.numpy() for variable in fresh.variables]
+        optimizers, one_step = optimizers_and_step_of(fresh)
+        batches = batches_of(fresh.config)
+        batches[0]["label"] = tf.constant([1, 1, 3, 1])  # an embedding's row is read in both halves
+        scalars = tf.function(one_step, autograph=False)(batches)
+        gradients = [moment.numpy() for optimizer in optimizers.values() for moment in optimizer._momentums]
+        moved = [variable.numpy() - old for variable, old in zip(fresh.variables, before, strict=True)]
+        results.append((scalars, gradients, moved))
+    names = [variable.path for variable in fresh.variables]
+    (scalars, gradients, moved), *others = results
+    assert sum(np.any(change) for change in moved) > 0.9 * len(moved)
+    for other in others:
+        assert scalars.keys() == other[0].keys()
+        for name, value in scalars.items():
+            assert float(other[0][name]) == pytest.approx(float(value), rel=1e-5, abs=1e-6), name
+        for a, b in zip(gradients, other[1], strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
+        for name, a, b in zip(names, moved, other[2], strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 def test_a_step_is_the_same_eagerly_and_in_a_graph(gan):
