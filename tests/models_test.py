@@ -125,6 +125,7 @@ def per_example(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor, epsilon: float,
     return tf.cast(tf.nn.relu(y) if relu else y, x.dtype), moments, moments + 1.0
 
 
+@pytest.mark.slow
 def test_a_batch_in_parts_takes_the_step_of_the_whole(gan, monkeypatch):
     # But for BN, whose moments are of a part. Adam's first moment is half of the gradient; a large epsilon makes the step smooth in it.
     monkeypatch.setattr(fused, "normalize", per_example)
@@ -143,7 +144,7 @@ def test_a_batch_in_parts_takes_the_step_of_the_whole(gan, monkeypatch):
         results.append((scalars, gradients, moved))
     names = [variable.path for variable in fresh.variables]
     (scalars, gradients, moved), *others = results
-    assert sum(np.any(change) for change in moved) > 0.9 * len(moved)
+    assert sum(np.any(change) for change in moved) > 0.5 * len(moved)  # biases before the normalisation do not
     for other in others:
         assert scalars.keys() == other[0].keys()
         for name, value in scalars.items():
@@ -196,9 +197,10 @@ def unsteady_sums(graph: tf.compat.v1.GraphDef) -> list[str]:
     return [node.name for node in graph.node if node.op == "AddN" and len(inputs[node.name]) > 2 and not is_sure(inputs[node.name][0])]
 
 
-def test_no_sum_depends_on_the_moment(gan):
+@pytest.mark.parametrize("parts", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_no_sum_depends_on_the_moment(gan, parts):
     # Or a resumed run differs now and then in its last bits, on a busy machine.
-    step = tf.function(step_of(models.build(gan.config)), autograph=False)
+    step = tf.function(step_of(models.build(dataclasses.replace(gan.config, accumulate_steps=parts))), autograph=False)
     assert not [name for graph in optimized(step, batches_of(gan.config)) for name in unsteady_sums(graph)]
 
 
@@ -213,23 +215,32 @@ def test_an_unsteady_sum_is_noticed(shared):
 
 
 @pytest.mark.slow
-def test_the_whole_step_compiles_with_xla_and_static_shapes(gan, monkeypatch):
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_whole_step_compiles_with_xla_and_static_shapes(gan, parts, monkeypatch):
     # What a TPU asks. The compiled step computes what the plain one does, but for the draws: XLA's generator gives other
     # numbers for the same seed, so here both take fixed ones.
     monkeypatch.setattr(noise, "normal", lambda seeds, shape: fixed_draws(seeds, shape) * 4 - 2)
     monkeypatch.setattr(noise, "uniform", fixed_draws)
     results = []
     for compiled in (False, True):
-        fresh = models.build(gan.config)
+        fresh = models.build(dataclasses.replace(gan.config, accumulate_steps=parts))
         function = tf.function(step_of(fresh), autograph=False, jit_compile=compiled)
         scalars = function(batches_of(gan.config))
         results.append([float(value) for value in scalars.values()])
     np.testing.assert_allclose(results[1], results[0], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("precision, steps", [("mixed_bfloat16", 1), pytest.param("mixed_float16", 12, marks=pytest.mark.slow)])
-def test_low_precision_trains_float32_weights(gan, precision, steps):
-    low = models.build(dataclasses.replace(gan.config, precision=precision))
+@pytest.mark.parametrize(
+    "precision, steps, parts",
+    [
+        ("mixed_bfloat16", 1, 1),
+        pytest.param("mixed_bfloat16", 1, 2, marks=pytest.mark.slow),
+        pytest.param("mixed_float16", 12, 1, marks=pytest.mark.slow),
+        pytest.param("mixed_float16", 12, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_low_precision_trains_float32_weights(gan, precision, steps, parts):
+    low = models.build(dataclasses.replace(gan.config, precision=precision, accumulate_steps=parts))
     before = [weight.numpy() for weight in low.generator.trainable_variables]
     step = tf.function(step_of(low), autograph=False)
     for _ in range(steps):  # float16 first finds its loss scale, and leaves out the steps that overflow
@@ -271,6 +282,13 @@ def test_the_cost_of_a_step_is_read_off_its_graph(gan):
     report = cost.report(gan.config)
     for network in (gan.generator, gan.discriminator):
         assert f"{sum(int(tf.size(weight)) for weight in network.trainable_variables):,}\n" in report
+
+
+@pytest.mark.slow
+def test_parts_of_a_batch_hold_fewer_activations_and_cost_what_the_whole_does(gan):
+    whole, parts = (cost.measure(dataclasses.replace(gan.config, accumulate_steps=parts)) for parts in (1, 4))
+    assert parts.activations < 0.5 * whole.activations  # kernels, which do not shrink, are most of what such small networks hold
+    assert (parts.flops, parts.variables, parts.gradients) == (whole.flops, whole.variables, 2 * whole.gradients)
 
 
 def test_frames_between_frames_or_one_line_that_there_are_none(gan):
