@@ -4,6 +4,7 @@ import collections
 import dataclasses
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,8 +14,8 @@ from tests.conftest import small
 from tfvideogan import cost, models
 from tfvideogan.config import Config, UserError
 from tfvideogan.gan import GAN, Sampler, fixed_sampler
-from tfvideogan.layers import noise
-from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.layers import fused, noise
+from tfvideogan.step import Step, make_optimizers, make_step
 
 ALL = models.names()
 
@@ -39,13 +40,17 @@ def gan(request) -> GAN:
     return models.build(small(request.param))
 
 
-def step_of(gan: GAN, flat: bool = False):
-    """(training step, its optimizers) of a model on one device."""
+def optimizers_and_step_of(gan: GAN, flat: bool = False) -> tuple[dict[str, keras.optimizers.Optimizer], Step]:
+    """Of a model on one device."""
     optimizers = make_optimizers(gan.config)
     optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
     optimizers["g_optimizer"].build(gan.generator.trainable_variables)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    return make_step(gan, optimizers, step, tf.distribute.get_strategy(), flat)
+    return optimizers, make_step(gan, optimizers, step, tf.distribute.get_strategy(), flat)
+
+
+def step_of(gan: GAN, flat: bool = False) -> Step:
+    return optimizers_and_step_of(gan, flat)[1]
 
 
 def batches_of(config: Config) -> list[dict[str, tf.Tensor]]:
@@ -112,6 +117,44 @@ def test_average_follows_its_formula_from_its_step_on(gan):
         np.testing.assert_allclose(average, 0.9 * old + 0.1 * weight.numpy() if averaged else weight, rtol=1e-5, atol=1e-6)
 
 
+def per_example(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor, epsilon: float, per_frame: bool, relu: bool):
+    """In place of fused.normalize: with each example's own moments, so that nothing mixes; reported as 0 and 1."""
+    mean, variance = tf.nn.moments(tf.cast(x, tf.float32), [2] if per_frame else [1, 2], keepdims=True)
+    y = (tf.cast(x, tf.float32) - mean) * tf.math.rsqrt(variance + 0.1) * gain[:, None, None] + shift[:, None, None]
+    moments = tf.zeros([x.shape[1] if per_frame else 1, x.shape[3]])
+    return tf.cast(tf.nn.relu(y) if relu else y, x.dtype), moments, moments + 1.0
+
+
+@pytest.mark.slow
+def test_a_batch_in_parts_takes_the_step_of_the_whole(gan, monkeypatch):
+    # But for BN, whose moments are of a part. Adam's first moment is half of the gradient; a large epsilon makes the step smooth in it.
+    monkeypatch.setattr(fused, "normalize", per_example)
+    step = {"optimizer": "adam", "beta_1": 0.5, "adam_epsilon": 1.0, "g_learning_rate": 0.1, "d_learning_rate": 0.1, "weight_decay": 0.01}
+    average = {"d_steps": 2, "ema_start_step": 0, "ema_decay": 0.5}
+    results = []
+    for parts in (1, 2, 4):
+        fresh = models.build(dataclasses.replace(gan.config, accumulate_steps=parts, **step, **average))
+        before = [variable.numpy() for variable in fresh.variables]
+        optimizers, one_step = optimizers_and_step_of(fresh)
+        batches = batches_of(fresh.config)
+        batches[0]["label"] = tf.constant([1, 1, 3, 1])  # an embedding's row is read in both halves
+        scalars = tf.function(one_step, autograph=False)(batches)
+        gradients = [moment.numpy() for optimizer in optimizers.values() for moment in optimizer._momentums]
+        moved = [variable.numpy() - old for variable, old in zip(fresh.variables, before, strict=True)]
+        results.append((scalars, gradients, moved))
+    names = [variable.path for variable in fresh.variables]
+    (scalars, gradients, moved), *others = results
+    assert sum(np.any(change) for change in moved) > 0.5 * len(moved)  # biases before the normalisation do not
+    for other in others:
+        assert scalars.keys() == other[0].keys()
+        for name, value in scalars.items():
+            assert float(other[0][name]) == pytest.approx(float(value), rel=1e-5, abs=1e-6), name
+        for a, b in zip(gradients, other[1], strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
+        for name, a, b in zip(names, moved, other[2], strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
 def test_a_step_is_the_same_eagerly_and_in_a_graph(gan):
     results = []
     for wrap in (lambda f: f, lambda f: tf.function(f, autograph=False)):
@@ -154,9 +197,10 @@ def unsteady_sums(graph: tf.compat.v1.GraphDef) -> list[str]:
     return [node.name for node in graph.node if node.op == "AddN" and len(inputs[node.name]) > 2 and not is_sure(inputs[node.name][0])]
 
 
-def test_no_sum_depends_on_the_moment(gan):
+@pytest.mark.parametrize("parts", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_no_sum_depends_on_the_moment(gan, parts):
     # Or a resumed run differs now and then in its last bits, on a busy machine.
-    step = tf.function(step_of(models.build(gan.config), flat=True), autograph=False)
+    step = tf.function(step_of(models.build(dataclasses.replace(gan.config, accumulate_steps=parts)), flat=True), autograph=False)
     assert not [name for graph in optimized(step, batches_of(gan.config)) for name in unsteady_sums(graph)]
 
 
@@ -171,7 +215,8 @@ def test_an_unsteady_sum_is_noticed(shared):
 
 
 @pytest.mark.slow
-def test_the_whole_step_compiles_with_xla_and_static_shapes(gan, monkeypatch):
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_whole_step_compiles_with_xla_and_static_shapes(gan, parts, monkeypatch):
     # What a TPU asks. The compiled step computes what the plain one does, but for the draws: XLA's generator gives other
     # numbers for the same seed, so here both take fixed ones.
     monkeypatch.setattr(noise, "normal", lambda seeds, shape: fixed_draws(seeds, shape) * 4 - 2)
@@ -179,16 +224,24 @@ def test_the_whole_step_compiles_with_xla_and_static_shapes(gan, monkeypatch):
     monkeypatch.setattr(noise, "bits", lambda seeds, words: tf.cast(fixed_draws(seeds, [words]) * 2.0**31, tf.int32))
     results = []
     for compiled in (False, True):
-        fresh = models.build(gan.config)
+        fresh = models.build(dataclasses.replace(gan.config, accumulate_steps=parts))
         function = tf.function(step_of(fresh), autograph=False, jit_compile=compiled)
         scalars = function(batches_of(gan.config))
         results.append([float(value) for value in scalars.values()])
     np.testing.assert_allclose(results[1], results[0], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("precision, steps", [("mixed_bfloat16", 1), pytest.param("mixed_float16", 12, marks=pytest.mark.slow)])
-def test_low_precision_trains_float32_weights(gan, precision, steps):
-    low = models.build(dataclasses.replace(gan.config, precision=precision))
+@pytest.mark.parametrize(
+    "precision, steps, parts",
+    [
+        ("mixed_bfloat16", 1, 1),
+        pytest.param("mixed_bfloat16", 1, 2, marks=pytest.mark.slow),
+        pytest.param("mixed_float16", 12, 1, marks=pytest.mark.slow),
+        pytest.param("mixed_float16", 12, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_low_precision_trains_float32_weights(gan, precision, steps, parts):
+    low = models.build(dataclasses.replace(gan.config, precision=precision, accumulate_steps=parts))
     before = [weight.numpy() for weight in low.generator.trainable_variables]
     step = tf.function(step_of(low), autograph=False)
     for _ in range(steps):  # float16 first finds its loss scale, and leaves out the steps that overflow
@@ -230,6 +283,13 @@ def test_the_cost_of_a_step_is_read_off_its_graph(gan):
     report = cost.report(gan.config)
     for network in (gan.generator, gan.discriminator):
         assert f"{sum(int(tf.size(weight)) for weight in network.trainable_variables):,}\n" in report
+
+
+@pytest.mark.slow
+def test_parts_of_a_batch_hold_fewer_activations_and_cost_what_the_whole_does(gan):
+    whole, parts = (cost.measure(dataclasses.replace(gan.config, accumulate_steps=parts)) for parts in (1, 4))
+    assert parts.activations < 0.5 * whole.activations  # kernels, which do not shrink, are most of what such small networks hold
+    assert (parts.flops, parts.variables, parts.gradients) == (whole.flops, whole.variables, 2 * whole.gradients)
 
 
 def test_frames_between_frames_or_one_line_that_there_are_none(gan):

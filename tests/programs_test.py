@@ -27,6 +27,7 @@ TINY = (
     "--ema_start_step=2 --ema_decay=0.5 --standing_batches=2 --log_every_steps=1 --sample_every_steps=100 --checkpoint_every_steps=2 "
     "--keep_checkpoints=100 --evaluate_videos=64"
 ).split()
+TWO = ["--strategy=mirrored", "--cpu_replicas=2"]
 ENVIRONMENT = {
     **os.environ,
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -127,6 +128,21 @@ def test_two_replicas_resume_exactly_and_give_the_losses_of_one(trained, tmp_pat
             assert both[step, name] == pytest.approx(value, rel=1e-4, abs=1e-4), (step, name)
 
 
+@pytest.mark.slow
+def test_a_batch_in_parts_resumes_exactly_and_has_the_same_parts_on_two_replicas(tmp_path):
+    flags = "--accumulate_steps=2", "--steps=4"
+    train(tmp_path / "one", *flags)
+    train(tmp_path / "whole", *flags, *TWO)
+    train(tmp_path / "halves", *flags, *TWO, "--steps=2")
+    train(tmp_path / "halves", *flags, *TWO)
+    assert_same_run(tmp_path / "whole", tmp_path / "halves", 4)
+    one, both = losses(tmp_path / "one"), losses(tmp_path / "whole")
+    assert one.keys() == both.keys()
+    for (step, name), value in one.items():
+        if step <= 2:
+            assert both[step, name] == pytest.approx(value, rel=1e-4, abs=1e-4), (step, name)
+
+
 VARIANTS = {  # the least of every model, with what is special about its steps
     **{name: small(name) for name in models.names() if name != "dvdgan"},  # which the tests above and below train
     "tgan conditional": small("tgan", conditional=True, loss="vanilla"),
@@ -140,11 +156,10 @@ VARIANTS = {  # the least of every model, with what is special about its steps
 def test_every_model_resumes_exactly_on_two_replicas_and_goes_through_every_program(variant, tmp_path):
     changes = dict(log_every_steps=1, checkpoint_every_steps=6, sample_every_steps=6, evaluate_videos=32, standing_batches=2, steps=6)
     flags = [f"--{name}={value}" for name, value in vars(dataclasses.replace(VARIANTS[variant], **changes)).items()]
-    two = ["--strategy=mirrored", "--cpu_replicas=2"]
     run("train", *flags, f"--workdir={tmp_path}/one", "--steps=2")
-    run("train", *flags, f"--workdir={tmp_path}/whole", *two)
-    run("train", *flags, f"--workdir={tmp_path}/halves", *two, "--steps=3")
-    run("train", *flags, f"--workdir={tmp_path}/halves", *two)
+    run("train", *flags, f"--workdir={tmp_path}/whole", *TWO)
+    run("train", *flags, f"--workdir={tmp_path}/halves", *TWO, "--steps=3")
+    run("train", *flags, f"--workdir={tmp_path}/halves", *TWO)
     assert_same_run(tmp_path / "whole", tmp_path / "halves", 6, least=50)
     one, both = losses(tmp_path / "one"), losses(tmp_path / "whole")
     assert {name for _, name in one} == {name for _, name in both}
@@ -375,6 +390,9 @@ def test_every_mistake_gets_one_line_and_exit_code_2(trained, tmp_path):
         (["train", "--model=dvdgann"], "--model=dvdgann: want one of .*Did you mean dvdgan"),
         (["train", *TINY, new, "--size=48"], "--size=48: dvdgan builds 32, 64, 128 or 256"),
         (["train", *TINY], "--workdir is missing"),
+        (["train", *TINY, new, "--accumulate_steps=0"], "--accumulate_steps=0: want at least 1"),
+        (["train", *TINY, new, "--accumulate_steps=3"], "--batch_size=4: want a multiple of 3, .*--accumulate_steps=3"),
+        (["train", *TINY, new, "--accumulate_steps=4", *TWO], r"--batch_size=4: want a multiple of 8, .*replicas \(2\)"),
         (["train", *TINY, new, "--dataset=moving_shape"], "--dataset=moving_shape: .*moving_shapes"),
         ([*folder, f"--data_dir={tmp_path}/nowhere"], "--data_dir=.*nowhere"),
         ([*folder, f"--data_dir={tmp_path}/noclass"], "--data_dir=.*noclass"),

@@ -58,6 +58,11 @@ class Config:
     classes: int = field(0, "Number of classes; 0 takes the data set's own number.", network=True)
     channels: int = field(64, "Base width of the networks (ch).", network=True)
     batch_size: int = field(64, "Clips in a global batch, over all replicas.")
+    accumulate_steps: int = field(
+        1,
+        "Parts that a replica takes its share of the batch in, one after the other; their gradients are averaged. Holds the activations "
+        "of one part; BN's moments are of a part.",
+    )
     steps: int = field(100_000, "Generator steps of the whole run.")
     seed: int = field(0, "Seed of the weights, the order of clips, and every random draw.")
     precision: str = field("float32", "float32, mixed_bfloat16 or mixed_float16.", network=True)
@@ -91,9 +96,10 @@ class Config:
             if one.type is float and not math.isfinite(getattr(self, one.name)):
                 raise UserError(f"--{one.name}={getattr(self, one.name)}: want a finite number")
         self.want_at_least(1, "frames", "size", "stride", "channels", "batch_size", "d_steps", "standing_batches", "keep_checkpoints")
-        self.want_at_least(1, "log_every_steps", "checkpoint_every_steps", "sample_every_steps")
+        self.want_at_least(1, "accumulate_steps", "log_every_steps", "checkpoint_every_steps", "sample_every_steps")
         self.want_at_least(0, "max_stride", "classes", "steps", "seed", "fps", "evaluate_every_steps", "max_rollbacks")
         self.want_at_least(0, "g_learning_rate", "d_learning_rate", "adam_epsilon", "rmsprop_epsilon", "weight_decay")
+        self.want_parts(replicas=1)
         for name in ("beta_1", "beta_2", "rmsprop_decay", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name):g}: want at least 0 and less than 1")
@@ -111,3 +117,12 @@ class Config:
         for name in names:
             if getattr(self, name) < least:
                 raise UserError(f"--{name}={getattr(self, name)}: want {f'at least {least}' if least else '0 or more'}")
+
+    def want_parts(self, replicas: int) -> None:
+        """Raises UserError if the batch cannot be shared by that many replicas, and each share taken in `accumulate_steps` parts."""
+        wanted = replicas * self.accumulate_steps
+        if self.batch_size % wanted:
+            raise UserError(
+                f"--batch_size={self.batch_size}: want a multiple of {wanted}, "
+                f"the number of replicas ({replicas}) times --accumulate_steps={self.accumulate_steps}"
+            )

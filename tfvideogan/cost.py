@@ -24,9 +24,9 @@ class Cost:
     Attributes:
         generator, discriminator: trainable numbers.
         variables: bytes of all variables that train: both networks, the averages, the optimizers' state. What a checkpoint holds.
-        gradients: bytes of the larger player's gradients.
+        gradients: bytes of the larger player's gradients, twice if they are added up over parts of the batch.
         flops: of the convolutions and matrix products, forward and backward, two for a multiplication and addition.
-        activations: bytes that the larger of a D and a G step keeps for its gradient.
+        activations: bytes that the larger of a D and a G step keeps for its gradient, in one of `accumulate_steps` parts.
     """
 
     generator: int
@@ -44,16 +44,15 @@ class Cost:
 
 def measure(config: Config) -> Cost:
     """The Cost of a step as it is run; within `forms.plain()`, as the paper writes it."""
-    return _cost(*_step_graph(config))
+    return _measure(config)[0]
 
 
 def report(config: Config) -> str:
     """The Config, a table of parameters, and FLOPs and memory of one step on one device."""
-    graph = _step_graph(config)
-    cost, gib = _cost(*graph), 2**30
+    (cost, gan), gib = _measure(config), 2**30
     return f"""{to_flags(config)}
-{_parameters(graph[0])}
-one step: {config.d_steps} D and 1 G update, {config.batch_size} clips in a batch
+{_parameters(gan)}
+one step: {config.d_steps} D and 1 G update, {config.batch_size} clips in a batch, --accumulate_steps={config.accumulate_steps}
   {step_flops(config) / 1e9:,.0f} GFLOP as the paper writes it, {cost.flops / 1e9:,.0f} as it is run
   {cost.state / gib:.2f} GiB of weights, averages, optimizer state and gradients on every device
   {cost.activations / gib:.2f} GiB of activations, shared by the devices
@@ -64,6 +63,16 @@ def step_flops(config: Config) -> int:
     """FLOPs of one step, in the paper's form: of its convolutions and matrix products, forward and backward."""
     with forms.plain():
         return measure(config).flops
+
+
+def _measure(config: Config) -> tuple[Cost, GAN]:
+    parts, whole = config.accumulate_steps, dataclasses.replace(config, accumulate_steps=1)
+    gan, *rest = _step_graph(whole)
+    cost = _cost(gan, *rest)
+    if parts > 1:  # only one part's activations are held; the gradients of the parts before it stand beside its own
+        part = measure(dataclasses.replace(whole, batch_size=config.batch_size // parts))
+        cost = dataclasses.replace(cost, activations=part.activations, gradients=2 * cost.gradients)
+    return cost, gan
 
 
 def _step_graph(config: Config) -> tuple[GAN, list[tf.Variable], list[tf.Operation]]:

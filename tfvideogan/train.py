@@ -56,7 +56,9 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
     Raises:
         RunFailed: the disk is full, losses stay non-finite, or a worker is lost; what was saved stands.
         SystemExit: SIGTERM or SIGINT came; everything is saved.
+        UserError: the replicas cannot share the batch, or the folder is another run's; nothing is written.
     """
+    config.want_parts(strategy.num_replicas_in_sync)
     with strategy.scope():
         gan = models.build(config)
         optimizers = make_optimizers(config)

@@ -1,14 +1,15 @@
 """Spectrally normalised layers: convolution, dense, embedding.
 
 The kernel w, as a matrix [inputs, outputs], is divided by its largest singular value sigma(w) (Miyato et al. 2018).
-One power iteration a pass finds it: v = |u w^T|, s = v w, u' = |s|, sigma = s . u'. With u' and v held constant the
-gradient through sigma is the textbook one, so the gradient of f(w / sigma(w)) is orthogonal to w. Keras' own
-SpectralNormalization wrapper does not differentiate through sigma.
+One power iteration a pass finds it: v = |u w^T|, s = v w, u' = |s|, sigma = s . u'; passes within `hold()` share one. With
+u' and v held constant the gradient through sigma is the textbook one, so the gradient of f(w / sigma(w)) is orthogonal to w.
+Keras' own SpectralNormalization wrapper does not differentiate through sigma.
 
 Kernels are initialised orthogonally (BigGAN, DVD-GAN). Normalisation runs in float32 whatever the policy.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -16,6 +17,19 @@ import tensorflow as tf
 from tfvideogan.layers import Mode
 from tfvideogan.layers.convolution import convolve
 from tfvideogan.layers.fused import convolve_and_pool
+
+_held: dict["SpectralLayer", None] | None = None
+
+
+@contextlib.contextmanager
+def hold() -> Iterator[dict["SpectralLayer", None]]:
+    """What is called or traced within it leaves u as it is. Gives the layers, in order, that are to `iterate` once afterwards."""
+    global _held
+    before, _held = _held, {}
+    try:
+        yield _held
+    finally:
+        _held = before
 
 
 def spectral_normalize(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -43,9 +57,15 @@ class SpectralLayer(keras.layers.Layer):
     def normalized_kernel(self, mode: Mode) -> tf.Tensor:
         """The kernel over its largest singular value, in the compute dtype."""
         kernel, u = spectral_normalize(self.kernel.value, self.u.value)
-        if mode == "train":
+        if mode == "train" and _held is None:
             self.u.assign(u)
+        elif mode == "train":
+            _held[self] = None
         return tf.cast(kernel, self.compute_dtype)
+
+    def iterate(self) -> None:
+        """The power iteration that passes within `hold()` left out."""
+        self.u.assign(spectral_normalize(self.kernel.value, self.u.value)[1])
 
     def add_bias(self, x: tf.Tensor) -> tf.Tensor:
         return x if self.bias is None else x + tf.cast(self.bias, x.dtype)
