@@ -35,9 +35,12 @@ def make_step(gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step:
     config, replicas = gan.config, strategy.num_replicas_in_sync
 
     def update(
-        loss: Callable, batch: Batch, network: keras.Model, optimizer: keras.optimizers.Optimizer, player: str
+        loss: Callable, batch: Batch, before: dict[str, tf.Tensor], network: keras.Model, optimizer: keras.optimizers.Optimizer, player: str
     ) -> dict[str, tf.Tensor]:
         weights = [weight.value for weight in network.trainable_variables]
+        # Not while an update before is under way, though G's pass would not have to wait for it: memory is for one at a time.
+        with tf.control_dependencies(list(before.values())):
+            batch = tf.nest.map_structure(tf.identity, batch)
         with tf.name_scope(f"{player}_step"):
             # Only the player's weights are watched: the other network is run, not recorded.
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -57,12 +60,12 @@ def make_step(gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step:
     def loss_scale(optimizer: keras.optimizers.Optimizer) -> tf.Tensor | float:
         return optimizer.dynamic_scale.value if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else 1.0
 
-    def d_step(batch: Batch) -> dict[str, tf.Tensor]:
-        return update(gan.discriminator_loss, batch, gan.discriminator, optimizers["d_optimizer"], "d")
+    def d_step(batch: Batch, before: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return update(gan.discriminator_loss, batch, before, gan.discriminator, optimizers["d_optimizer"], "d")
 
-    def g_step(batch: Batch) -> dict[str, tf.Tensor]:
+    def g_step(batch: Batch, before: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         batch = {**batch, "seed": noise.fork(batch["seed"], GENERATOR_STEP)}
-        return update(gan.generator_loss, batch, gan.generator, optimizers["g_optimizer"], "g")
+        return update(gan.generator_loss, batch, before, gan.generator, optimizers["g_optimizer"], "g")
 
     def constrain(weight: tf.Variable, constraint: Callable, reads: tuple[tf.Variable, ...]) -> None:
         weight.assign(constraint(weight, *reads))
@@ -71,11 +74,12 @@ def make_step(gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step:
         ema.assign(decay * ema + (1.0 - decay) * weight)
 
     def train_step(batches: list[Batch]) -> dict[str, tf.Tensor]:
+        scalars: dict[str, tf.Tensor] = {}
         for batch in batches:
-            scalars = strategy.run(d_step, args=(batch,))
+            scalars = strategy.run(d_step, args=(batch, scalars))
             for weight, constraint, reads in gan.discriminator_constraints(step + 1):
                 strategy.extended.update(weight, constrain, args=(constraint, reads), group=False)
-        scalars |= strategy.run(g_step, args=(batches[-1],))
+        scalars |= strategy.run(g_step, args=(batches[-1], scalars))
         step.assign_add(1)
         decay = tf.where(step > config.ema_start_step, config.ema_decay, 0.0)  # before, the average is a copy
         for ema, weight, averaged in gan.ema_pairs():

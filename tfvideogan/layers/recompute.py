@@ -8,8 +8,10 @@ import tensorflow as tf
 from tfvideogan.layers import Mode, forms
 from tfvideogan.layers.spectral import SpectralLayer, given
 
+Layers = Sequence[keras.layers.Layer | None]
 
-def recomputed(function: Callable[..., tf.Tensor], layers: Sequence[keras.layers.Layer | None], *inputs: tf.Tensor, mode: Mode) -> tf.Tensor:
+
+def recomputed(function: Callable[..., tf.Tensor], layers: Layers, *inputs: tf.Tensor, mode: Mode) -> tf.Tensor:
     """`function(layers, *inputs, mode=mode)`, whose gradient computes it again and so keeps nothing but its inputs.
 
     Spectral normalisation is outside of what is computed again: both times see the same kernels, `u` is assigned once.

@@ -22,7 +22,6 @@ Parameters at ch=16, 101 classes, 64x64: G 5,944,219, D_S 2,422,113, D_T 2,552,8
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -34,7 +33,7 @@ from tfvideogan.layers import Mode, noise
 from tfvideogan.layers.attention import SelfAttention
 from tfvideogan.layers.conv_gru import ConvGRU
 from tfvideogan.layers.norm import ConditionalBatchNorm
-from tfvideogan.layers.recompute import recomputed
+from tfvideogan.layers.recompute import Layers, recomputed
 from tfvideogan.layers.resample import UPSAMPLING
 from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, SpectralLayer
@@ -128,7 +127,7 @@ class Generator(keras.Model):
         x = self.norm(fold(x), condition, mode=mode, relu=True)
         return unfold(tf.tanh(tf.cast(self.to_rgb(x, mode=mode), tf.float32)), self.frames)
 
-    def _stage(self, layers: Sequence[keras.layers.Layer | None], x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
+    def _stage(self, layers: Layers, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
         """One resolution: [N,T or 1,h,w,c] -> [N,T,2h,2w,c']."""
         gru, block, up, attention = layers
         x = fold(gru(x, mode=mode))  # [N,T,h,w,c] -> [N*T,h,w,c]
@@ -169,7 +168,7 @@ class Trunk(keras.layers.Layer):
         return tf.reduce_sum(unfold(self.linear(h, mode=mode), frames)[..., 0] + projection, 1)
 
     @staticmethod
-    def _stage(layers: Sequence[keras.layers.Layer | None], x: tf.Tensor, mode: Mode) -> tf.Tensor:
+    def _stage(layers: Layers, x: tf.Tensor, mode: Mode) -> tf.Tensor:
         """A block and its attention, frame by frame, of [N,T,h,w,c] or [N*T,h,w,c]."""
         block, attention = layers
         x = block(x, mode=mode)
