@@ -19,3 +19,38 @@ def test_what_nobody_reads_is_not_counted():
     convolution = 2 * (2 * 4 * 4 * 5) * (3 * 3 * 3)  # two for each product and sum, outputs, kernel
     assert sum(cost._flops(operation) for operation in needed) == convolution  # the gradient of w does not need y
     assert sum(cost._flops(operation) for operation in needed_by_both) == 2 * convolution
+
+
+def live(build) -> int:
+    with tf.Graph().as_default() as graph:
+        return cost._live(cost._needed(graph, [build(tf.compat.v1.placeholder(tf.float32, [256]))]))  # 1 KiB
+
+
+def test_a_tensor_lives_until_its_last_reader_is_done():
+    matmul = tf.linalg.matmul
+
+    def chain(x):  # 16 numbers a row and column: 1 KiB each
+        x = tf.reshape(x, [16, 16])
+        return matmul(matmul(matmul(x, x), x), x)
+
+    def kept(x):
+        x = tf.reshape(x, [16, 16])
+        y = matmul(x, x)
+        return matmul(matmul(matmul(y, x), x), y)
+
+    assert live(chain) == 3 * 1024  # the placeholder, and one that becomes another
+    assert live(kept) == 4 * 1024  # and y
+
+
+def test_what_is_done_in_place_takes_no_memory():
+    assert live(lambda x: tf.nn.relu(tf.tile(x, [2]) + 1.0)) == 3 * 1024
+    assert live(lambda x: tf.nn.relu(x)) == 2 * 1024  # not in the batch's place
+
+
+def test_what_is_ready_runs_first():
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [2, 2])
+        a = tf.linalg.matmul(x, x, name="a")
+        tf.linalg.matmul(a, x, name="b")
+        tf.linalg.matmul(x, x, name="c", transpose_a=True)
+        assert [operation.name for operation in cost._by_turns(graph.get_operations())] == ["Placeholder", "a", "c", "b"]

@@ -43,7 +43,7 @@ def test_a_ring_of_one_sends_nothing_and_a_long_one_twice():
 def test_time_and_room():
     assert scaling.seconds(1e12, tflops=4, utilisation=0.5) == 0.5
     assert scaling.days(0.5, steps=172_800) == 1
-    cost = scaling.Cost(0, 0, variables=2 * 2**30, gradients=2**30, flops=0, activations=0)
+    cost = scaling.Cost(0, 0, variables=2 * 2**30, gradients=2**30, flops=0, activations=0, live=0)
     run = scaling.Needs(dvdgan.Config(), cost, scaling.Line(0, 1), activations=scaling.Line(2**30, 2**30), norms=[])
     assert scaling.room(run, scaling.Accelerator("", 1, 16)) == 12  # 16 less 3 of state and 1 of what no clip changes
     assert scaling.room(run, scaling.Accelerator("", 1, 2)) == 0

@@ -1,5 +1,6 @@
 """What a training step costs, read off its graph: parameters, FLOPs, memory. Nothing is computed and no weight allocated."""
 
+import collections
 import dataclasses
 import math
 
@@ -14,6 +15,12 @@ from tfvideogan.run import to_flags
 from tfvideogan.step import BACKWARD, make_optimizers, make_step
 
 GRADIENT = "gradient_tape/"  # the scope tf.GradientTape computes in
+IN_NO_MEMORY = ("Const", "VarHandleOp", "ReadVariableOp")
+VIEWS = ("ExpandDims", "Identity", "IdentityN", "PreventGradient", "Reshape", "Squeeze", "StopGradient")
+IN_PLACE = (
+    "Add", "AddN", "AddV2", "BiasAdd", "Cast", "Exp", "LeakyRelu", "LeakyReluGrad", "Maximum", "Minimum", "Mul", "Neg", "RealDiv", "Relu",
+    "ReluGrad", "Rsqrt", "SelectV2", "Sigmoid", "SigmoidGrad", "Softmax", "Softplus", "Sqrt", "Square", "Sub", "Tanh", "TanhGrad",
+)  # fmt: skip
 KEPT_BY_NO_ONE = ("Const", "VarHandleOp", "Placeholder")
 
 
@@ -27,6 +34,7 @@ class Cost:
         gradients: bytes of the larger player's gradients, twice if they are added up over parts of the batch.
         flops: of the convolutions and matrix products, forward and backward, two for a multiplication and addition.
         activations: bytes that the larger of a D and a G step keeps for its gradient, in one of `accumulate_steps` parts.
+        live: bytes at the peak of the step, beside the variables.
     """
 
     generator: int
@@ -35,6 +43,12 @@ class Cost:
     gradients: int
     flops: int
     activations: int
+    live: int
+
+    @property
+    def peak(self) -> int:
+        """Bytes at the peak of a step on one device."""
+        return self.variables + self.live
 
     @property
     def state(self) -> int:
@@ -56,6 +70,7 @@ one step: {config.d_steps} D and 1 G update, {config.batch_size} clips in a batc
   {step_flops(config) / 1e9:,.0f} GFLOP as the paper writes it, {cost.flops / 1e9:,.0f} as it is run
   {cost.state / gib:.2f} GiB of weights, averages, optimizer state and gradients on every device
   {cost.activations / gib:.2f} GiB of activations, shared by the devices
+  {cost.peak / gib:.2f} GiB at the peak of a step on one device, to 20 % (benchmarks/README.md), workspace of convolutions beside it
 """
 
 
@@ -71,7 +86,9 @@ def _measure(config: Config) -> tuple[Cost, GAN]:
     cost = _cost(gan, *rest)
     if parts > 1:  # only one part's activations are held; the gradients of the parts before it stand beside its own
         part = measure(dataclasses.replace(whole, batch_size=config.batch_size // parts))
-        cost = dataclasses.replace(cost, activations=part.activations, gradients=2 * cost.gradients)
+        sums, batch = cost.gradients, config.d_steps * config.batch_size * math.prod([config.frames, config.size, config.size, 3]) * 4
+        live = part.live + sums + batch - batch // parts
+        cost = dataclasses.replace(cost, activations=part.activations, gradients=2 * sums, live=live)
     return cost, gan
 
 
@@ -99,6 +116,7 @@ def _cost(gan: GAN, optimizers: list[tf.Variable], operations: list[tf.Operation
         gradients=4 * max(generator, discriminator),
         flops=sum(_flops(operation) for operation in operations),
         activations=max(_kept(operations, scope) for scope in scopes),
+        live=_live(operations),
     )
 
 
@@ -170,3 +188,59 @@ def _kept(operations: list[tf.Operation], scope: str) -> int:
         if is_forward(tensor.op) and tensor.op.type not in KEPT_BY_NO_ONE and tensor.shape.is_fully_defined()
     }
     return sum(math.prod(ref.deref().shape) * ref.deref().dtype.size for ref in tensors)
+
+
+def _live(operations: list[tf.Operation]) -> int:
+    """Bytes of the tensors alive at once, at most, beside the variables: activations, gradients, kernels, the batches.
+
+    A tensor lives until its last reader is done. VIEWS have their input's memory; IN_PLACE take it over where they are its last
+    reader and need as much. Not counted: workspace within an operation, such as a convolution's or a compiled piece's; what is
+    lost between blocks of memory; tensors of unknown shape.
+    """
+    order, home, readers = _by_turns(operations), {}, collections.Counter()
+    for operation in order:
+        for i, output in enumerate(operation.outputs):
+            view = operation.type in VIEWS
+            home[output.ref()] = home[operation.inputs[i].ref()] if view else output.ref()  # the tensor whose memory it is in
+        readers.update({home[tensor.ref()] for tensor in operation.inputs})
+    size = {memory: _bytes(memory.deref()) for memory in set(home.values())}
+    live = peak = 0
+    for operation in order:
+        read = {home[tensor.ref()] for tensor in operation.inputs}
+        done = {memory for memory in read if readers[memory] == 1 and memory.deref().op.type != "Placeholder"}  # the caller holds these
+        readers.subtract(read)
+        made = [output.ref() for output in operation.outputs if home[output.ref()] == output.ref()]
+        if operation.type in IN_PLACE:
+            taken = next((memory for memory in done if size[memory] == size[made[0]]), None)
+            if taken is not None:
+                done.remove(taken)
+                live -= size[taken]
+        live += sum(size[memory] for memory in made)
+        peak = max(peak, live)
+        live -= sum(size[memory] for memory in [*done, *(memory for memory in made if not readers[memory])])
+    return peak
+
+
+def _by_turns(operations: list[tf.Operation]) -> list[tf.Operation]:
+    """In the order of TensorFlow's executor with one thread: first ready, first run. So independent parts, such as D_S and D_T,
+    run side by side, and hold their memory at the same time."""
+    waits, after = {}, collections.defaultdict(list)
+    for operation in operations:
+        needs = {tensor.op for tensor in operation.inputs} | set(operation.control_inputs)
+        waits[operation] = len(needs)
+        for need in needs:
+            after[need].append(operation)
+    order = [operation for operation in operations if not waits[operation]]
+    for operation in order:  # which grows
+        for reader in after[operation]:
+            waits[reader] -= 1
+            if not waits[reader]:
+                order.append(reader)
+    return order
+
+
+def _bytes(tensor: tf.Tensor) -> int:
+    """0 of an unknown shape, of a variable's handle, and of a variable's value as it is read: that is the variable's memory."""
+    if tensor.op.type in IN_NO_MEMORY or not tensor.shape.is_fully_defined():
+        return 0
+    return math.prod(tensor.shape) * tensor.dtype.size

@@ -121,9 +121,10 @@ def make_step(
         d_update = tf.function(d_update, autograph=False, experimental_attributes={"_noinline": True})
 
     def train_step(batches: list[Batch]) -> Scalars:
+        scalars: Scalars = {}
         for batch in batches:
-            scalars = d_update(batch)
-        scalars |= update(g, batches[-1])
+            scalars = d_update(strategy.run(after, args=(scalars, batch)))
+        scalars |= update(g, strategy.run(after, args=(scalars, batches[-1])))
         step.assign_add(1)
         decay = tf.where(step > config.ema_start_step, config.ema_decay, 0.0)  # before, the average is a copy
         for ema, weight, averaged in gan.ema_pairs():
@@ -131,6 +132,12 @@ def make_step(
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in scalars.items()}
 
     return train_step
+
+
+def after(scalars: Scalars, batch: Batch) -> Batch:
+    """The batch, once these are known: G's pass of an update would not have to wait for the one before, but memory is for one."""
+    with tf.control_dependencies(list(scalars.values())):
+        return tf.nest.map_structure(tf.identity, batch)
 
 
 def part_of(batch: Batch, i: tf.Tensor, parts: int) -> Batch:

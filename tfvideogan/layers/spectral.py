@@ -9,6 +9,7 @@ Kernels are initialised orthogonally (BigGAN, DVD-GAN). Normalisation runs in fl
 """
 
 import contextlib
+import threading
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -41,6 +42,19 @@ def spectral_normalize(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.T
     return kernel / tf.reduce_sum(s * u), u
 
 
+_given = threading.local()  # of a thread, for each replica is traced in its own
+
+
+@contextlib.contextmanager
+def given(kernels: dict["SpectralLayer", tf.Tensor]) -> Iterator[None]:
+    """Within it, in this thread, these are the layers' normalised kernels: none is normalised, no `u` assigned."""
+    before, _given.kernels = getattr(_given, "kernels", {}), {id(layer): kernel for layer, kernel in kernels.items()}
+    try:
+        yield
+    finally:
+        _given.kernels = before
+
+
 class SpectralLayer(keras.layers.Layer):
     """A layer with one spectrally normalised kernel of the given shape, outputs last."""
 
@@ -56,6 +70,9 @@ class SpectralLayer(keras.layers.Layer):
 
     def normalized_kernel(self, mode: Mode) -> tf.Tensor:
         """The kernel over its largest singular value, in the compute dtype."""
+        kernel = getattr(_given, "kernels", {}).get(id(self))
+        if kernel is not None:
+            return kernel
         kernel, u = spectral_normalize(self.kernel.value, self.u.value)
         if mode == "train" and _held is None:
             self.u.assign(u)

@@ -21,6 +21,7 @@ Parameters at ch=16, 101 classes, 64x64: G 5,944,219, D_S 2,422,113, D_T 2,552,8
 """
 
 import dataclasses
+import functools
 
 import keras
 import tensorflow as tf
@@ -32,6 +33,7 @@ from tfvideogan.layers import Mode, noise
 from tfvideogan.layers.attention import SelfAttention
 from tfvideogan.layers.conv_gru import ConvGRU
 from tfvideogan.layers.norm import ConditionalBatchNorm
+from tfvideogan.layers.recompute import Layers, recomputed
 from tfvideogan.layers.resample import UPSAMPLING
 from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, SpectralLayer
@@ -67,6 +69,7 @@ class Config(base.Config):
     g_learning_rate: float = field(1e-4, "The optimizer's learning rate for G.")
     d_learning_rate: float = field(5e-4, "The optimizer's learning rate for D.")
     d_steps: int = field(2, "D steps, each with fresh clips, before a G step.")
+    recompute: bool = field(False, "Compute the activations of a stage of G and of a block of D again in the gradient, not keep them.")
 
     def __post_init__(self):
         super().__post_init__()
@@ -92,6 +95,7 @@ class Generator(keras.Model):
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
         self.frames = config.frames
+        self.stage = functools.partial(recomputed, self._stage) if config.recompute else self._stage
         width = [m * config.channels for m in G_CHANNELS[config.size]]
         condition = config.latent + config.embedding
 
@@ -118,14 +122,17 @@ class Generator(keras.Model):
         x = tf.reshape(
             self.affine(condition, mode=mode), [-1, 1, 4, 4, self.affine.kernel.shape[-1] // 16]
         )  # the same map at every time step
-        for gru, block, up, attention in zip(self.grus, self.blocks[::2], self.blocks[1::2], self.attentions, strict=True):
-            x = fold(gru(x, mode=mode))  # [N,T,h,w,c] -> [N*T,h,w,c]
-            x = up(block(x, condition, mode=mode), condition, mode=mode)  # -> [N*T,2h,2w,c']
-            if attention is not None:
-                x = attention(x, mode=mode)
-            x = unfold(x, self.frames)
+        for layers in zip(self.grus, self.blocks[::2], self.blocks[1::2], self.attentions, strict=True):
+            x = self.stage(layers, x, condition, mode=mode)
         x = self.norm(fold(x), condition, mode=mode, relu=True)
         return unfold(tf.tanh(tf.cast(self.to_rgb(x, mode=mode), tf.float32)), self.frames)
+
+    def _stage(self, layers: Layers, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """One resolution: [N,T or 1,h,w,c] -> [N,T,2h,2w,c']."""
+        gru, block, up, attention = layers
+        x = fold(gru(x, mode=mode))  # [N,T,h,w,c] -> [N*T,h,w,c]
+        x = up(block(x, condition, mode=mode), condition, mode=mode)  # -> [N*T,2h,2w,c']
+        return unfold(x if attention is None else attention(x, mode=mode), self.frames)
 
 
 class Trunk(keras.layers.Layer):
@@ -137,6 +144,7 @@ class Trunk(keras.layers.Layer):
     def __init__(self, config: Config, volumetric: int, size: int):
         super().__init__(dtype="float32")
         self.volumetric = volumetric
+        self.stage = functools.partial(recomputed, self._stage) if config.recompute else self._stage
         width = [3] + [m * config.channels for m in D_CHANNELS[config.size]]
         self.blocks, self.attentions = [], []
         for i, (inputs, outputs) in enumerate(zip(width, width[1:], strict=False)):
@@ -150,16 +158,23 @@ class Trunk(keras.layers.Layer):
     def call(self, video: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
         """[N,T,H,W,3] and [N] -> [N]: the sum of the frames' scores."""
         x, frames = video, video.shape[1]
-        for i, (block, attention) in enumerate(zip(self.blocks, self.attentions, strict=True)):
+        for i, layers in enumerate(zip(self.blocks, self.attentions, strict=True)):
             if i == self.volumetric:
                 frames = x.shape[1]
                 x = fold(x)  # [N,T',h,w,c] -> [N*T',h,w,c]
-            x = block(x, mode=mode)
-            if attention is not None:
-                x = attention(x, mode=mode) if i >= self.volumetric else unfold(attention(fold(x), mode=mode), x.shape[1])
+            x = self.stage(layers, x, mode=mode)
         h = tf.reduce_sum(tf.nn.relu(tf.cast(x, tf.float32)), [1, 2])  # sum pooling, [N*T',C]
         projection = tf.reduce_sum(unfold(h, frames) * self.embedding(label, mode=mode)[:, None], -1)  # <h, embed(y)>, [N,T']
         return tf.reduce_sum(unfold(self.linear(h, mode=mode), frames)[..., 0] + projection, 1)
+
+    @staticmethod
+    def _stage(layers: Layers, x: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """A block and its attention, frame by frame, of [N,T,h,w,c] or [N*T,h,w,c]."""
+        block, attention = layers
+        x = block(x, mode=mode)
+        if attention is None:
+            return x
+        return attention(x, mode=mode) if len(x.shape) == 4 else unfold(attention(fold(x), mode=mode), x.shape[1])
 
 
 class Discriminator(keras.Model):

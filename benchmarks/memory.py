@@ -1,0 +1,82 @@
+"""Peak memory of a training step, as `train --dry_run` tells it and as it is: `python -m benchmarks.memory`, some minutes.
+
+Measured are the live bytes of TensorFlow's own allocator, its counting one, which is made to serve the CPU: variables, batches,
+activations, gradients and workspace, not Python's memory, nor what is lost between blocks. What the process held before
+the step beside the variables and the batches (the weights' first values, constants) is left out. Each case has a process of its own:
+the most of three steps, after one that compiles.
+"""
+
+import os
+
+os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "true"  # before TensorFlow takes any memory
+
+import json
+import subprocess
+import sys
+
+import tensorflow as tf
+from absl import app
+
+from benchmarks.scaling import table
+from benchmarks.step import run
+from tfvideogan import cost, data, models
+from tfvideogan.config import Config
+from tfvideogan.run import launch
+from tfvideogan.step import make_optimizers, make_step
+
+COMMON = ["--size=64", "--classes=12"]
+CASES = [
+    case.split()
+    for case in (
+        "--model=dvdgan --frames=12 --channels=8 --batch_size=8 --precision=mixed_bfloat16",
+        "--model=dvdgan --frames=12 --channels=8 --batch_size=8 --precision=mixed_bfloat16 --recompute",
+        "--model=dvdgan --frames=24 --channels=8 --batch_size=4 --precision=float32",
+        "--model=dvdgan --frames=24 --channels=8 --batch_size=4 --precision=float32 --recompute",
+        "--model=mocogan --frames=16 --channels=16 --batch_size=16 --precision=float32",
+        "--model=mocogan --frames=16 --channels=16 --batch_size=16 --precision=mixed_bfloat16",
+        "--model=tgan --frames=16 --channels=16 --batch_size=16 --precision=float32",
+        "--model=vgan --frames=32 --channels=16 --batch_size=16 --precision=float32",
+    )
+]
+
+
+def one(config: Config) -> None:
+    """Prints the bytes predicted and measured, as JSON."""
+    tf.config.threading.set_intra_op_parallelism_threads(2)
+    tf.config.threading.set_inter_op_parallelism_threads(2)
+    gan, optimizers = models.build(config), make_optimizers(config)
+    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
+    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
+    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+    function = tf.function(step, autograph=False)
+    batches = iter(data.load(config, "train").batches(config.batch_size).take(config.d_steps))
+    drawn = list(batches)
+    run(function, drawn)
+    memory, grown = tf.config.experimental, 0
+    for _ in range(3):
+        memory.reset_memory_stats("CPU:0")
+        before = memory.get_memory_info("CPU:0")["current"]
+        run(function, drawn)
+        grown = max(grown, memory.get_memory_info("CPU:0")["peak"] - before)
+    counted = cost.measure(config)
+    held = counted.variables + sum(tensor.shape.num_elements() * tensor.dtype.size for batch in drawn for tensor in batch.values())
+    print(json.dumps({"predicted": counted.peak, "measured": held + grown}))
+
+
+def main(_: list[str]) -> None:
+    table(["step", "predicted, MiB", "measured, MiB", "predicted / measured"], (measured(case) for case in CASES))
+
+
+def measured(case: list[str]) -> list[str]:
+    command = [sys.executable, "-m", "benchmarks.memory", "--one", *COMMON, *case]
+    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+    mib = {name: value / 2**20 for name, value in found.items()}
+    return [" ".join(case).replace("--", ""), *(f"{value:,.0f}" for value in mib.values()), f"{mib['predicted'] / mib['measured']:.2f}"]
+
+
+if __name__ == "__main__":
+    if "--one" in sys.argv:
+        sys.argv.remove("--one")
+        launch(one)
+    else:
+        app.run(main)
