@@ -200,8 +200,8 @@ def _live(operations: list[tf.Operation]) -> int:
     order, home, readers = _by_turns(operations), {}, collections.Counter()
     for operation in order:
         for i, output in enumerate(operation.outputs):
-            view = operation.type in VIEWS
-            home[output.ref()] = home[operation.inputs[i].ref()] if view else output.ref()  # the tensor whose memory it is in
+            source = _viewed(operation, i)
+            home[output.ref()] = output.ref() if source is None else home[source.ref()]  # the tensor whose memory it is in
         readers.update({home[tensor.ref()] for tensor in operation.inputs})
     size = {memory: _bytes(memory.deref()) for memory in set(home.values())}
     live = peak = 0
@@ -219,6 +219,13 @@ def _live(operations: list[tf.Operation]) -> int:
         peak = max(peak, live)
         live -= sum(size[memory] for memory in [*done, *(memory for memory in made if not readers[memory])])
     return peak
+
+
+def _viewed(operation: tf.Operation, output: int) -> tf.Tensor | None:
+    """The input whose memory the output has."""
+    if operation.type == "Split" and len(operation.outputs) == 1:
+        return operation.inputs[1]
+    return operation.inputs[output] if operation.type in VIEWS else None
 
 
 def _by_turns(operations: list[tf.Operation]) -> list[tf.Operation]:
