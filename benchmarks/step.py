@@ -9,12 +9,14 @@ import json
 import resource
 import statistics
 import time
+from collections.abc import Callable
 
 import tensorflow as tf
 from absl import flags
 
 from tfvideogan import cost, data, models
 from tfvideogan.config import Config
+from tfvideogan.gan import GAN
 from tfvideogan.run import launch
 from tfvideogan.step import make_optimizers, make_step
 from tfvideogan.train import make_strategy
@@ -27,21 +29,8 @@ CEILING_SHAPES = [(96, 64, 64), (96, 32, 128), (96, 16, 256)]  # frames, map, ch
 
 
 def main(config: Config) -> None:
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS.value)
-    tf.config.threading.set_inter_op_parallelism_threads(THREADS.value)
-    strategy = make_strategy("mirrored" if REPLICAS.value > 1 else "one", REPLICAS.value)
-    dataset = data.load(config, "train")
-    config = dataclasses.replace(config, classes=config.classes or len(dataset.labels))
     began = time.perf_counter()
-    with strategy.scope():
-        gan = models.build(config)
-        optimizers = make_optimizers(config)
-        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-        count = tf.Variable(0, dtype=tf.int64, trainable=False)
-    function = tf.function(make_step(gan, optimizers, count, strategy), autograph=False)
-    batches = distributed(dataset, config, strategy)
-    drawn = [next(batches) for _ in range(config.d_steps)]  # the same clips each time: what is timed is the step
+    config, gan, function, drawn = prepared(config)
     built = time.perf_counter()
     function.get_concrete_function(drawn)
     traced = time.perf_counter()
@@ -61,6 +50,7 @@ def main(config: Config) -> None:
     result = {
         "model": config.model, "precision": config.precision, "threads": THREADS.value, "replicas": REPLICAS.value,
         "size": config.size, "frames": config.frames, "channels": config.channels, "batch_size": config.batch_size,
+        "accumulate_steps": config.accumulate_steps,
         "params": {n: sum(int(tf.size(v)) for v in getattr(gan, n).trainable_variables) for n in ("generator", "discriminator")},
         "seconds": [round(s, 3) for s in seconds], "min": round(min(seconds), 3), "median": round(median, 3),
         "videos_per_s": round(config.batch_size / median, 2), "flops": flops, "ceiling_gflops": round(ceiling),
@@ -68,6 +58,24 @@ def main(config: Config) -> None:
         "trace_seconds": round(traced - built, 1), "first_step_seconds": round(first, 1), "peak_rss_mb": round(peak),
     }  # fmt: skip
     print(json.dumps(result))
+
+
+def prepared(config: Config) -> tuple[Config, GAN, Callable, list]:
+    """The Config with its classes, the model, its training step, and batches: the same clips each time, what is timed is the step."""
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS.value)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS.value)
+    strategy = make_strategy("mirrored" if REPLICAS.value > 1 else "one", REPLICAS.value)
+    dataset = data.load(config, "train")
+    config = dataclasses.replace(config, classes=config.classes or len(dataset.labels))
+    with strategy.scope():
+        gan = models.build(config)
+        optimizers = make_optimizers(config)
+        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
+        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
+        count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    function = tf.function(make_step(gan, optimizers, count, strategy), autograph=False)
+    batches = distributed(dataset, config, strategy)
+    return config, gan, function, [next(batches) for _ in range(config.d_steps)]
 
 
 def distributed(dataset: data.Dataset, config: Config, strategy: tf.distribute.Strategy):

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_hub as hub
 from PIL import Image, ImageSequence
 
 from tests.conftest import small
@@ -351,6 +352,17 @@ np.save(sys.argv[2], sample)
     np.testing.assert_allclose(np.load(tmp_path / "sample.npy"), expected, atol=1e-5)
     assert (trained / "export" / "assets" / "labels.txt").read_text().splitlines()[0] == "ring_right"
     assert "ring_right" in (trained / "export" / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_module_in_bfloat16_draws_nearly_the_same(trained, tmp_path):
+    run("export", f"--workdir={trained}", f"--output={tmp_path}/module", "--export_precision=mixed_bfloat16")
+    drawn = [
+        hub.load(str(path)).sample(tf.range(3), tf.constant([1, 2]), tf.constant(1.0)) for path in (trained / "export", tmp_path / "module")
+    ]
+    assert all(clips.dtype == tf.float32 for clips in drawn)
+    assert 0 < np.abs(drawn[0] - drawn[1]).mean() < 0.01
+    assert "computing in mixed_bfloat16" in (tmp_path / "module" / "README.md").read_text()
 
 
 # Runs many programs, each in a process forked where the slow imports are done; writes each one's exit code and stderr.

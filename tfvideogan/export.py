@@ -1,7 +1,8 @@
 """Writes a run's generator as a TF2 SavedModel (TF-Hub's reusable form):
 `python -m tfvideogan.export --workdir=DIR --output=exports/NAME [--overwrite]`.
 
-The module holds the averaged weights with standing statistics, in float32; beside it stand run.flags and a card.
+The module holds the averaged weights with standing statistics; beside it stand run.flags and a card. It computes in float32, or in
+--export_precision: on a CPU with AMX mixed_bfloat16 draws twice as many clips a second, which differ by some levels of 255.
 """
 
 from absl import flags, logging
@@ -12,6 +13,7 @@ from tfvideogan.run import launch
 
 OUTPUT = flags.DEFINE_string("output", None, "Folder of the module.")
 CHECKPOINT = flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")
+PRECISION = flags.DEFINE_enum("export_precision", "float32", ["float32", "mixed_bfloat16"], "What the module computes in.")
 OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace the folder if it is there.")
 
 
@@ -21,7 +23,8 @@ def main(config: Config) -> None:
     refuse_existing(OUTPUT.value, OVERWRITE.value)
     if not flags.FLAGS.workdir:
         raise UserError("--workdir is missing: want the folder of a run")
-    write(from_run(flags.FLAGS.workdir, config, CHECKPOINT.value == "best"), OUTPUT.value, OVERWRITE.value)
+    generator = from_run(flags.FLAGS.workdir, config, CHECKPOINT.value == "best", precision=PRECISION.value)
+    write(generator, OUTPUT.value, OVERWRITE.value)
     logging.info("wrote %s: hub.load(%r).sample(label, seed, truncation)", OUTPUT.value, OUTPUT.value)
 
 

@@ -165,7 +165,7 @@ class Sampler(tf.Module):
         for name, part in gan.latent_parts.items():
             setattr(self, fixed_sampler(name), function(sample_fixed(part), input_signature=signature))
         self._calibrate = function(calibrate, input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
-        self._reset, self._config, self.latent_law = reset, gan.config, gan.latent_law
+        self._reset, self._config, self.latent_law, self.precision = reset, gan.config, gan.latent_law, gan.config.precision
 
     def calibrate(self) -> "Sampler":
         """Computes the standing statistics anew, from the present weights: the average moments of `standing_batches`

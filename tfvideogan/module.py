@@ -59,9 +59,9 @@ def open_generator(config: Config, interpolate_frames: int = 1) -> Generator:
     return generator
 
 
-def from_run(workdir: str, config: Config, best: bool, interpolate_frames: int = 1) -> Generator:
-    """The averaged weights of a run's newest (or best) checkpoint, with standing statistics, in float32."""
-    run = open_run(workdir, config, best)
+def from_run(workdir: str, config: Config, best: bool, interpolate_frames: int = 1, precision: str = "float32") -> Generator:
+    """The averaged weights of a run's newest (or best) checkpoint, with standing statistics, computing in this precision."""
+    run = open_run(workdir, config, best, precision)
     sampler = Sampler(run.gan, interpolate_frames=interpolate_frames).calibrate()
     return Generator(workdir, run.config, run.labels, run.done(), sampler.sample, sampler)
 
@@ -121,8 +121,8 @@ def card(generator: Generator) -> str:
     clip = f"float32 [N,{config.frames},{config.size},{config.size},3] in [0,1]"
     return f"""# {config.model} on {config.dataset}, {config.frames} frames of {config.size}x{config.size}
 
-A video generator trained with tfvideogan {__version__} for {generator.step} steps, exported in float32 with averaged weights and
-standing statistics. {sum(int(tf.size(v)) for v in source.trainable_variables):,} parameters.
+A video generator trained with tfvideogan {__version__} for {generator.step} steps, exported with averaged weights and standing
+statistics, computing in {source.precision}. {sum(int(tf.size(v)) for v in source.trainable_variables):,} parameters.
 
 | call | inputs | output |
 |---|---|---|

@@ -256,8 +256,8 @@ def append_records(workdir: str | Path, step: int, records: list[dict]) -> None:
         file.writelines(json.dumps({"step": step, **record}) + "\n" for record in records)
 
 
-def open_run(workdir: str, config: Config, best: bool = False) -> Run:
-    """The run in a folder, restored, in float32: what evaluate, sample and export start from.
+def open_run(workdir: str, config: Config, best: bool = False, precision: str = "float32") -> Run:
+    """The run in a folder, restored, to compute in this precision: what evaluate, sample and export start from.
 
     Raises UserError if the folder holds no checkpoint, or if config.frames is not the run's and its model cannot change it.
     """
@@ -269,6 +269,6 @@ def open_run(workdir: str, config: Config, best: bool = False) -> Run:
     if config.frames != frames and not models.find(config.model).Model.free_frames:
         raise UserError(f"--frames={config.frames}: {workdir} holds a {config.model} of {frames} frames, which makes no others")
     labels = tuple((Path(workdir) / LABELS_FILE).read_text().splitlines())
-    run = Run(workdir, config, models.build(dataclasses.replace(config, precision="float32")), labels)
+    run = Run(workdir, config, models.build(dataclasses.replace(config, precision=precision)), labels)
     run.restore(best)
     return run

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode
+from tfvideogan.layers.convolution import convolve
 from tfvideogan.layers.spectral import SpectralConv
 
 
@@ -29,9 +30,11 @@ class SelfAttention(keras.layers.Layer):
         def pixels(y: tf.Tensor) -> tf.Tensor:  # [N,h,w,c] -> [N,h*w,c]
             return tf.reshape(y, [-1, y.shape[1] * y.shape[2], y.shape[3]])
 
-        theta = pixels(self.theta(x, mode=mode))
-        phi = pixels(tf.nn.max_pool2d(self.phi(x, mode=mode), 2, 2, "VALID"))
-        g = pixels(tf.nn.max_pool2d(self.g(x, mode=mode), 2, 2, "VALID"))
+        # By one convolution, or x's gradient would be an AddN of four: its order depends on the moment.
+        kernels = [convolution.normalized_kernel(mode) for convolution in (self.theta, self.phi, self.g)]
+        theta, phi, g = tf.split(convolve(x, tf.concat(kernels, -1), [1, 1], "SAME"), [kernel.shape[-1] for kernel in kernels], -1)
+        theta = pixels(theta)
+        phi, g = (pixels(tf.nn.max_pool2d(y, 2, 2, "VALID")) for y in (phi, g))
         weights = tf.nn.softmax(tf.matmul(theta, phi, transpose_b=True))  # [N,HW,HW/4]
         attended = tf.reshape(tf.matmul(weights, g), [-1, height, width, g.shape[-1]])
         return x + tf.cast(self.gamma, x.dtype) * self.out(attended, mode=mode)
