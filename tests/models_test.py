@@ -204,9 +204,9 @@ def test_no_sum_depends_on_the_moment(gan, parts):
     assert not [name for graph in optimized(step, batches_of(gan.config)) for name in unsteady_sums(graph)]
 
 
-@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("recompute", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_nor_does_one_in_attention(recompute):
-    config = small("dvdgan", attention=8, recompute=recompute)
+    config = small("dvdgan", attention=8, recompute=recompute, d_steps=1)
     step = tf.function(step_of(models.build(config), flat=True), autograph=False)
     assert not [name for graph in optimized(step, batches_of(config)) for name in unsteady_sums(graph)]
 
