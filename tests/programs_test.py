@@ -357,9 +357,8 @@ np.save(sys.argv[2], sample)
 @pytest.mark.slow
 def test_a_module_in_bfloat16_draws_nearly_the_same(trained, tmp_path):
     run("export", f"--workdir={trained}", f"--output={tmp_path}/module", "--export_precision=mixed_bfloat16")
-    drawn = [
-        hub.load(str(path)).sample(tf.range(3), tf.constant([1, 2]), tf.constant(1.0)) for path in (trained / "export", tmp_path / "module")
-    ]
+    modules = [hub.load(str(path)) for path in (trained / "export", tmp_path / "module")]  # held: their variables go with them
+    drawn = [module.sample(tf.range(3), tf.constant([1, 2]), tf.constant(1.0)) for module in modules]
     assert all(clips.dtype == tf.float32 for clips in drawn)
     assert 0 < np.abs(drawn[0] - drawn[1]).mean() < 0.01
     assert "computing in mixed_bfloat16" in (tmp_path / "module" / "README.md").read_text()
