@@ -353,7 +353,8 @@ def test_weight_decay_adds_the_weights_to_the_gradient(gan, monkeypatch):
             key = decay, player
             monkeypatch.setattr(optimizer, "apply", lambda gradients, weights, key=key: seen.setdefault(key, gradients))
         weights = {"d_optimizer": fresh.discriminator, "g_optimizer": fresh.generator}
-        step = make_step(fresh, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+        count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        step = make_step(fresh, optimizers, count, tf.distribute.get_strategy(), flat=True)
         step([batch_of(fresh.config, 2)])
     for player, network in weights.items():
         for plain, decayed, weight in zip(seen[0.0, player], seen[0.25, player], network.trainable_variables, strict=True):
