@@ -178,6 +178,7 @@ PARTS = ("Slice", "Split", "SplitV", "Unpack")  # views of parts, that hold it t
 def optimized(function: Callable, argument: object) -> list[tf.compat.v1.GraphDef]:
     """The graphs of what a tf.function runs, after Grappler."""
     context.context().enable_run_metadata()
+    context.context().export_run_metadata()  # once enabled it keeps all that runs, disabled or not: away with it
     function(argument)
     graphs = context.context().export_run_metadata().function_graphs
     context.context().disable_run_metadata()

@@ -81,6 +81,7 @@ def test_training_is_the_same_bit_for_bit(precision):
         scalars = [step(batches_of(config)) for _ in range(2)]
         found.append((scalars, [variable.numpy() for variable in gan.variables], convolutions(graphs)))
         assert not [name for graph in graphs for name in unsteady_sums(graph)]
+        assert any(node.op == "_FusedConv2D" for graph in graphs for node in graph.node)  # Grappler's remapper has not given up
     (plain, weights, made), (recomputed, same, more) = found
     for one, other in zip(plain, recomputed, strict=True):
         assert {name: float(value) for name, value in one.items()} == {name: float(value) for name, value in other.items()}

@@ -108,8 +108,8 @@ def make_step(
     def constrain(weight: tf.Variable, constraint: Callable, reads: tuple[tf.Variable, ...]) -> None:
         weight.assign(constraint(weight, *reads))
 
-    def average(ema: tf.Variable, weight: tf.Tensor, decay: tf.Tensor) -> None:
-        ema.assign(decay * ema + (1.0 - decay) * weight)
+    def average(ema: tf.Variable, weight: tf.Tensor, decay: tf.Tensor, rest: tf.Tensor) -> None:
+        ema.assign(decay * ema + rest * weight)
 
     def d_update(batch: Batch) -> Scalars:
         scalars = update(d, batch)
@@ -127,8 +127,9 @@ def make_step(
         scalars |= update(g, strategy.run(after, args=(scalars, batches[-1])))
         step.assign_add(1)
         decay = tf.where(step > config.ema_start_step, config.ema_decay, 0.0)  # before, the average is a copy
+        rates, copied = (decay, 1.0 - decay), (tf.zeros([]), tf.ones([]))
         for ema, weight, averaged in gan.ema_pairs():
-            strategy.extended.update(ema, average, args=(weight, decay if averaged else 0.0), group=False)
+            strategy.extended.update(ema, average, args=(weight, *(rates if averaged else copied)), group=False)
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in scalars.items()}
 
     return train_step

@@ -3,7 +3,8 @@
 oneDNN is at its best on maps of 16x16 and more. Where a kernel moves by more than one pixel onto a smaller map, its gradient is a
 matrix product for each of its taps: every position's input by every position's gradient. Milliseconds in bfloat16 on two cores with
 AMX, oneDNN's and so: 256 to 512 channels onto 4x4 maps of 256 frames, 97 and 18; the same with 4 frames in time, 122 and 17; 128 to
-256 onto 8x8 maps, 37 and 19; 64 to 128 onto 16x16 maps, where it is not done, 20 and 38.
+256 onto 8x8 maps, 37 and 19; 64 to 128 onto 16x16 maps, where it is not done, 20 and 38. In float32 it gains on 4x4 maps alone: 4
+frames of 256 to 512 channels, 586 and 393; 128 to 256 onto 8x8 maps, 130 and 220.
 """
 
 import itertools
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 from tfvideogan.layers import forms
 
-SMALL = 8  # height and width of a map up to which the gradient of a kernel is taken so
+SMALL = 8  # height and width of a map up to which the gradient of a kernel is taken so; in float32 half of that
 
 
 def convolve(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: str) -> tf.Tensor:
@@ -56,7 +57,7 @@ def kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: 
     """
     pads = [_pads(*of_axis, padding=padding) for of_axis in zip(x.shape[1:-1], dy.shape[1:-1], shape[:-2], strides, strict=True)]
     whole = all(k % s == 0 for k, s in zip(shape[:-2], strides, strict=True)) and all(after >= 0 for _, after in pads)
-    if max(dy.shape[-3:-1]) > SMALL or not whole:
+    if max(dy.shape[-3:-1]) > (SMALL if dy.dtype.size == 2 else SMALL // 2) or not whole:
         native = tf.raw_ops.Conv2DBackpropFilter if len(strides) == 2 else tf.raw_ops.Conv3DBackpropFilterV2
         return native(input=x, filter_sizes=shape, out_backprop=dy, strides=[1, *strides, 1], padding=padding)
     if any(map(any, pads)):

@@ -45,11 +45,13 @@ def relu(x: tf.Tensor):
 
 
 def _relu(x):
-    return [tf.nn.relu(x)]
+    # Not TensorFlow's relu: where it is fused with a convolution, a bias and a sum that --recompute reads again, Grappler's remapper
+    # ends with an error and fuses nothing.
+    return [tf.maximum(x, tf.zeros([], x.dtype))]
 
 
 def _relu_gradient(dy, y):
-    return [tf.where(y > 0, dy, tf.zeros_like(dy))]
+    return [tf.raw_ops.ReluGrad(gradients=dy, features=y)]
 
 
 # Convolution and average pooling

@@ -36,10 +36,15 @@ def hold() -> Iterator[dict["SpectralLayer", None]]:
 def spectral_normalize(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """One power iteration. Args: kernel [..., out], u [1, out]. Returns: kernel / sigma, and the next u [1, out]."""
     matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
-    v = tf.stop_gradient(tf.math.l2_normalize(tf.matmul(u, matrix, transpose_b=True)))
+    v = _unit(tf.matmul(u, tf.stop_gradient(matrix), transpose_b=True))
     s = tf.matmul(v, matrix)
-    u = tf.stop_gradient(tf.math.l2_normalize(s))
-    return kernel / tf.reduce_sum(s * u), u
+    u = _unit(tf.stop_gradient(s))
+    return kernel / tf.matmul(s, u, transpose_b=True), u
+
+
+def _unit(row: tf.Tensor) -> tf.Tensor:
+    """A row [1,n] divided by its length."""
+    return row * tf.math.rsqrt(tf.maximum(2.0 * tf.nn.l2_loss(row), 1e-12))
 
 
 _given = threading.local()  # of a thread, for each replica is traced in its own
@@ -85,7 +90,7 @@ class SpectralLayer(keras.layers.Layer):
         self.u.assign(spectral_normalize(self.kernel.value, self.u.value)[1])
 
     def add_bias(self, x: tf.Tensor) -> tf.Tensor:
-        return x if self.bias is None else x + tf.cast(self.bias, x.dtype)
+        return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
 
 
 class SpectralConv(SpectralLayer):

@@ -14,6 +14,7 @@ The paper leaves open, or says otherwise than the authors' code (which gave the 
 
 Differences from the paper:
 - D is updated before G, G's gradient then comes from the new D; the code updates G first, both from one forward pass.
+- Noise of D (the vanilla GAN's) takes 65,536 values in place of all: the middles of equally likely parts of the normal law.
 - Samples are made with BN's standing statistics, not with moving averages.
 - 32x32 networks of our own, with one layer less in G1 and D, and other numbers of frames, with more or fewer layers in G0.
 - D's last layer gives a score for each frame that is left of a longer clip; they are added.
