@@ -1,8 +1,9 @@
 """The losses of the fast forms beside the plain ones: `python -m benchmarks.forms --model=dvdgan --size=64 ... [--compared_steps=200]`.
 
-Trains twice from the same weights on the same clips, once with the fast forms and once with the plain ones (layers/forms.py), in
-this precision. Prints one JSON line with the largest difference of each loss, in parts of its mean size, over the first tenth of the
-steps and over all; --plot=FILE.png draws the curves.
+Trains from the same weights on the same clips with the fast forms and with the plain ones (layers/forms.py), in this precision; and
+with the plain ones again from weights that differ in their last bit, which tells how far rounding alone takes two runs apart. Prints
+one JSON line with the largest difference of each loss to the plain run's, in parts of its mean size, over the first tenth of the
+steps and over all; --plot=FILE.png draws the curves of fast and plain.
 """
 
 import dataclasses
@@ -28,23 +29,29 @@ def main(config: Config) -> None:
     config = dataclasses.replace(config, classes=config.classes or len(dataset.labels))
     fast = losses(config, dataset)
     with forms.plain():
-        plain = losses(config, dataset)
+        plain, nudged = losses(config, dataset), losses(config, dataset, nudged=True)
     early = max(STEPS.value // 10, 1)
-    apart = {name: np.abs(fast[name] - plain[name]) / np.abs(plain[name]).mean() for name in plain}
+
+    def apart(other: dict[str, np.ndarray], steps: int) -> dict[str, float]:
+        return {name: float(f"{(np.abs(other[name] - plain[name]) / np.abs(plain[name]).mean())[:steps].max():.2g}") for name in plain}
+
     result = {
         "model": config.model, "precision": config.precision, "steps": STEPS.value,
-        "largest": {name: float(f"{values.max():.2g}") for name, values in apart.items()},
-        "largest_early": {name: float(f"{values[:early].max():.2g}") for name, values in apart.items()},
-        "mean": {name: [round(float(curves[name].mean()), 4) for curves in (fast, plain)] for name in plain},
+        "largest": apart(fast, STEPS.value), "largest_early": apart(fast, early),
+        "rounding": apart(nudged, STEPS.value), "rounding_early": apart(nudged, early),
+        "mean": {name: [round(float(curves[name].mean()), 4) for curves in (fast, plain, nudged)] for name in plain},
     }  # fmt: skip
     print(json.dumps(result))
     if PLOT.value:
         plot(fast, plain, f"{config.model}, {config.precision}: fast forms (orange) over plain ones (blue)")
 
 
-def losses(config: Config, dataset: data.Dataset) -> dict[str, np.ndarray]:
-    """Every loss at every step, of a run from its first weights."""
+def losses(config: Config, dataset: data.Dataset, nudged: bool = False) -> dict[str, np.ndarray]:
+    """Every loss at every step, of a run from its first weights, or from the next floating numbers above them."""
     gan, optimizers = models.build(config), make_optimizers(config)
+    if nudged:
+        for weight in gan.trainable_variables:
+            weight.assign(np.nextafter(weight.numpy(), np.float32(np.inf)))
     optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
     optimizers["g_optimizer"].build(gan.generator.trainable_variables)
     step = tf.function(

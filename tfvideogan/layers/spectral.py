@@ -90,6 +90,7 @@ class SpectralLayer(keras.layers.Layer):
         self.u.assign(spectral_normalize(self.kernel.value, self.u.value)[1])
 
     def add_bias(self, x: tf.Tensor) -> tf.Tensor:
+        # Not +: bias_add becomes part of the convolution even where Grappler knows no shapes, its gradient part of the kernel's.
         return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
 
 
