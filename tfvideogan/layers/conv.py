@@ -52,7 +52,7 @@ class Conv(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[N,...,inputs] -> [N,...,outputs]."""
         y = self.convolve(x, tf.convert_to_tensor(self.kernel.value), self.strides, self.padding)
-        return y if self.bias is None else tf.nn.bias_add(y, self.bias)
+        return y if self.bias is None else y + self.bias  # not bias_add: its gradient errs by 4e-4 of VGAN's mask, of one channel
 
 
 class ConvTranspose(Conv):
