@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import small
-from tfvideogan import models
-from tfvideogan.gan import Sampler
+from tfvideogan import models, module
+from tfvideogan.gan import CHUNK, Sampler, in_chunks
 from tfvideogan.layers import convolution, fused
 from tfvideogan.layers.resample import downsample
 
@@ -175,9 +175,40 @@ def test_two_replicas_normalize_as_one():
     subprocess.run([sys.executable, "-c", TWO_REPLICAS, str(fused.LARGE)], check=True)
 
 
-def test_what_is_exported_holds_nothing_compiled(monkeypatch):
+def test_what_is_served_holds_nothing_compiled(monkeypatch, tmp_path):
     monkeypatch.setattr(fused, "LARGE", 1)
-    sampler = Sampler(models.build(small("dvdgan")))
-    for mode, function in (("sample", sampler.generate), ("calibrate", sampler._calibrate)):
-        calls = [op for op in function.get_concrete_function().graph.get_operations() if op.type.endswith("PartitionedCall")]
-        assert any(call.get_attr("_XlaMustCompile") for call in calls) == (mode == "calibrate")
+    config = small("dvdgan")
+    sampler = Sampler(models.build(config)).calibrate()
+    module.write(module.Generator("", config, ("a",), 0, sampler.sample, sampler), str(tmp_path / "module"), overwrite=False)
+    loaded = tf.saved_model.load(tmp_path / "module")
+    served, drawn = loaded.signatures["serving_default"], loaded.generate.concrete_functions[0]
+    assert not compiled_in(served.graph)
+    assert compiled_in(drawn.graph)
+    z, label = tf.random.stateless_normal([3, config.latent], [1, 2]), tf.range(3)
+    np.testing.assert_allclose(served(z=z, label=label)["video"], loaded.generate(z, label), atol=1e-5)
+
+
+def compiled_in(graph):
+    definition = graph.as_graph_def()
+    functions, nodes = {function.signature.name: function for function in definition.library.function}, list(definition.node)
+    for node in nodes:  # which grow
+        for function in (functions[value.func.name] for value in node.attr.values() if value.HasField("func")):
+            if function.attr["_XlaMustCompile"].b:
+                return True
+            nodes += function.node_def
+    return False
+
+
+def test_any_number_of_examples_in_chunks():
+    sizes = []
+
+    @tf.function(autograph=False)
+    def double(x, i):
+        sizes.append(x.shape[0])
+        return 2 * x + tf.cast(i, tf.float32)[:, None]
+
+    chunked = tf.function(lambda x, i: in_chunks(double, x, i), [tf.TensorSpec([None, 3]), tf.TensorSpec([None], tf.int32)])
+    for n in (0, 1, 4, 5, 8, 9, 13, 20):
+        x, i = tf.random.stateless_normal([n, 3], [0, n]), tf.range(n)
+        np.testing.assert_array_equal(chunked(x, i), 2 * x + tf.cast(i, tf.float32)[:, None])
+    assert sizes == [CHUNK, 1]  # what is compiled within it is compiled for two

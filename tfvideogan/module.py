@@ -14,6 +14,7 @@ from absl import flags
 from tfvideogan import __version__
 from tfvideogan.config import Config, UserError
 from tfvideogan.gan import Sampler, fixed_sampler
+from tfvideogan.layers import forms
 from tfvideogan.run import FLAGS_FILE, LABELS_FILE, METRICS, open_run, to_flags
 
 
@@ -98,7 +99,10 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         module, new = generator.source, Path(temporary) / "module"
         module.labels = tf.saved_model.Asset(str(labels))
         module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
-        signature = tf.function(lambda z, label: {"video": module.generate(z, label)}, input_signature=module.generate.input_signature)
+        generate = module.generate
+        with forms.portable():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
+            serve = tf.function(lambda z, label: {"video": generate.python_function(z, label)}, input_signature=generate.input_signature)
+            signature = serve.get_concrete_function()
         tf.saved_model.save(module, str(new), signatures=signature)
         (new / FLAGS_FILE).write_text(to_flags(generator.config))
         (new / "README.md").write_text(card(generator))

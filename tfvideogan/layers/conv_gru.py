@@ -1,11 +1,9 @@
 """Convolutional GRU over the frames of a clip."""
 
-import contextlib
-
 import keras
 import tensorflow as tf
 
-from tfvideogan.layers import Mode, forms, fused
+from tfvideogan.layers import Mode, fused
 from tfvideogan.layers.convolution import convolve
 from tfvideogan.layers.spectral import SpectralConv
 from tfvideogan.video import fold, unfold
@@ -43,6 +41,4 @@ class ConvGRU(keras.layers.Layer):
         if x.shape[1] != self.frames:  # by an operation, or the reads' gradients would meet in an AddN: its order depends on the moment
             reads = tf.repeat(reads, self.frames, 1)
         reads = tf.unstack(reads, axis=1)  # T of [N,H,W,3C]
-        # An exported generator is called with any N, for each of which XLA would compile anew.
-        with forms.plain() if mode == "sample" else contextlib.nullcontext():
-            return tf.stack(fused.gru(tf.concat([h_r, h_u], -1), h_c, *reads), 1)
+        return tf.stack(fused.gru(tf.concat([h_r, h_u], -1), h_c, *reads), 1)

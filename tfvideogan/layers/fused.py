@@ -28,7 +28,7 @@ def compiled(function: Callable, *tensors: tf.Tensor) -> list[tf.Tensor]:
 
 
 def is_large(x: tf.Tensor) -> bool:
-    return not forms.is_plain() and math.prod(x.shape[1:]) >= LARGE
+    return not forms.is_plain() and not forms.is_portable() and math.prod(x.shape[1:]) >= LARGE
 
 
 @functools.cache
@@ -103,7 +103,7 @@ def normalize(
         variance = tf.maximum(square - mean * mean, 0.0)
         inverse = tf.math.rsqrt(variance + epsilon)
         scale = gain[:, None] * inverse  # [N or 1,T or 1,C]
-        (y,) = compiled(_affine_relu if relu else _affine, x, _pixels(scale), _pixels(shift[:, None] - mean * scale))
+        y = affine(x, scale, shift[:, None] - mean * scale, relu)
 
         def backward(dy: tf.Tensor, *_: tf.Tensor):
             inputs = (dy, y, x) if relu else (dy, x)
@@ -119,6 +119,12 @@ def normalize(
 
     y, mean, variance = forward(x, gain, shift)
     return y, tf.stop_gradient(mean), tf.stop_gradient(variance)
+
+
+def affine(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, relu: bool) -> tf.Tensor:
+    """scale * x + shift of [N,T,P,C], with scale and shift [N or 1,T or 1,C]; in float32, rectified if `relu`; in x's dtype."""
+    (y,) = compiled(_affine_relu if relu else _affine, x, _pixels(scale), _pixels(shift))
+    return y
 
 
 def over_replicas(sums: list[tf.Tensor]) -> list[tf.Tensor]:

@@ -44,8 +44,7 @@ class StandingNorm(keras.layers.Layer):
         if mode == "sample":
             mean, variance, _ = self.standing
             scale = gain[:, None] * tf.math.rsqrt(variance + epsilon)  # [N or 1,T or 1,C]
-            y = tf.cast(x, tf.float32) * scale[:, :, None] + (shift[:, None] - mean * scale)[:, :, None]
-            return tf.cast(tf.nn.relu(y) if relu else y, x.dtype)
+            return fused.affine(x, scale, shift[:, None] - mean * scale, relu)
         y, mean, variance = fused.normalize(x, gain, shift, epsilon, self.per_frame, relu)
         self.observe(mean, variance, mode)
         return y
