@@ -118,6 +118,8 @@ def make_step(
         return scalars
 
     if not flat:
+        # Or Grappler makes another function of the updates whose losses nobody reads, and optimises both: 3 s of start-up.
+        tf.config.optimizer.set_experimental_options({"function_optimization": False})
         d_update = tf.function(d_update, autograph=False, experimental_attributes={"_noinline": True})
 
     def train_step(batches: list[Batch]) -> Scalars:

@@ -78,7 +78,7 @@ class SpectralLayer(keras.layers.Layer):
         kernel = getattr(_given, "kernels", {}).get(id(self))
         if kernel is not None:
             return kernel
-        kernel, u = spectral_normalize(self.kernel.value, self.u.value)
+        kernel, u = spectral_normalize(tf.convert_to_tensor(self.kernel.value), self.u.value)
         if mode == "train" and _held is None:
             self.u.assign(u)
         elif mode == "train":
