@@ -1,7 +1,8 @@
 """The training step of a model, timed: `python -m benchmarks.step --model=dvdgan --size=64 --frames=12 --channels=16 --batch_size=8 ...`.
 
-Prints ONE JSON line. Only ratios within one run mean anything: `utilisation` is the step's FLOP/s over the best that
-convolutions reach in the same process. `--timed_steps` steps are timed after two that are not.
+Prints ONE JSON line. `--timed_steps` steps are timed after two that are not. Only ratios within one run mean anything: `utilisation`
+is the FLOP/s of their median over the best that convolutions reach right after them; `utilisation_in_turn` is of as many further
+steps, each held against the convolutions just before and after it, for the machine's own speed may change by a quarter in a minute.
 """
 
 import dataclasses
@@ -47,6 +48,11 @@ def main(config: Config) -> None:
     flops = cost.step_flops(config)
     ceiling = convolution_ceiling(config.precision)
     median = statistics.median(seconds)
+    convolve, in_turn = convolutions(config.precision), []
+    for _ in range(TIMED_STEPS.value):
+        before, start = convolve(), time.perf_counter()
+        run(function, drawn)
+        in_turn.append(flops / (time.perf_counter() - start) / (before + convolve()) * 2 / 1e9)
     result = {
         "model": config.model, "precision": config.precision, "threads": THREADS.value, "replicas": REPLICAS.value,
         "size": config.size, "frames": config.frames, "channels": config.channels, "batch_size": config.batch_size,
@@ -54,7 +60,9 @@ def main(config: Config) -> None:
         "params": {n: sum(int(tf.size(v)) for v in getattr(gan, n).trainable_variables) for n in ("generator", "discriminator")},
         "seconds": [round(s, 3) for s in seconds], "min": round(min(seconds), 3), "median": round(median, 3),
         "videos_per_s": round(config.batch_size / median, 2), "flops": flops, "ceiling_gflops": round(ceiling),
-        "utilisation": round(flops / median / ceiling / 1e9, 3), "build_seconds": round(built - began, 1),
+        "utilisation": round(flops / median / ceiling / 1e9, 3),
+        "utilisation_in_turn": {name: round(f(in_turn), 3) for name, f in (("median", statistics.median), ("min", min), ("max", max))},
+        "build_seconds": round(built - began, 1),
         "trace_seconds": round(traced - built, 1), "first_step_seconds": round(first, 1), "peak_rss_mb": round(peak),
     }  # fmt: skip
     print(json.dumps(result))
@@ -89,27 +97,38 @@ def run(function, drawn: list) -> None:
 
 
 def convolution_ceiling(precision: str) -> float:
-    """GFLOP/s of the best 3x3 convolution, forward and both gradients, of CEILING_SHAPES."""
+    """The most GFLOP/s of five passes of `convolutions`."""
+    rate = convolutions(precision)
+    return max(rate() for _ in range(5))
+
+
+def convolutions(precision: str) -> Callable[[], float]:
+    """A function that runs 3x3 convolutions of CEILING_SHAPES, forward and with both gradients, and gives the best one's GFLOP/s."""
     dtype = tf.float32 if precision == "float32" else tf.bfloat16
-    best = 0.0
+
+    @tf.function(autograph=False)
+    def pass_both_ways(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+        y = tf.nn.conv2d(x, w, 1, "SAME")
+        to_x = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(x), filter=w, out_backprop=y, strides=[1] * 4, padding="SAME")
+        to_w = tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=tf.shape(w), out_backprop=y, strides=[1] * 4, padding="SAME")
+        return tf.cast(to_x[0, 0, 0, 0], tf.float32) + tf.cast(to_w[0, 0, 0, 0], tf.float32)
+
+    inputs = []
     for frames, size, channels in CEILING_SHAPES:
         x = tf.cast(tf.random.stateless_normal([frames, size, size, channels], [0, 1]), dtype)
         w = tf.cast(tf.random.stateless_normal([3, 3, channels, channels], [0, 2]) / channels, dtype)
+        pass_both_ways(x, w)
+        inputs.append((x, w))
 
-        @tf.function(autograph=False)
-        def pass_both_ways(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
-            y = tf.nn.conv2d(x, w, 1, "SAME")
-            to_x = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(x), filter=w, out_backprop=y, strides=[1] * 4, padding="SAME")
-            to_w = tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=tf.shape(w), out_backprop=y, strides=[1] * 4, padding="SAME")
-            return tf.cast(to_x[0, 0, 0, 0], tf.float32) + tf.cast(to_w[0, 0, 0, 0], tf.float32)
-
-        times = []
-        for _ in range(5):
+    def rate() -> float:
+        rates = []
+        for (x, w), (frames, size, channels) in zip(inputs, CEILING_SHAPES, strict=True):
             start = time.perf_counter()
             pass_both_ways(x, w).numpy()
-            times.append(time.perf_counter() - start)
-        best = max(best, 3 * 2 * 9 * frames * size**2 * channels**2 / min(times) / 1e9)
-    return best
+            rates.append(3 * 2 * 9 * frames * size**2 * channels**2 / (time.perf_counter() - start) / 1e9)
+        return max(rates)
+
+    return rate
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from tfvideogan.layers import forms
 from tfvideogan.layers.convolution import convolve, kernel_gradient
 from tfvideogan.layers.resample import downsample
 
-LARGE = 1 << 16  # numbers of one example; below, calling a compiled piece costs what it saves
+LARGE = 1 << 15  # numbers of one example; below, calling a compiled piece costs what it saves
 SLABS = 8  # parts of a map that are added to each other before the sum over pixels: whole vectors, in one pass
 
 
