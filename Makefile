@@ -38,7 +38,7 @@ demo: .venv/installed
 	@echo "== done. Clips: $(RUN)/demo.gif  scores: $(RUN)/metrics.jsonl  module: $(RUN)/export  TensorBoard: $(BIN)/tensorboard --logdir=$(RUN)/logs"
 
 test: .venv/installed
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow
