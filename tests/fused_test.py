@@ -189,13 +189,12 @@ def test_what_is_served_holds_nothing_compiled(monkeypatch, tmp_path):
 
 
 def compiled_in(graph):
-    definition = graph.as_graph_def()
-    functions, nodes = {function.signature.name: function for function in definition.library.function}, list(definition.node)
-    for node in nodes:  # which grow
-        for function in (functions[value.func.name] for value in node.attr.values() if value.HasField("func")):
-            if function.attr["_XlaMustCompile"].b:
-                return True
-            nodes += function.node_def
+    called = [value.func.name for node in graph.as_graph_def().node for value in node.attr.values() if value.HasField("func")]
+    for name in called:  # which grows
+        function = graph._get_function(name).cached_definition
+        if function.attr["_XlaMustCompile"].b:
+            return True
+        called += [value.func.name for node in function.node_def for value in node.attr.values() if value.HasField("func")]
     return False
 
 
