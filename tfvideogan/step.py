@@ -111,27 +111,34 @@ def make_step(
     def average(ema: tf.Variable, weight: tf.Tensor, decay: tf.Tensor, rest: tf.Tensor) -> None:
         ema.assign(decay * ema + rest * weight)
 
+    def copy(ema: tf.Variable, weight: tf.Tensor) -> None:
+        ema.assign(weight)
+
     def d_update(batch: Batch) -> Scalars:
         scalars = update(d, batch)
         for weight, constraint, reads in gan.discriminator_constraints(step + 1):
             strategy.extended.update(weight, constrain, args=(constraint, reads), group=False)
         return scalars
 
+    def g_update(batch: Batch) -> Scalars:
+        return update(g, batch)
+
     if not flat:
         # Or Grappler makes another function of the updates whose losses nobody reads, and optimises both: 3 s of start-up.
         tf.config.optimizer.set_experimental_options({"function_optimization": False})
-        d_update = tf.function(d_update, autograph=False, experimental_attributes={"_noinline": True})
+        d_update, g_update = (tf.function(f, autograph=False, experimental_attributes={"_noinline": True}) for f in (d_update, g_update))
 
     def train_step(batches: list[Batch]) -> Scalars:
         scalars: Scalars = {}
         for batch in batches:
             scalars = d_update(strategy.run(after, args=(scalars, batch)))
-        scalars |= update(g, strategy.run(after, args=(scalars, batches[-1])))
+        scalars |= g_update(strategy.run(after, args=(scalars, batches[-1])))
         step.assign_add(1)
         decay = tf.where(step > config.ema_start_step, config.ema_decay, 0.0)  # before, the average is a copy
-        rates, copied = (decay, 1.0 - decay), (tf.zeros([]), tf.ones([]))
+        rates = decay, 1.0 - decay
         for ema, weight, averaged in gan.ema_pairs():
-            strategy.extended.update(ema, average, args=(weight, *(rates if averaged else copied)), group=False)
+            function, args = (average, (weight, *rates)) if averaged else (copy, (weight,))
+            strategy.extended.update(ema, function, args=args, group=False)
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in scalars.items()}
 
     return train_step

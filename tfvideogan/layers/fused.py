@@ -20,11 +20,16 @@ SLABS = 8  # parts of a map that are added to each other before the sum over pix
 
 
 def compiled(function: Callable, *tensors: tf.Tensor) -> list[tf.Tensor]:
-    """`function(*tensors)`, compiled by XLA if the first tensor is large. `function` is of a module: it is compiled once for
-    each kind of tensors."""
-    if not is_large(tensors[0]):
+    """`once_traced(function, *tensors)`, compiled by XLA if the first tensor is large."""
+    return once_traced(function, *tensors, compile=is_large(tensors[0]))
+
+
+def once_traced(function: Callable, *tensors: tf.Tensor, compile: bool = False) -> list[tf.Tensor]:
+    """`function(*tensors)` as one operation of the graph. `function` is of a module: it is traced, and optimised, once for each
+    kind of tensors, however often it is called: a step of DVD-GAN has 200 kernels to normalise, of 38 shapes."""
+    if forms.is_plain() or forms.is_portable():
         return function(*tensors)
-    return _compile(function, *((tuple(tensor.shape), tensor.dtype) for tensor in tensors))(*tensors)
+    return _traced(function, compile, *((tuple(tensor.shape), tensor.dtype) for tensor in tensors))(*tensors)
 
 
 def is_large(x: tf.Tensor) -> bool:
@@ -32,16 +37,28 @@ def is_large(x: tf.Tensor) -> bool:
 
 
 @functools.cache
-def _compile(function: Callable, *kinds: tuple[tuple[int | None, ...], tf.DType]) -> Callable:
+def _traced(function: Callable, compile: bool, *kinds: tuple[tuple[int | None, ...], tf.DType]) -> Callable:
     # One tf.function for each kind, for TensorFlow warns of one that is traced for many.
-    return tf.function(function, [tf.TensorSpec(*kind) for kind in kinds], autograph=False, jit_compile=True)
+    return tf.function(function, [tf.TensorSpec(*kind) for kind in kinds], autograph=False, jit_compile=compile or None)
 
 
 @tf.custom_gradient
 def relu(x: tf.Tensor):
-    """max(x, 0): TensorFlow's own takes twice as long in bfloat16 as in float32 on a CPU."""
-    (y,) = compiled(_relu, x)
-    return y, lambda dy: compiled(_relu_gradient, dy, y)[0]
+    """max(x, 0)."""
+    (y,) = _compiled_in_16_bits(_relu, x)
+    return y, lambda dy: _compiled_in_16_bits(_relu_gradient, dy, y)[0]
+
+
+@tf.custom_gradient
+def relu_of_convolution(x: tf.Tensor):
+    """max(x, 0) of a convolution with its bias, of which it becomes a part; oneDNN's makes 0 of NaN: a shortcut beside it must tell."""
+    y = tf.nn.relu(x)
+    return y, lambda dy: _compiled_in_16_bits(_relu_gradient, dy, y)[0]
+
+
+def _compiled_in_16_bits(function: Callable, *tensors: tf.Tensor) -> list[tf.Tensor]:
+    # TensorFlow's own take twice as long in bfloat16 as in float32 on a CPU; in float32 XLA's are no faster.
+    return compiled(function, *tensors) if tensors[0].dtype.size == 2 and is_large(tensors[0]) else function(*tensors)
 
 
 def _relu(x):
@@ -98,18 +115,19 @@ def normalize(
 
     @tf.custom_gradient
     def forward(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor):
+        gain, shift = tf.expand_dims(gain, 1), tf.expand_dims(shift, 1)  # [N or 1,1,C]
         (count,) = over_replicas([tf.cast(tf.shape(x)[0] * x.shape[2] * (1 if per_frame else x.shape[1]), tf.float32)])
         mean, square = (s / count for s in total(_over_pixels(compiled(_squares, x))))
         variance = tf.maximum(square - mean * mean, 0.0)
         inverse = tf.math.rsqrt(variance + epsilon)
-        scale = gain[:, None] * inverse  # [N or 1,T or 1,C]
-        y = affine(x, scale, shift[:, None] - mean * scale, relu)
+        scale = gain * inverse  # [N or 1,T or 1,C]
+        y = affine(x, scale, shift - mean * scale, relu)
 
         def backward(dy: tf.Tensor, *_: tf.Tensor):
             inputs = (dy, y, x) if relu else (dy, x)
             d, dx = _over_pixels(compiled(_products_relu if relu else _products, *inputs))  # sums of dy, and of dy * x
             d_gain = (dx - d * mean) * inverse
-            a, b = (s / count for s in total([gain[:, None] * d, gain[:, None] * d_gain]))
+            a, b = (s / count for s in total([gain * d, gain * d_gain]))
             slope = -inverse * inverse * b
             offset = -inverse * a - mean * slope
             (to_x,) = compiled(_to_input_relu if relu else _to_input, *inputs, _pixels(scale), _pixels(slope[None]), _pixels(offset[None]))
@@ -136,7 +154,7 @@ def over_replicas(sums: list[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def _pixels(x: tf.Tensor) -> tf.Tensor:
-    return x[:, :, None]
+    return tf.expand_dims(x, 2)
 
 
 def _over_pixels(parts: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -213,13 +231,13 @@ def gru(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor):
     def backward(*dy: tf.Tensor):
         shape = tf.shape(states[0])
         gradients: list[tf.Tensor] = [None] * frames  # of reads
-        d_h = tf.zeros_like(states[0])
+        d_h, d_before = [tf.zeros_like(states[0])] * 2  # the gradient of the state, in two addends
         for t in range(frames - 1, 0, -1):
-            d_c, d_u, d_before = compiled(_back_update, d_h, dy[t], candidates[t], update_gates[t], states[t - 1])
+            d_c, d_u, d_before = compiled(_back_update, d_h, d_before, dy[t], candidates[t], update_gates[t], states[t - 1])
             d_reset = _back_convolution(d_c, w_c, shape)
             d_ru, gradients[t], d_before = compiled(_back_gates, d_reset, d_u, d_c, states[t - 1], reset_gates[t], d_before)
-            d_h = d_before + _back_convolution(d_ru, w_ru, shape)
-        (gradients[0],) = compiled(_back_first, d_h, dy[0], candidates[0], update_gates[0])
+            d_h = _back_convolution(d_ru, w_ru, shape)
+        (gradients[0],) = compiled(_back_first, d_h, d_before, dy[0], candidates[0], update_gates[0])
         if frames == 1:
             return tf.zeros_like(w_ru), tf.zeros_like(w_c), *gradients
         later = tf.concat(gradients[1:], 0)
@@ -261,9 +279,9 @@ def _update(convolved, read, u, h):
     return _as(h, c + u * (h_ - c), c)
 
 
-def _back_update(d_h, dy, c, u, before):
-    d, dy, c, u, before = _floats(d_h, dy, c, u, before)
-    d += dy
+def _back_update(d_h, d_before, dy, c, u, before):
+    d, d_before, dy, c, u, before = _floats(d_h, d_before, dy, c, u, before)
+    d += d_before + dy
     return _as(d_h, tf.where(c > 0, d * (1 - u), 0.0), d * (before - c) * (u * (1 - u)), d * u)
 
 
@@ -273,8 +291,8 @@ def _back_gates(d_reset, d_u, d_c, before, r, d_before):
     return tf.concat([d_r, d_u], -1), tf.concat([d_r, d_u, d_c], -1), d_before
 
 
-def _back_first(d_h, dy, c, u):
-    d, dy, c, u = _floats(d_h, dy, c, u)
-    d += dy
+def _back_first(d_h, d_before, dy, c, u):
+    d, d_before, dy, c, u = _floats(d_h, d_before, dy, c, u)
+    d += d_before + dy
     d_c, d_u = _as(d_h, tf.where(c > 0, d * (1 - u), 0.0), -d * c * (u * (1 - u)))
     return [tf.concat([tf.zeros_like(d_c), d_u, d_c], -1)]

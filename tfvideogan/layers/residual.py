@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode
-from tfvideogan.layers.fused import relu
+from tfvideogan.layers.fused import relu, relu_of_convolution
 from tfvideogan.layers.norm import ConditionalBatchNorm
 from tfvideogan.layers.resample import downsample
 from tfvideogan.layers.spectral import SpectralConv
@@ -40,7 +40,8 @@ class GeneratorBlock(keras.layers.Layer):
         y = self.conv2(self.norm2(y, condition, mode=mode, relu=True), mode=mode)
         if self.shortcut is not None:
             x = self.shortcut(x, mode=mode)
-        return y + (x if self.upsample is None else self.upsample(x))
+        # Not +: add_n becomes part of the convolution even where Grappler knows no shapes.
+        return tf.add_n([y, x if self.upsample is None else self.upsample(x)])
 
 
 class DiscriminatorBlock(keras.layers.Layer):
@@ -65,7 +66,8 @@ class DiscriminatorBlock(keras.layers.Layer):
     def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
         """[N,H,W,C] or [N,T,H,W,C] -> the same with `outputs` channels, halved if `down`."""
         y = self.conv1(x if self.first else relu(x), mode=mode)
-        y = self.conv2(relu(y), mode=mode, pool=self.down)
+        y = self.conv2(relu_of_convolution(y), mode=mode, pool=self.down)
         if self.down:
             x = downsample(x)
-        return y + (x if self.shortcut is None else self.shortcut(x, mode=mode))
+        # Not +, as above.
+        return tf.add_n([y, x if self.shortcut is None else self.shortcut(x, mode=mode)])

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 import keras
 import tensorflow as tf
 
-from tfvideogan.layers import Mode
+from tfvideogan.layers import Mode, forms
 from tfvideogan.layers.convolution import convolve
-from tfvideogan.layers.fused import convolve_and_pool
+from tfvideogan.layers.fused import convolve_and_pool, once_traced
 
 _held: dict["SpectralLayer", None] | None = None
 
@@ -35,11 +35,36 @@ def hold() -> Iterator[dict["SpectralLayer", None]]:
 
 def spectral_normalize(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """One power iteration. Args: kernel [..., out], u [1, out]. Returns: kernel / sigma, and the next u [1, out]."""
+    if forms.is_plain():
+        return tuple(_iterate(kernel, u)[:2])
+
+    normalized, following = _normalize(kernel, u)
+    return normalized, tf.stop_gradient(following)
+
+
+@tf.custom_gradient
+def _normalize(kernel: tf.Tensor, u: tf.Tensor):
+    normalized, following, v, sigma = once_traced(_iterate, kernel, u)
+
+    def backward(d: tf.Tensor, _: tf.Tensor):
+        return once_traced(_to_kernel, d, kernel, v, following, sigma)[0], None
+
+    return (normalized, following), backward
+
+
+def _iterate(kernel, u):
     matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
     v = _unit(tf.matmul(u, tf.stop_gradient(matrix), transpose_b=True))
     s = tf.matmul(v, matrix)
     u = _unit(tf.stop_gradient(s))
-    return kernel / tf.matmul(s, u, transpose_b=True), u
+    sigma = tf.matmul(s, u, transpose_b=True)
+    return [kernel / sigma, u, v, sigma]
+
+
+def _to_kernel(d, kernel, v, u, sigma):
+    # The gradient of sigma is the matrix v^T u.
+    along = tf.reduce_sum(d * kernel) / (sigma * sigma)
+    return [d / sigma - tf.reshape(tf.transpose(along * v) * u, kernel.shape)]
 
 
 def _unit(row: tf.Tensor) -> tf.Tensor:
