@@ -12,8 +12,9 @@ import tensorflow as tf
 from tests.conftest import small
 from tfvideogan import models, module
 from tfvideogan.gan import CHUNK, Sampler, in_chunks
-from tfvideogan.layers import convolution, fused
+from tfvideogan.layers import convolution, forms, fused
 from tfvideogan.layers.resample import downsample
+from tfvideogan.layers.spectral import spectral_normalize
 
 
 @pytest.fixture(params=["compiled", "plain"], autouse=True)
@@ -85,9 +86,43 @@ def transposed_shape(y, w, strides, padding):
     return [y.shape[0], *lengths, w.shape[-2]]
 
 
-def test_relu_is_itself():
-    for a, b in zip(*both(fused.relu, tf.nn.relu, [random(2, 3, 5)]), strict=True):
-        np.testing.assert_array_equal(a, b)
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("relu", [fused.relu, fused.relu_of_convolution])
+def test_relu_is_itself(relu, dtype):
+    x = random(2, 3, 5)
+    fast, plain = both(
+        lambda x: tf.cast(relu(tf.cast(x, dtype)), tf.float32), lambda x: tf.nn.relu(tf.cast(tf.cast(x, dtype), tf.float32)), [x]
+    )
+    np.testing.assert_array_equal(fast[0], plain[0])
+    np.testing.assert_array_equal(fast[1], tf.cast(tf.cast(plain[1], dtype), tf.float32))
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 5, 7), (3, 3, 3, 2, 4), (6, 5)])
+def test_spectral_normalization_is_its_formula(shape):
+    def normalized(kernel: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
+        kernel, following = spectral_normalize(kernel, u)
+        return tf.concat([tf.reshape(kernel, [-1]), following[0]], 0)
+
+    def plain(kernel: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
+        with forms.plain():
+            return normalized(kernel, u)
+
+    u = random(1, shape[-1], seed=1)
+    for a, b in zip(*both(lambda kernel: normalized(kernel, u), lambda kernel: plain(kernel, u), [random(*shape)]), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_piece_is_traced_once_for_each_kind_of_tensors():
+    shapes = []
+
+    def double(x):
+        shapes.append(tuple(x.shape))
+        return [2 * x]
+
+    for shape in ([2, 3], [2, 3], [4, 3]):
+        called = tf.function(lambda x: fused.once_traced(double, x)[0] + fused.once_traced(double, x)[0], autograph=False)
+        np.testing.assert_array_equal(called(tf.ones(shape)), 4 * np.ones(shape))
+    assert shapes == [(2, 3), (4, 3)]
 
 
 def plain_norm(x, gain, shift, per_frame, relu):

@@ -45,8 +45,9 @@ def make_step(
     Args:
         gan, optimizers, strategy: built in the strategy's scope.
         step: counts the generator's updates.
-        flat: all operations stand in one graph, to be counted; else D's update is a function of its own, traced and optimised
-            once however many there are (of DVD-GAN's 11 s of tracing it saves 2 to 3); sets Grappler's options, the process's.
+        flat: all operations stand in one graph, to be counted; else a player's update is a function of its own: D's is traced
+            and optimised once however many there are (of DVD-GAN's 11 s of tracing it saves 2 to 3), and the pieces that it
+            calls once for each kind, not at every call; sets Grappler's options, the process's.
 
     Returns:
         A function of the list of `d_steps` (distributed) batches, to be wrapped in tf.function. Returns named scalars:

@@ -51,7 +51,7 @@ def relu(x: tf.Tensor):
 
 @tf.custom_gradient
 def relu_of_convolution(x: tf.Tensor):
-    """max(x, 0) of a convolution with its bias, of which it becomes a part; oneDNN's makes 0 of NaN: a shortcut beside it must tell."""
+    """max(x, 0) of a convolution with its bias, of which it becomes a part: by oneDNN, NaN becomes 0. A shortcut beside it must tell."""
     y = tf.nn.relu(x)
     return y, lambda dy: _compiled_in_16_bits(_relu_gradient, dy, y)[0]
 
@@ -62,8 +62,8 @@ def _compiled_in_16_bits(function: Callable, *tensors: tf.Tensor) -> list[tf.Ten
 
 
 def _relu(x):
-    # Not TensorFlow's relu: where it is fused with a convolution, a bias and a sum that --recompute reads again, Grappler's remapper
-    # ends with an error and fuses nothing.
+    # Not TensorFlow's relu: fused with a convolution, a bias and a sum it makes 0 of NaN, and hides a loss that is none; and where
+    # --recompute reads the sum again, Grappler's remapper ends with an error and fuses nothing.
     return [tf.maximum(x, tf.zeros([], x.dtype))]
 
 

@@ -32,6 +32,7 @@ from tfvideogan.config import UserError, field
 from tfvideogan.layers import Mode, noise
 from tfvideogan.layers.attention import SelfAttention
 from tfvideogan.layers.conv_gru import ConvGRU
+from tfvideogan.layers.fused import relu
 from tfvideogan.layers.norm import ConditionalBatchNorm
 from tfvideogan.layers.recompute import Layers, recomputed
 from tfvideogan.layers.resample import UPSAMPLING
@@ -163,7 +164,7 @@ class Trunk(keras.layers.Layer):
                 frames = x.shape[1]
                 x = fold(x)  # [N,T',h,w,c] -> [N*T',h,w,c]
             x = self.stage(layers, x, mode=mode)
-        h = tf.reduce_sum(tf.nn.relu(tf.cast(x, tf.float32)), [1, 2])  # sum pooling, [N*T',C]
+        h = tf.reduce_sum(relu(tf.cast(x, tf.float32)), [1, 2])  # sum pooling, [N*T',C]
         projection = tf.reduce_sum(unfold(h, frames) * self.embedding(label, mode=mode)[:, None], -1)  # <h, embed(y)>, [N,T']
         return tf.reduce_sum(unfold(self.linear(h, mode=mode), frames)[..., 0] + projection, 1)
 
