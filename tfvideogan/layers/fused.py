@@ -21,15 +21,16 @@ SLABS = 8  # parts of a map that are added to each other before the sum over pix
 
 def compiled(function: Callable, *tensors: tf.Tensor) -> list[tf.Tensor]:
     """`once_traced(function, *tensors)`, compiled by XLA if the first tensor is large."""
-    return once_traced(function, *tensors, compile=is_large(tensors[0]))
+    return once_traced(function, *tensors, xla=is_large(tensors[0]))
 
 
-def once_traced(function: Callable, *tensors: tf.Tensor, compile: bool = False) -> list[tf.Tensor]:
+def once_traced(function: Callable, *tensors: tf.Tensor, xla: bool = False) -> list[tf.Tensor]:
     """`function(*tensors)` as one operation of the graph. `function` is of a module: it is traced, and optimised, once for each
-    kind of tensors, however often it is called: a step of DVD-GAN has 200 kernels to normalise, of 38 shapes."""
+    kind of tensors, however often it is called, and compiled by XLA if `xla`: a step of DVD-GAN has
+    200 kernels to normalise, of 31 shapes."""
     if forms.is_plain() or forms.is_portable():
         return function(*tensors)
-    return _traced(function, compile, *((tuple(tensor.shape), tensor.dtype) for tensor in tensors))(*tensors)
+    return _traced(function, xla, *((tuple(tensor.shape), tensor.dtype) for tensor in tensors))(*tensors)
 
 
 def is_large(x: tf.Tensor) -> bool:
@@ -37,9 +38,9 @@ def is_large(x: tf.Tensor) -> bool:
 
 
 @functools.cache
-def _traced(function: Callable, compile: bool, *kinds: tuple[tuple[int | None, ...], tf.DType]) -> Callable:
+def _traced(function: Callable, xla: bool, *kinds: tuple[tuple[int | None, ...], tf.DType]) -> Callable:
     # One tf.function for each kind, for TensorFlow warns of one that is traced for many.
-    return tf.function(function, [tf.TensorSpec(*kind) for kind in kinds], autograph=False, jit_compile=compile or None)
+    return tf.function(function, [tf.TensorSpec(*kind) for kind in kinds], autograph=False, jit_compile=xla or None)
 
 
 @tf.custom_gradient

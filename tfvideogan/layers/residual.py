@@ -1,4 +1,7 @@
-"""The residual blocks of BigGAN, as DVD-GAN draws them."""
+"""The residual blocks of BigGAN, as DVD-GAN draws them.
+
+They end in add_n, not +: it becomes part of the convolution before it even where Grappler knows no shapes.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -40,7 +43,6 @@ class GeneratorBlock(keras.layers.Layer):
         y = self.conv2(self.norm2(y, condition, mode=mode, relu=True), mode=mode)
         if self.shortcut is not None:
             x = self.shortcut(x, mode=mode)
-        # Not +: add_n becomes part of the convolution even where Grappler knows no shapes.
         return tf.add_n([y, x if self.upsample is None else self.upsample(x)])
 
 
@@ -69,5 +71,4 @@ class DiscriminatorBlock(keras.layers.Layer):
         y = self.conv2(relu_of_convolution(y), mode=mode, pool=self.down)
         if self.down:
             x = downsample(x)
-        # Not +, as above.
         return tf.add_n([y, x if self.shortcut is None else self.shortcut(x, mode=mode)])

@@ -36,23 +36,22 @@ def hold() -> Iterator[dict["SpectralLayer", None]]:
 def spectral_normalize(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """One power iteration. Args: kernel [..., out], u [1, out]. Returns: kernel / sigma, and the next u [1, out]."""
     if forms.is_plain():
-        return tuple(_iterate(kernel, u)[:2])
-
-    normalized, following = _normalize(kernel, u)
-    return normalized, tf.stop_gradient(following)
+        return tuple(_power_iteration(kernel, u)[:2])
+    normalized, next_u = _normalize(kernel, u)
+    return normalized, tf.stop_gradient(next_u)
 
 
 @tf.custom_gradient
 def _normalize(kernel: tf.Tensor, u: tf.Tensor):
-    normalized, following, v, sigma = once_traced(_iterate, kernel, u)
+    normalized, next_u, v, sigma = once_traced(_power_iteration, kernel, u)
 
     def backward(d: tf.Tensor, _: tf.Tensor):
-        return once_traced(_to_kernel, d, kernel, v, following, sigma)[0], None
+        return once_traced(_to_kernel, d, kernel, v, next_u, sigma)[0], None
 
-    return (normalized, following), backward
+    return (normalized, next_u), backward
 
 
-def _iterate(kernel, u):
+def _power_iteration(kernel, u):
     matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
     v = _unit(tf.matmul(u, tf.stop_gradient(matrix), transpose_b=True))
     s = tf.matmul(v, matrix)
