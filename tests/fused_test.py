@@ -13,7 +13,7 @@ from tests.conftest import small
 from tfvideogan import models, module
 from tfvideogan.gan import CHUNK, Sampler, in_chunks
 from tfvideogan.layers import convolution, forms, fused
-from tfvideogan.layers.resample import downsample
+from tfvideogan.layers.resample import UPSAMPLING, downsample
 from tfvideogan.layers.spectral import spectral_normalize
 
 
@@ -47,9 +47,40 @@ def test_convolve_and_pool_is_both_in_turn(shape):
         np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.parametrize("upsampling", UPSAMPLING)
+@pytest.mark.parametrize("shape", [(2, 9, 10), (2, 10, 9), (2, 3, 4)])  # transposed, and not, for small
+def test_upsample_and_convolve_is_both_in_turn(shape, upsampling):
+    x, kernel = random(*shape, 3), random(3, 3, 3, 4, seed=1)
+    fast, plain = both(
+        lambda x, kernel: fused.upsample_and_convolve(x, kernel, UPSAMPLING[upsampling]),
+        lambda x, kernel: tf.nn.conv2d(tf.image.resize(x, [2 * x.shape[1], 2 * x.shape[2]], upsampling), kernel, 1, "SAME"),
+        [x, kernel],
+    )
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 4, 6), (2, 5, 6), (2, 4, 4, 6), (2, 3, 4, 6)])
+def test_relu_and_downsample_are_themselves(shape, dtype):
+    def joined(y: tf.Tensor, half: tf.Tensor) -> tf.Tensor:
+        return tf.concat([tf.reshape(tf.cast(t, tf.float32), [-1]) for t in (y, half)], 0)
+
+    fast, plain = both(
+        lambda x: joined(*fused.relu_and_downsample(tf.cast(x, dtype))), lambda x: joined(tf.nn.relu(x), downsample(x)), [random(*shape, 3)]
+    )
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6 if dtype == tf.float32 else 0.03)
+
+
 @pytest.mark.parametrize(
     ("shape", "kernel", "strides", "padding"),
     [
+        ((2, 2, 2), (3, 3), (1, 1), "SAME"),
+        ((2, 2, 2), (1, 1), (1, 1), "SAME"),
+        ((2, 3, 2, 2), (3, 3, 3), (1, 1, 1), "SAME"),
+        ((2, 3, 4, 4), (3, 4, 4), (1, 1, 1), "VALID"),
+        ((2, 4, 6), (4, 6), (2, 2), "VALID"),
         ((2, 8, 8), (3, 3), (1, 1), "SAME"),
         ((2, 8, 8), (4, 4), (2, 2), "SAME"),
         ((2, 7, 5), (3, 3), (1, 1), "SAME"),

@@ -1,10 +1,15 @@
 """Convolution and transposed convolution, and their gradients, by whichever form is faster.
 
-oneDNN is at its best on maps of 16x16 and more. Where a kernel moves by more than one pixel onto a smaller map, its gradient is a
-matrix product for each of its taps: every position's input by every position's gradient. Milliseconds in bfloat16 on two cores with
-AMX, oneDNN's and so: 256 to 512 channels onto 4x4 maps of 256 frames, 97 and 18; the same with 4 frames in time, 122 and 17; 128 to
-256 onto 8x8 maps, 37 and 19; 64 to 128 onto 16x16 maps, where it is not done, 20 and 38. In float32 it gains on 4x4 maps alone: 4
-frames of 256 to 512 channels, 586 and 393; 128 to 256 onto 8x8 maps, 130 and 220.
+oneDNN is at its best on maps of 16x16 and more. Onto a smaller map, the gradient of a kernel is a matrix product for each of its taps:
+every position's input by every position's gradient. Milliseconds in bfloat16 on two cores with AMX, oneDNN's and so, of kernels that
+move by two pixels: 256 to 512 channels onto 4x4 maps of 256 frames, 97 and 18; the same with 4 frames in time, 122 and 17; 128 to
+256 onto 8x8 maps, 37 and 19; 64 to 128 onto 16x16 maps, where it is not done, 20 and 38. By one pixel, 256 channels: 48 2x2 maps, 5.4
+and 1.1; 128 4x4 maps, 13.9 and 5.2; 128 8x8 maps, 22 and 18, of which a step gains nothing. In float32 it gains on maps half as
+long: by two pixels, 4 frames of 256 to 512 channels onto 4x4 maps, 586 and 393, 128 to 256 onto 8x8 maps, 130 and 220; by one,
+48 2x2 maps, 3.7 and 2.1, 128 4x4 maps, 13.5 and 14.6.
+
+A kernel as large as its map is a matrix itself: 256 4x4 maps of 512 channels to 60 numbers take 3.7 ms and 1.0, the gradients 4.4 and
+1.3 (input), 12.4 and 1.7 (kernel) in bfloat16; 7.6 and 1.9, 7.9 and 2.1, 7.7 and 2.7 in float32.
 """
 
 import itertools
@@ -15,12 +20,19 @@ import tensorflow as tf
 
 from tfvideogan.layers import forms
 
-SMALL = 8  # height and width of a map up to which the gradient of a kernel is taken so; in float32 half of that
+SMALL = 8  # height and width of a map up to which the gradient of a kernel is taken so; half of that in float32, half if it moves by one
 
 
 def convolve(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: str) -> tf.Tensor:
     """Convolution of [N,...,C] by a kernel [...,C,C'] of one to three axes -> [N,...,C']. Padding is "SAME" or "VALID"."""
-    if forms.is_plain() or len(strides) == 1 or max(strides) == 1:
+    if forms.is_plain() or len(strides) == 1:
+        return _forward(x, kernel, strides, padding)
+    if padding == "VALID" and x.shape[1:-1] == kernel.shape[:-2]:
+        inputs = math.prod(kernel.shape[:-1])
+        y = tf.matmul(tf.reshape(x, [-1, inputs]), tf.reshape(kernel, [inputs, -1]))
+        return tf.reshape(y, [-1, *[1] * len(strides), kernel.shape[-1]])
+    height, width = x.shape[-3:-1] if padding == "SAME" else (n - k + 1 for n, k in zip(x.shape[-3:-1], kernel.shape[-4:-2], strict=True))
+    if not _is_small(-(-height // strides[-2]), -(-width // strides[-1]), strides, x.dtype):
         return _forward(x, kernel, strides, padding)
 
     @tf.custom_gradient
@@ -37,7 +49,12 @@ def convolve_transposed(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int],
     """What `convolve`'s gradient does to [N,...,C'], by the kernel [...,C,C'] -> [N,...,C]. "SAME" multiplies every axis by the stride."""
     lengths = [n * s if padding == "SAME" else (n - 1) * s + k for n, s, k in zip(x.shape[1:-1], strides, kernel.shape, strict=False)]
     shape = tf.stack([tf.shape(x)[0], *lengths, kernel.shape[-2]])
-    if forms.is_plain() or len(strides) == 1 or max(strides) == 1:
+    if forms.is_plain() or len(strides) == 1:
+        return _to_input(x, kernel, shape, strides, padding)
+    if padding == "VALID" and max(x.shape[1:-1]) == 1:
+        y = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(kernel, [-1, x.shape[-1]]), transpose_b=True)
+        return tf.reshape(y, [-1, *lengths, kernel.shape[-2]])
+    if not _is_small(*x.shape[-3:-1], strides, x.dtype):
         return _to_input(x, kernel, shape, strides, padding)
 
     @tf.custom_gradient
@@ -57,7 +74,7 @@ def kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: 
     """
     pads = [_pads(*of_axis, padding=padding) for of_axis in zip(x.shape[1:-1], dy.shape[1:-1], shape[:-2], strides, strict=True)]
     whole = all(k % s == 0 for k, s in zip(shape[:-2], strides, strict=True)) and all(after >= 0 for _, after in pads)
-    if max(dy.shape[-3:-1]) > (SMALL if dy.dtype.size == 2 else SMALL // 2) or not whole:
+    if not _is_small(*dy.shape[-3:-1], strides, dy.dtype) or not whole:
         native = tf.raw_ops.Conv2DBackpropFilter if len(strides) == 2 else tf.raw_ops.Conv3DBackpropFilterV2
         return native(input=x, filter_sizes=shape, out_backprop=dy, strides=[1, *strides, 1], padding=padding)
     if any(map(any, pads)):
@@ -69,6 +86,10 @@ def kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: 
         seen = tf.slice(x, [0, *corner, 0], [-1, *outputs, -1])  # by this tap, or block of taps
         taps.append(tf.matmul(tf.reshape(seen, [-1, x.shape[-1]]), rows, transpose_a=True))
     return tf.reshape(_in_order(tf.stack(taps), blocks, strides), shape)
+
+
+def _is_small(height: int, width: int, strides: Sequence[int], dtype: tf.DType) -> bool:
+    return max(height, width) <= SMALL // (1 if dtype.size == 2 else 2) // (1 if max(strides) > 1 else 2)
 
 
 def _forward(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: str) -> tf.Tensor:

@@ -44,7 +44,11 @@ def downsample(x: tf.Tensor) -> tf.Tensor:
     if len(x.shape) == 4:
         return tf.nn.avg_pool2d(x, 2, 2, "VALID")
     # Space, then time: TensorFlow has no float16 avg_pool3d for CPUs.
-    x = unfold(downsample(fold(x)), x.shape[1])
+    return downsample_time(unfold(downsample(fold(x)), x.shape[1]))
+
+
+def downsample_time(x: tf.Tensor) -> tf.Tensor:
+    """Means of two frames each of [N,T,H,W,C], an odd last one alone."""
     if x.shape[1] % 2:
         x = tf.concat([x, x[:, -1:]], 1)
     frames, height, width, channels = x.shape[1:]

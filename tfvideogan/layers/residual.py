@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode
-from tfvideogan.layers.fused import relu, relu_of_convolution
+from tfvideogan.layers.fused import relu, relu_and_downsample, relu_of_convolution
 from tfvideogan.layers.norm import ConditionalBatchNorm
 from tfvideogan.layers.resample import downsample
 from tfvideogan.layers.spectral import SpectralConv
@@ -39,7 +39,7 @@ class GeneratorBlock(keras.layers.Layer):
     def call(self, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
         """[N*T,H,W,inputs] and [N,condition] -> [N*T,H,W,outputs], or [N*T,2H,2W,outputs]."""
         y = self.norm1(x, condition, mode=mode, relu=True)
-        y = self.conv1(y if self.upsample is None else self.upsample(y), mode=mode)
+        y = self.conv1(y, mode=mode, upsample=self.upsample)
         y = self.conv2(self.norm2(y, condition, mode=mode, relu=True), mode=mode)
         if self.shortcut is not None:
             x = self.shortcut(x, mode=mode)
@@ -67,8 +67,9 @@ class DiscriminatorBlock(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
         """[N,H,W,C] or [N,T,H,W,C] -> the same with `outputs` channels, halved if `down`."""
-        y = self.conv1(x if self.first else relu(x), mode=mode)
-        y = self.conv2(relu_of_convolution(y), mode=mode, pool=self.down)
-        if self.down:
-            x = downsample(x)
+        if self.first:
+            y, x = x, downsample(x) if self.down else x
+        else:
+            y, x = relu_and_downsample(x) if self.down else (relu(x), x)
+        y = self.conv2(relu_of_convolution(self.conv1(y, mode=mode)), mode=mode, pool=self.down)
         return tf.add_n([y, x if self.shortcut is None else self.shortcut(x, mode=mode)])

@@ -10,14 +10,14 @@ Kernels are initialised orthogonally (BigGAN, DVD-GAN). Normalisation runs in fl
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode, forms
 from tfvideogan.layers.convolution import convolve
-from tfvideogan.layers.fused import convolve_and_pool, once_traced
+from tfvideogan.layers.fused import convolve_and_pool, once_traced, upsample_and_convolve
 
 _held: dict["SpectralLayer", None] | None = None
 
@@ -124,9 +124,14 @@ class SpectralConv(SpectralLayer):
     def __init__(self, inputs: int, outputs: int, kernel: Sequence[int], bias: bool = True):
         super().__init__([*kernel, inputs, outputs], bias)
 
-    def call(self, x: tf.Tensor, mode: Mode, pool: bool = False) -> tf.Tensor:
-        """[..., inputs] -> [..., outputs]; a 2-D kernel wants [N,H,W,C], a 3-D one [N,T,H,W,C]. `pool` halves every axis after it."""
+    def call(self, x: tf.Tensor, mode: Mode, upsample: Callable[[tf.Tensor], tf.Tensor] | None = None, pool: bool = False) -> tf.Tensor:
+        """[..., inputs] -> [..., outputs]; a 2-D kernel wants [N,H,W,C], a 3-D one [N,T,H,W,C].
+
+        `upsample`, of layers.resample, doubles the map before it; `pool` halves every axis after it.
+        """
         kernel = self.normalized_kernel(mode)
+        if upsample is not None:
+            return self.add_bias(upsample_and_convolve(x, kernel, upsample))
         return self.add_bias(convolve_and_pool(x, kernel) if pool else convolve(x, kernel, [1] * (len(kernel.shape) - 2), "SAME"))
 
 
