@@ -155,8 +155,8 @@ def normalize(
     """
     over = [0] if per_frame else [0, 1]
 
-    def total(sums: list[tf.Tensor]) -> list[tf.Tensor]:  # of [N,T,C] over examples, replicas, and frames: [T or 1,C]
-        return over_replicas([tf.reshape(tf.reduce_sum(s, over), [-1, x.shape[3]]) for s in sums])
+    def total(sums: tf.Tensor) -> list[tf.Tensor]:  # [N,T,2,C], over examples, replicas, and frames: two of [T or 1,C]
+        return tf.unstack(tf.reshape(over_replicas(tf.reduce_sum(sums, over)), [-1, 2, x.shape[3]]), axis=1)
 
     def of_condition(sums: tf.Tensor) -> tf.Tensor:  # of [N,T,C]: the gradient of gain or shift
         return tf.reduce_sum(sums, 1) if gain.shape[0] != 1 else tf.reduce_sum(sums, [0, 1])[None]
@@ -164,8 +164,8 @@ def normalize(
     @tf.custom_gradient
     def forward(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor):
         gain, shift = tf.expand_dims(gain, 1), tf.expand_dims(shift, 1)  # [N or 1,1,C]
-        (count,) = over_replicas([tf.cast(tf.shape(x)[0] * x.shape[2] * (1 if per_frame else x.shape[1]), tf.float32)])
-        mean, square = (s / count for s in total(_over_pixels(compiled(_squares, x))))
+        count = over_replicas(tf.cast(tf.shape(x)[0] * x.shape[2] * (1 if per_frame else x.shape[1]), tf.float32))
+        mean, square = (s / count for s in total(tf.reduce_sum(compiled(_squares, x)[0], 2)))
         variance = tf.maximum(square - mean * mean, 0.0)
         inverse = tf.math.rsqrt(variance + epsilon)
         scale = gain * inverse  # [N or 1,T or 1,C]
@@ -173,9 +173,10 @@ def normalize(
 
         def backward(dy: tf.Tensor, *_: tf.Tensor):
             inputs = (dy, y, x) if relu else (dy, x)
-            d, dx = _over_pixels(compiled(_products_relu if relu else _products, *inputs))  # sums of dy, and of dy * x
+            (sums,) = compiled(_products_relu if relu else _products, *inputs)
+            d, dx = tf.unstack(tf.reduce_sum(sums, 2), axis=2)  # of dy, and of dy * x
             d_gain = (dx - d * mean) * inverse
-            a, b = (s / count for s in total([gain * d, gain * d_gain]))
+            a, b = (s / count for s in total(tf.stack([gain * d, gain * d_gain], 2)))
             slope = -inverse * inverse * b
             offset = -inverse * a - mean * slope
             (to_x,) = compiled(_to_input_relu if relu else _to_input, *inputs, _pixels(scale), _pixels(slope[None]), _pixels(offset[None]))
@@ -193,8 +194,8 @@ def affine(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, relu: bool) -> tf.T
     return y
 
 
-def over_replicas(sums: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Sums over all replicas."""
+def over_replicas(sums: tf.Tensor) -> tf.Tensor:
+    """The sum over all replicas."""
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
         return sums
@@ -205,17 +206,16 @@ def _pixels(x: tf.Tensor) -> tf.Tensor:
     return tf.expand_dims(x, 2)
 
 
-def _over_pixels(parts: list[tf.Tensor]) -> list[tf.Tensor]:
-    return [tf.reduce_sum(part, 2) for part in parts]  # one inner axis: several times faster than a general reduction
-
-
-def _slabs(function: Callable, *tensors: tf.Tensor) -> list[tf.Tensor]:
-    """Sums of `function`'s results over slabs of pixels: of [N,T,P,C], [N,T,P/SLABS,C]."""
+def _summed(a: tf.Tensor, b: tf.Tensor) -> list[tf.Tensor]:
+    """Of [N,T,P,C] float32, [N,T,P/SLABS,2,C]: the sums of a, and of a * b, over slabs of pixels."""
     # Only where it is compiled: TensorFlow's AddN begins with the input that nobody else holds at that moment, XLA's with the first.
-    slabs = SLABS if is_large(tensors[0]) and tensors[0].shape[2] % SLABS == 0 else 1
-    parts = zip(*(tf.split(tensor, slabs, 2) for tensor in tensors), strict=True)
-    results = [function(*(tf.cast(tensor, tf.float32) for tensor in part)) for part in parts]
-    return [tf.add_n(result) if slabs > 1 else result[0] for result in zip(*results, strict=True)]
+    if not is_large(a):
+        return [tf.stack([a, a * b], 3)]
+    slabs = SLABS if a.shape[2] % SLABS == 0 else 1
+    # As a * (1 or b): of one result XLA makes one loop, of two results two that both read the maps.
+    one = tf.constant([[True], [False]])
+    parts = zip(tf.split(a, slabs, 2), tf.split(b, slabs, 2), strict=True)
+    return [tf.add_n([tf.expand_dims(a, 3) * tf.where(one, 1.0, tf.expand_dims(b, 3)) for a, b in parts])]
 
 
 def _masked(dy: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -223,7 +223,7 @@ def _masked(dy: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
 
 def _squares(x):
-    return _slabs(lambda x: (x, x * x), x)
+    return _summed(*_floats(x, x))
 
 
 def _affine(x, scale, shift):
@@ -235,11 +235,12 @@ def _affine_relu(x, scale, shift):
 
 
 def _products(dy, x):
-    return _slabs(lambda dy, x: (dy, dy * x), dy, x)
+    return _summed(*_floats(dy, x))
 
 
 def _products_relu(dy, y, x):
-    return _slabs(lambda dy, y, x: (_masked(dy, y), _masked(dy, y) * x), dy, y, x)
+    dy, x = _floats(dy, x)
+    return _summed(_masked(dy, y), x)
 
 
 def _to_input(dy, x, scale, slope, offset):

@@ -67,9 +67,9 @@ class DiscriminatorBlock(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
         """[N,H,W,C] or [N,T,H,W,C] -> the same with `outputs` channels, halved if `down`."""
-        if self.first:
-            y, x = x, downsample(x) if self.down else x
+        if self.down and not self.first:
+            y, x = relu_and_downsample(x)
         else:
-            y, x = relu_and_downsample(x) if self.down else (relu(x), x)
+            y, x = x if self.first else relu(x), downsample(x) if self.down else x
         y = self.conv2(relu_of_convolution(self.conv1(y, mode=mode)), mode=mode, pool=self.down)
         return tf.add_n([y, x if self.shortcut is None else self.shortcut(x, mode=mode)])
