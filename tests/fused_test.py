@@ -60,6 +60,21 @@ def test_upsample_and_convolve_is_both_in_turn(shape, upsampling):
         np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("size", "upsampling", "merged"), [(9, "nearest", True), (8, "nearest", False), (9, "bilinear", False)])
+def test_nearest_doubling_of_larger_maps_is_part_of_the_convolution(size, upsampling, merged):
+    graph = tf.function(lambda x, kernel: fused.upsample_and_convolve(x, kernel, UPSAMPLING[upsampling])).get_concrete_function(
+        tf.TensorSpec([2, size, size, 3]), tf.TensorSpec([3, 3, 3, 4])
+    )
+    operations = {operation.type for operation in graph.graph.get_operations()}
+    assert ("Conv2DBackpropInput" in operations) is merged
+    assert ("Conv2D" in operations) is not merged
+
+
+def test_relu_and_downsample_let_nan_through():
+    for y in fused.relu_and_downsample(tf.fill([1, 2, 2, 3], np.nan)):
+        assert np.isnan(y).all()
+
+
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
 @pytest.mark.parametrize("shape", [(2, 4, 6), (2, 5, 6), (2, 4, 4, 6), (2, 3, 4, 6)])
 def test_relu_and_downsample_are_themselves(shape, dtype):

@@ -31,8 +31,9 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: s
         inputs = math.prod(kernel.shape[:-1])
         y = tf.matmul(tf.reshape(x, [-1, inputs]), tf.reshape(kernel, [inputs, -1]))
         return tf.reshape(y, [-1, *[1] * len(strides), kernel.shape[-1]])
-    height, width = x.shape[-3:-1] if padding == "SAME" else (n - k + 1 for n, k in zip(x.shape[-3:-1], kernel.shape[-4:-2], strict=True))
-    if not _is_small(-(-height // strides[-2]), -(-width // strides[-1]), strides, x.dtype):
+    before = [0] * len(strides) if padding == "SAME" else [k - 1 for k in kernel.shape[:-2]]  # pixels at which no kernel begins
+    outputs = [-(-(n - b) // s) for n, b, s in zip(x.shape[1:-1], before, strides, strict=True)]
+    if not _is_small(*outputs[-2:], strides, x.dtype):
         return _forward(x, kernel, strides, padding)
 
     @tf.custom_gradient
@@ -89,6 +90,7 @@ def kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: 
 
 
 def _is_small(height: int, width: int, strides: Sequence[int], dtype: tf.DType) -> bool:
+    """Whether the gradient of a kernel onto a map of this size is a matrix product."""
     return max(height, width) <= SMALL // (1 if dtype.size == 2 else 2) // (1 if max(strides) > 1 else 2)
 
 

@@ -61,7 +61,7 @@ class Config(base.Config):
     steps: int = field(300_000, "Generator steps of the whole run.")
     latent: int = field(120, "Width of z.", network=True)
     embedding: int = field(120, "Width of the class embedding e(y).", network=True)
-    upsampling: str = field("bilinear", "How G doubles a map: bilinear (the figure) or nearest (BigGAN).", network=True)
+    upsampling: str = field("bilinear", "How G doubles a map: bilinear (the figure) or nearest (BigGAN, and faster).", network=True)
     bn_statistics: str = field("per_frame", "BN moments for each frame index (per_frame) or over all frames (all_frames).", network=True)
     k: int = field(8, "Frames that D_S judges.", network=True)
     phi: str = field("2x2", "What D_T sees: 4x4 or 2x2 average pooling, identity, or a random half-size crop.", network=True)
