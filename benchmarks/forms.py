@@ -54,9 +54,7 @@ def losses(config: Config, dataset: data.Dataset, nudged: bool = False) -> dict[
             weight.assign(np.nextafter(weight.numpy(), np.float32(np.inf)))
     optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
     optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = tf.function(
-        make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy()), autograph=False
-    )
+    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
     batches = iter(dataset.batches(config.batch_size))
     curves: dict[str, list[float]] = {}
     began = time.time()

@@ -48,15 +48,14 @@ def one(config: Config) -> None:
     optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
     optimizers["g_optimizer"].build(gan.generator.trainable_variables)
     step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
-    function = tf.function(step, autograph=False)
     batches = iter(data.load(config, "train").batches(config.batch_size).take(config.d_steps))
     drawn = list(batches)
-    run(function, drawn)
+    run(step, drawn)
     memory, grown = tf.config.experimental, 0
     for _ in range(3):
         memory.reset_memory_stats("CPU:0")
         before = memory.get_memory_info("CPU:0")["current"]
-        run(function, drawn)
+        run(step, drawn)
         grown = max(grown, memory.get_memory_info("CPU:0")["peak"] - before)
     counted = cost.measure(config)
     held = counted.variables + sum(tensor.shape.num_elements() * tensor.dtype.size for batch in drawn for tensor in batch.values())

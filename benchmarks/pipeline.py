@@ -92,7 +92,7 @@ def training() -> Iterator[int]:
         optimizers = make_optimizers(one)
         optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
         optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-        step = tf.function(make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64), strategy), autograph=False)
+        step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64), strategy)
     batch = next(iter(data.load(one, "train").batches(one.batch_size)))
     while True:
         float(step([batch] * one.d_steps)["d_gradient_norm"])  # waits for the device

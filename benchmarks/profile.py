@@ -28,20 +28,20 @@ COMPILED = "CpuExecutable::ExecuteAsyncOnStream"
 
 
 def main(config: Config) -> None:
-    config, _, function, drawn = prepared(config)
-    concrete = function.get_concrete_function(drawn)
+    config, _, step, drawn = prepared(config)
+    updates = [update.get_concrete_function(drawn[0]).graph for update in step.functions[:2]]
     for _ in range(3):
-        run(function, drawn)
+        run(step, drawn)
     with tempfile.TemporaryDirectory() as folder:
         tf.profiler.experimental.start(folder, tf.profiler.experimental.ProfilerOptions(host_tracer_level=2, python_tracer_level=0))
         start = time.perf_counter()
         for _ in range(STEPS):
-            run(function, drawn)
+            run(step, drawn)
         seconds = (time.perf_counter() - start) / STEPS
         tf.profiler.experimental.stop()
         space = xplane_pb2.XSpace()
         space.ParseFromString(next(Path(folder).rglob("*.xplane.pb")).read_bytes())
-    operations = {operation.name: operation for graph in graphs(concrete.graph) for operation in graph.get_operations()}
+    operations = {operation.name: operation for update in updates for graph in graphs(update) for operation in graph.get_operations()}
     kinds, shapes = collections.defaultdict(lambda: [0.0, 0.0, 0.0]), collections.defaultdict(lambda: [0.0, 0.0, 0.0])
     for name, kind, milliseconds in events(space):
         operation = operations.get(name)

@@ -19,10 +19,10 @@ from tfvideogan import cost, data, models
 from tfvideogan.config import Config
 from tfvideogan.gan import GAN
 from tfvideogan.run import launch
-from tfvideogan.step import make_optimizers, make_step
-from tfvideogan.train import make_strategy
+from tfvideogan.step import Step, make_optimizers, make_step
+from tfvideogan.strategy import make_strategy, threads_of_replica
 
-THREADS = flags.DEFINE_integer("threads", 2, "Threads within an operation, and between operations.")
+THREADS = flags.DEFINE_integer("threads", 2, "Threads between operations, and within one; of an operation of a replica, its share.")
 TIMED_STEPS = flags.DEFINE_integer("timed_steps", 5, "Steps to time.")
 REPLICAS = flags.DEFINE_integer("replicas", 1, "Logical CPU replicas.")
 # Maps and widths of 3x3 convolutions, the fastest of which is the ceiling; of the size that video GANs have.
@@ -31,27 +31,28 @@ CEILING_SHAPES = [(96, 64, 64), (96, 32, 128), (96, 16, 256)]  # frames, map, ch
 
 def main(config: Config) -> None:
     began = time.perf_counter()
-    config, gan, function, drawn = prepared(config)
+    config, gan, step, drawn = prepared(config)
     built = time.perf_counter()
-    function.get_concrete_function(drawn)
+    for update in step.functions[:2]:
+        update.get_concrete_function(drawn[0])
     traced = time.perf_counter()
-    run(function, drawn)
+    run(step, drawn)
     first = time.perf_counter() - traced
-    run(function, drawn)
+    run(step, drawn)
     seconds = []
     for _ in range(TIMED_STEPS.value):
         start = time.perf_counter()
-        run(function, drawn)
+        run(step, drawn)
         seconds.append(time.perf_counter() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    assert function.experimental_get_tracing_count() == 1, "the step was traced again"
+    assert all(function.experimental_get_tracing_count() == 1 for function in step.functions), "the step was traced again"
     flops = cost.step_flops(config)
     ceiling = convolution_ceiling(config.precision)
     median = statistics.median(seconds)
     convolve, in_turn = convolutions(config.precision), []
     for _ in range(TIMED_STEPS.value):
         before, start = convolve(), time.perf_counter()
-        run(function, drawn)
+        run(step, drawn)
         in_turn.append(flops / (time.perf_counter() - start) / (before + convolve()) * 2 / 1e9)
     result = {
         "model": config.model, "precision": config.precision, "threads": THREADS.value, "replicas": REPLICAS.value,
@@ -68,11 +69,11 @@ def main(config: Config) -> None:
     print(json.dumps(result))
 
 
-def prepared(config: Config) -> tuple[Config, GAN, Callable, list]:
+def prepared(config: Config) -> tuple[Config, GAN, Step, list]:
     """The Config with its classes, the model, its training step, and batches: the same clips each time, what is timed is the step."""
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS.value)
-    tf.config.threading.set_inter_op_parallelism_threads(THREADS.value)
     strategy = make_strategy("mirrored" if REPLICAS.value > 1 else "one", REPLICAS.value)
+    tf.config.threading.set_intra_op_parallelism_threads(threads_of_replica(THREADS.value, REPLICAS.value))
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS.value)
     dataset = data.load(config, "train")
     config = dataclasses.replace(config, classes=config.classes or len(dataset.labels))
     with strategy.scope():
@@ -81,9 +82,8 @@ def prepared(config: Config) -> tuple[Config, GAN, Callable, list]:
         optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
         optimizers["g_optimizer"].build(gan.generator.trainable_variables)
         count = tf.Variable(0, dtype=tf.int64, trainable=False)
-    function = tf.function(make_step(gan, optimizers, count, strategy), autograph=False)
     batches = distributed(dataset, config, strategy)
-    return config, gan, function, [next(batches) for _ in range(config.d_steps)]
+    return config, gan, make_step(gan, optimizers, count, strategy), [next(batches) for _ in range(config.d_steps)]
 
 
 def distributed(dataset: data.Dataset, config: Config, strategy: tf.distribute.Strategy):
@@ -91,8 +91,8 @@ def distributed(dataset: data.Dataset, config: Config, strategy: tf.distribute.S
     return iter(strategy.distribute_datasets_from_function(lambda _: dataset.batches(config.batch_size, replicas=replicas)))
 
 
-def run(function, drawn: list) -> None:
-    for value in function(drawn).values():
+def run(step: Step, drawn: list) -> None:
+    for value in step(drawn).values():
         value.numpy()  # waits for it
 
 

@@ -1,6 +1,7 @@
 """The fast forms against the plain formulas: values and gradients, compiled and not, on one replica and on two."""
 
 import functools
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,14 +13,14 @@ import tensorflow as tf
 from tests.conftest import small
 from tfvideogan import models, module
 from tfvideogan.gan import CHUNK, Sampler, in_chunks
-from tfvideogan.layers import convolution, forms, fused
+from tfvideogan.layers import convolution, forms, fused, pieces
 from tfvideogan.layers.resample import UPSAMPLING, downsample
 from tfvideogan.layers.spectral import spectral_normalize
 
 
 @pytest.fixture(params=["compiled", "plain"], autouse=True)
 def limit(request, monkeypatch):
-    monkeypatch.setattr(fused, "LARGE", 1 if request.param == "compiled" else 1 << 60)
+    monkeypatch.setattr(pieces, "LARGE", 1 if request.param == "compiled" else 1 << 60)
 
 
 def random(*shape: int, seed: int = 0) -> tf.Tensor:
@@ -166,9 +167,35 @@ def test_a_piece_is_traced_once_for_each_kind_of_tensors():
         return [2 * x]
 
     for shape in ([2, 3], [2, 3], [4, 3]):
-        called = tf.function(lambda x: fused.once_traced(double, x)[0] + fused.once_traced(double, x)[0], autograph=False)
+        called = tf.function(lambda x: pieces.once_traced(double, x)[0] + pieces.once_traced(double, x)[0], autograph=False)
         np.testing.assert_array_equal(called(tf.ones(shape)), 4 * np.ones(shape))
     assert shapes == [(2, 3), (4, 3)]
+
+
+AHEAD = """
+import threading, tensorflow as tf
+from tfvideogan.layers import pieces
+
+def double(x):
+    return [2 * x]
+
+traced = tf.function(pieces.compiled_ahead(lambda x: pieces.once_traced(double, x, xla=True)[0]), autograph=False)
+for shape in ([3], [None]):  # of unknown shape: for when it is called
+    traced.get_concrete_function(tf.TensorSpec(shape))
+for thread in threading.enumerate()[1:]:
+    thread.join()
+tf.print("traced")
+tf.print(traced(tf.ones([3])))
+"""
+
+
+def test_a_piece_is_compiled_while_the_graph_that_calls_it_is_not_run_yet():
+    told = {"TF_CPP_VMODULE": "device_compilation_profiler=1", "TF_CPP_MIN_LOG_LEVEL": "0"}
+    process = subprocess.run([sys.executable, "-c", AHEAD], check=True, stderr=subprocess.PIPE, text=True, env=os.environ | told)
+    lines = process.stderr.splitlines()
+    (compiled,) = (number for number, line in enumerate(lines) if "Compiled __inference_double" in line)
+    assert compiled < lines.index("traced") < lines.index("[2 2 2]")
+    assert "Traceback" not in "".join(lines)
 
 
 def plain_norm(x, gain, shift, per_frame, relu):
@@ -225,10 +252,10 @@ def test_gru_is_its_equations(frames):
 
 TWO_REPLICAS = """
 import sys, numpy as np, tensorflow as tf
-from tfvideogan.layers import convolution, fused
+from tfvideogan.layers import convolution, fused, pieces
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-fused.LARGE = int(sys.argv[1])
+pieces.LARGE = int(sys.argv[1])
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 x, gain, shift, weight = (tf.random.stateless_normal(s, [i, 7]) for i, s in enumerate([[4, 3, 16, 5], [4, 5], [4, 5], [4, 3, 16, 5]]))
 
@@ -253,11 +280,11 @@ for one, parts in zip(gradients(x, gain, shift, weight), spread()):
 
 
 def test_two_replicas_normalize_as_one():
-    subprocess.run([sys.executable, "-c", TWO_REPLICAS, str(fused.LARGE)], check=True)
+    subprocess.run([sys.executable, "-c", TWO_REPLICAS, str(pieces.LARGE)], check=True)
 
 
 def test_what_is_served_holds_nothing_compiled(monkeypatch, tmp_path):
-    monkeypatch.setattr(fused, "LARGE", 1)
+    monkeypatch.setattr(pieces, "LARGE", 1)
     config = small("dvdgan")
     sampler = Sampler(models.build(config)).calibrate()
     module.write(module.Generator("", config, ("a",), 0, sampler.sample, sampler), str(tmp_path / "module"), overwrite=False)

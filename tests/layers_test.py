@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests import reference
-from tfvideogan.layers import fused, noise
+from tfvideogan.layers import noise, pieces
 from tfvideogan.layers.attention import SelfAttention
 from tfvideogan.layers.conv import Conv, ConvTranspose
 from tfvideogan.layers.conv_gru import ConvGRU
@@ -360,7 +360,7 @@ def test_an_examples_noise_depends_on_its_own_seed_alone():
 
 @pytest.mark.parametrize("large", [1, 1 << 60])
 def test_added_noise_is_normal(monkeypatch, large):
-    monkeypatch.setattr(fused, "LARGE", large)
+    monkeypatch.setattr(pieces, "LARGE", large)
     seeds = tf.constant([[0, 1], [0, 2]])
     x = tf.fill([2, 101, 11, 3], 5.0)  # an odd number of values each
     first, other = ((noise.added(x, seeds, 0.5) - 5.0) / 0.5).numpy()

@@ -111,7 +111,7 @@ for recompute in (False, True):
         optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
         optimizers["g_optimizer"].build(gan.generator.trainable_variables)
         count = tf.Variable(0, dtype=tf.int64, trainable=False)
-    step = tf.function(make_step(gan, optimizers, count, strategy), autograph=False)
+    step = make_step(gan, optimizers, count, strategy)
     batch = strategy.experimental_distribute_values_from_function(
         lambda context: batch_of(gan.config, 2, first=2 * context.replica_id_in_sync_group))
     scalars = [step([batch]) for _ in range(2)]

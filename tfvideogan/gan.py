@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfvideogan.config import Config, UserError
 from tfvideogan.layers import forms, noise
 from tfvideogan.layers.norm import StandingNorm
+from tfvideogan.layers.pieces import compiled_ahead
 from tfvideogan.video import to_unit
 
 Batch = dict[str, tf.Tensor]
@@ -161,6 +162,7 @@ class Sampler(tf.Module):
 
         # Closures, not methods: a Keras object held by the module would be written into its SavedModel.
         @function
+        @compiled_ahead
         def chunk(z: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
             if interpolate_frames > 1:
                 return to_unit(gan.interpolate(network, z, label, interpolate_frames))
@@ -201,7 +203,7 @@ class Sampler(tf.Module):
         self.sample = function(sample, input_signature=signature)
         for name, part in gan.latent_parts.items():
             setattr(self, fixed_sampler(name), function(sample_fixed(part), input_signature=signature))
-        self._calibrate = function(calibrate, input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
+        self._calibrate = function(compiled_ahead(calibrate), input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
         self._reset, self._config, self.latent_law, self.precision = reset, gan.config, gan.latent_law, gan.config.precision
 
     def calibrate(self) -> "Sampler":

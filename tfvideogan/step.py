@@ -9,10 +9,10 @@ import tensorflow as tf
 from tfvideogan.config import Config
 from tfvideogan.gan import GAN, GENERATOR_STEP, Batch, Scalars
 from tfvideogan.layers import noise, spectral
+from tfvideogan.layers.pieces import compiled_ahead
 from tfvideogan.optimizers import make_optimizer
 
 BACKWARD = "backward"  # name scope of gradients that layers write by hand; TensorFlow's own stand in gradient_tape/
-Step = Callable[[list[Batch]], Scalars]
 Sum = tuple[list[tf.Tensor], Scalars]  # gradients, and what is logged: of a part, or of several added
 
 
@@ -33,25 +33,42 @@ def make_optimizers(config: Config) -> dict[str, keras.optimizers.Optimizer]:
     }
 
 
+class Step:
+    """The training step: `d_steps` discriminator updates, each with its own batch and followed by D's constraints, one generator
+    update, the average.
+
+    A function of the list of `d_steps` (distributed) batches. Returns named scalars: the loss terms, what the model watches, and the
+    gradients' global norms (of a replica's own gradient, averaged).
+
+    Attributes:
+        functions: the update of D, that of G (each of a batch), and what ends the step (of the scalars so far).
+    """
+
+    def __init__(self, d_update: Callable[[Batch], Scalars], g_update: Callable[[Batch], Scalars], finish: Callable[[Scalars], Scalars]):
+        self.functions = d_update, g_update, finish
+
+    def __call__(self, batches: list[Batch]) -> Scalars:
+        d_update, g_update, finish = self.functions
+        scalars: Scalars = {}
+        for batch in batches:
+            scalars = d_update(batch)
+        return finish({**scalars, **g_update(batches[-1])})
+
+
 def make_step(
     gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step: tf.Variable, strategy: tf.distribute.Strategy, flat: bool = False
 ) -> Step:
-    """The training step: `d_steps` discriminator updates, each with its own batch and followed by D's constraints, one
-    generator update, the average.
+    """The training step, the same for every model, strategy and precision.
 
     An update has the gradient of the whole batch; with `accumulate_steps`, of its parts in turn, so that the activations of
-    one part alone are held. The same function for every model, strategy and precision; compiles with XLA.
+    one part alone are held.
 
     Args:
         gan, optimizers, strategy: built in the strategy's scope.
         step: counts the generator's updates.
-        flat: all operations stand in one graph, to be counted; else a player's update is a function of its own: D's is traced
-            and optimised once however many there are (of DVD-GAN's 11 s of tracing it saves 2 to 3), and the pieces that it
-            calls once for each kind, not at every call; sets Grappler's options, the process's.
-
-    Returns:
-        A function of the list of `d_steps` (distributed) batches, to be wrapped in tf.function. Returns named scalars:
-        the loss terms, what the model watches, and the gradients' global norms (of a replica's own gradient, averaged).
+        flat: its functions are Python's, to be traced into one graph, which compiles with XLA. Else each is a tf.function: D's is
+            traced and optimised once however many updates there are, and they follow each other, where in one graph G's pass for
+            the next would run beside the one before, in the memory of both. Sets Grappler's options, the process's.
     """
     config, replicas, parts = gan.config, strategy.num_replicas_in_sync, gan.config.accumulate_steps
 
@@ -124,16 +141,7 @@ def make_step(
     def g_update(batch: Batch) -> Scalars:
         return update(g, batch)
 
-    if not flat:
-        # Or Grappler makes another function of the updates whose losses nobody reads, and optimises both: 3 s of start-up.
-        tf.config.optimizer.set_experimental_options({"function_optimization": False})
-        d_update, g_update = (tf.function(f, autograph=False, experimental_attributes={"_noinline": True}) for f in (d_update, g_update))
-
-    def train_step(batches: list[Batch]) -> Scalars:
-        scalars: Scalars = {}
-        for batch in batches:
-            scalars = d_update(strategy.run(after, args=(scalars, batch)))
-        scalars |= g_update(strategy.run(after, args=(scalars, batches[-1])))
+    def finish(scalars: Scalars) -> Scalars:
         step.assign_add(1)
         decay = tf.where(step > config.ema_start_step, config.ema_decay, 0.0)  # before, the average is a copy
         rates = decay, 1.0 - decay
@@ -142,13 +150,11 @@ def make_step(
             strategy.extended.update(ema, function, args=args, group=False)
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in scalars.items()}
 
-    return train_step
-
-
-def after(scalars: Scalars, batch: Batch) -> Batch:
-    """The batch, once these are known: G's pass of an update would not have to wait for the one before, but memory is for one."""
-    with tf.control_dependencies(list(scalars.values())):
-        return tf.nest.map_structure(tf.identity, batch)
+    if flat:
+        return Step(d_update, g_update, finish)
+    # Or Grappler makes a function of each call of a piece, and optimises them all: 3 s of start-up.
+    tf.config.optimizer.set_experimental_options({"function_optimization": False})
+    return Step(*(tf.function(compiled_ahead(function), autograph=False) for function in (d_update, g_update, finish)))
 
 
 def part_of(batch: Batch, i: tf.Tensor, parts: int) -> Batch:

@@ -75,7 +75,7 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
         logging.info("resuming %s at step %d", workdir, saved)
     if chief:
         run.forget_later_records()
-    step_function = tf.function(make_step(gan, optimizers, run.step, strategy), autograph=False)
+    one_step = make_step(gan, optimizers, run.step, strategy)
     batches = distribute(dataset, config, strategy, run.next_batch())
     watch = Watch(run, chief, signals)
 
@@ -100,7 +100,7 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
         start = time.perf_counter()
         drawn = [next(batches) for _ in range(config.d_steps)]
         waited += time.perf_counter() - start
-        scalars = {name: float(value) for name, value in together(strategy, step_function, drawn).items()}  # waits for the device
+        scalars = {name: float(value) for name, value in together(strategy, one_step, drawn).items()}  # waits for the device
         signals.defer = True  # until now, everything was saved
         seconds, done, step = seconds + time.perf_counter() - start, done + 1, step + 1
         wrong = non_finite(scalars, config.precision)

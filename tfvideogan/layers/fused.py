@@ -5,44 +5,17 @@ Element-wise work on large maps is compiled by XLA, piece by piece: sums in floa
 Convolutions, and what goes over replicas, stay outside of the pieces.
 """
 
-import functools
-import math
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from tfvideogan.layers import forms
 from tfvideogan.layers.convolution import convolve, convolve_transposed, kernel_gradient
+from tfvideogan.layers.pieces import compiled, is_large, once_traced
 from tfvideogan.layers.resample import downsample, downsample_time, upsample_nearest
 from tfvideogan.video import fold, unfold
 
-LARGE = 1 << 15  # numbers of one example; below, calling a compiled piece costs what it saves
 SLABS = 8  # parts of a map that are added to each other before the sum over pixels: whole vectors, in one pass
-
-
-def compiled(function: Callable, *tensors: tf.Tensor) -> list[tf.Tensor]:
-    """`once_traced(function, *tensors)`, compiled by XLA if the first tensor is large."""
-    return once_traced(function, *tensors, xla=is_large(tensors[0]))
-
-
-def once_traced(function: Callable, *tensors: tf.Tensor, xla: bool = False) -> list[tf.Tensor]:
-    """`function(*tensors)` as one operation of the graph. `function` is of a module: it is traced, and optimised, once for each
-    kind of tensors, however often it is called, and compiled by XLA if `xla`: a step of DVD-GAN has
-    200 kernels to normalise, of 31 shapes."""
-    if forms.is_plain() or forms.is_portable():
-        return function(*tensors)
-    return _traced(function, xla, *((tuple(tensor.shape), tensor.dtype) for tensor in tensors))(*tensors)
-
-
-def is_large(x: tf.Tensor, saved: int = 1) -> bool:
-    """Whether a piece that reads x is worth compiling. `saved`: how many times as much it saves as the usual one."""
-    return not forms.is_plain() and not forms.is_portable() and saved * math.prod(x.shape[1:]) >= LARGE
-
-
-@functools.cache
-def _traced(function: Callable, xla: bool, *kinds: tuple[tuple[int | None, ...], tf.DType]) -> Callable:
-    # One tf.function for each kind, for TensorFlow warns of one that is traced for many.
-    return tf.function(function, [tf.TensorSpec(*kind) for kind in kinds], autograph=False, jit_compile=xla or None)
 
 
 @tf.custom_gradient
@@ -165,7 +138,7 @@ def normalize(
     @tf.custom_gradient
     def forward(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor):
         gain, shift = tf.expand_dims(gain, 1), tf.expand_dims(shift, 1)  # [N or 1,1,C]
-        count = over_replicas(tf.cast(tf.shape(x)[0] * x.shape[2] * (1 if per_frame else x.shape[1]), tf.float32))
+        count = examples_of_all_replicas(x) * float(x.shape[2] * (1 if per_frame else x.shape[1]))
         mean, square = (s / count for s in total(tf.reduce_sum(compiled(_squares, x)[0], 2)))
         variance = tf.maximum(square - mean * mean, 0.0)
         inverse = tf.math.rsqrt(variance + epsilon)
@@ -201,6 +174,15 @@ def over_replicas(sums: tf.Tensor) -> tf.Tensor:
     if replica is None or replica.num_replicas_in_sync == 1:
         return sums
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, sums)
+
+
+def examples_of_all_replicas(x: tf.Tensor) -> tf.Tensor:
+    """The number of x's examples, of all replicas together, float32 []."""
+    if x.shape[0] is None:
+        return over_replicas(tf.cast(tf.shape(x)[0], tf.float32))
+    # Known when traced, and the same everywhere, for replicas share a batch alike: nothing to wait for.
+    replica = tf.distribute.get_replica_context()
+    return tf.constant(float(x.shape[0] * (1 if replica is None else replica.num_replicas_in_sync)))
 
 
 def _pixels(x: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfvideogan.layers import fused
+from tfvideogan.layers import pieces
 
 
 def fork(seeds: tf.Tensor, stream: int) -> tf.Tensor:
@@ -46,7 +46,7 @@ def added(x: tf.Tensor, seeds: tf.Tensor, deviation: float) -> tf.Tensor:
 
     @tf.custom_gradient
     def add(x: tf.Tensor):
-        return fused.compiled(_chosen_added, x, words, middles)[0], lambda dy: dy
+        return pieces.compiled(_chosen_added, x, words, middles)[0], lambda dy: dy
 
     return add(x)
 

@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from tfvideogan.layers import Mode, forms
 from tfvideogan.layers.convolution import convolve
-from tfvideogan.layers.fused import convolve_and_pool, once_traced, upsample_and_convolve
+from tfvideogan.layers.fused import convolve_and_pool, upsample_and_convolve
+from tfvideogan.layers.pieces import once_traced
 
 _held: dict["SpectralLayer", None] | None = None
 
