@@ -138,7 +138,7 @@ def normalize(
     @tf.custom_gradient
     def forward(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor):
         gain, shift = tf.expand_dims(gain, 1), tf.expand_dims(shift, 1)  # [N or 1,1,C]
-        count = examples_of_all_replicas(x) * float(x.shape[2] * (1 if per_frame else x.shape[1]))
+        count = over_replicas(tf.cast(tf.shape(x)[0] * x.shape[2] * (1 if per_frame else x.shape[1]), tf.float32))
         mean, square = (s / count for s in total(tf.reduce_sum(compiled(_squares, x)[0], 2)))
         variance = tf.maximum(square - mean * mean, 0.0)
         inverse = tf.math.rsqrt(variance + epsilon)
@@ -174,15 +174,6 @@ def over_replicas(sums: tf.Tensor) -> tf.Tensor:
     if replica is None or replica.num_replicas_in_sync == 1:
         return sums
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, sums)
-
-
-def examples_of_all_replicas(x: tf.Tensor) -> tf.Tensor:
-    """The number of x's examples, of all replicas together, float32 []."""
-    if x.shape[0] is None:
-        return over_replicas(tf.cast(tf.shape(x)[0], tf.float32))
-    # Known when traced, and the same everywhere, for replicas share a batch alike: nothing to wait for.
-    replica = tf.distribute.get_replica_context()
-    return tf.constant(float(x.shape[0] * (1 if replica is None else replica.num_replicas_in_sync)))
 
 
 def _pixels(x: tf.Tensor) -> tf.Tensor:
