@@ -13,7 +13,7 @@ from tfvideogan.metrics.features.evaluator import Evaluator
 def define_flags() -> None:
     """--strategy and --cpu_replicas, for the programs that call `make_strategy`."""
     flags.DEFINE_enum("strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How tf.distribute spreads the global batch.")
-    flags.DEFINE_integer("cpu_replicas", 1, "Splits the CPU into this many devices, to try --strategy=mirrored without accelerators.")
+    flags.DEFINE_integer("cpu_replicas", 1, "Splits the CPU, and its threads, into this many devices.")
 
 
 def make_strategy(name: str, cpu_replicas: int) -> tf.distribute.Strategy:

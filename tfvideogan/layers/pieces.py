@@ -3,14 +3,15 @@
 import functools
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from tfvideogan.layers import forms
 
 LARGE = 1 << 15  # numbers of one example; below, calling a compiled piece costs what it saves
-_ahead: dict[tuple[Callable, str], None] | None = None  # compiled pieces of what is being traced, and their devices, in order
+Pieces = dict[tuple[Callable, str], list[tf.TensorSpec]]  # a piece, on a device, and what it reads
+_ahead: Pieces | None = None  # of what is being traced, the pieces to compile
 
 
 def compiled(function: Callable, *tensors: tf.Tensor) -> list[tf.Tensor]:
@@ -24,10 +25,11 @@ def once_traced(function: Callable, *tensors: tf.Tensor, xla: bool = False) -> l
     200 kernels to normalise, of 31 shapes."""
     if forms.is_plain() or forms.is_portable():
         return function(*tensors)
-    piece = _traced(function, xla, *((tuple(tensor.shape), tensor.dtype) for tensor in tensors))
+    kinds = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors]
+    piece = _traced(function, xla, *kinds)
     results = piece(*tensors)
     if xla and _ahead is not None:
-        _ahead[piece, results[0].device] = None
+        _ahead[piece, results[0].device] = kinds
     return results
 
 
@@ -37,9 +39,8 @@ def is_large(x: tf.Tensor, saved: int = 1) -> bool:
 
 
 @functools.cache
-def _traced(function: Callable, xla: bool, *kinds: tuple[tuple[int | None, ...], tf.DType]) -> Callable:
+def _traced(function: Callable, xla: bool, *kinds: tf.TensorSpec) -> Callable:
     # One tf.function for each kind, for TensorFlow warns of one that is traced for many. Inlined, Grappler would optimise each call.
-    kinds = [tf.TensorSpec(*kind) for kind in kinds]
     return tf.function(function, kinds, autograph=False, jit_compile=xla or None, experimental_attributes={"_noinline": True})
 
 
@@ -60,9 +61,8 @@ def compiled_ahead(function: Callable) -> Callable:
     return traced
 
 
-def _compile(pieces: Iterable[tuple[Callable, str]]) -> None:
-    for piece, device in pieces:
-        kinds = piece.input_signature
+def _compile(pieces: Pieces) -> None:
+    for (piece, device), kinds in pieces.items():
         on_tpu = tf.DeviceSpec.from_string(device).device_type not in (None, "CPU", "GPU")  # which compiles the whole step
         if on_tpu or not all(kind.shape.is_fully_defined() for kind in kinds):
             continue
