@@ -3,6 +3,7 @@
 Prints ONE JSON line. `--timed_steps` steps are timed after two that are not. Only ratios within one run mean anything: `utilisation`
 is the FLOP/s of their median over the best that convolutions reach right after them; `utilisation_in_turn` is of as many further
 steps, each held against the convolutions just before and after it, for the machine's own speed may change by a quarter in a minute.
+With `--replicas` the convolutions have a replica's share of the threads: hold the seconds against a run of one device.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from tfvideogan.config import Config
 from tfvideogan.gan import GAN
 from tfvideogan.run import launch
 from tfvideogan.step import Step, make_optimizers, make_step
-from tfvideogan.strategy import make_strategy, threads_of_replica
+from tfvideogan.strategy import make_strategy
 
 THREADS = flags.DEFINE_integer("threads", 2, "Threads between operations, and within one; of an operation of a replica, its share.")
 TIMED_STEPS = flags.DEFINE_integer("timed_steps", 5, "Steps to time.")
@@ -71,9 +72,9 @@ def main(config: Config) -> None:
 
 def prepared(config: Config) -> tuple[Config, GAN, Step, list]:
     """The Config with its classes, the model, its training step, and batches: the same clips each time, what is timed is the step."""
-    strategy = make_strategy("mirrored" if REPLICAS.value > 1 else "one", REPLICAS.value)
-    tf.config.threading.set_intra_op_parallelism_threads(threads_of_replica(THREADS.value, REPLICAS.value))
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS.value)  # of which make_strategy gives a replica its share
     tf.config.threading.set_inter_op_parallelism_threads(THREADS.value)
+    strategy = make_strategy("mirrored" if REPLICAS.value > 1 else "one", REPLICAS.value)
     dataset = data.load(config, "train")
     config = dataclasses.replace(config, classes=config.classes or len(dataset.labels))
     with strategy.scope():

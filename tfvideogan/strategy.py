@@ -25,7 +25,8 @@ def make_strategy(name: str, cpu_replicas: int) -> tf.distribute.Strategy:
     if cpu_replicas > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * cpu_replicas)
-        tf.config.threading.set_intra_op_parallelism_threads(threads_of_replica(os.cpu_count() or 1, cpu_replicas))
+        threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1  # 0: as many as there are cores
+        tf.config.threading.set_intra_op_parallelism_threads(threads_of_replica(threads, cpu_replicas))
     cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster")
     if name == "auto":
         name = (
