@@ -68,7 +68,7 @@ def make_step(
         step: counts the generator's updates.
         flat: its functions are Python's, to be traced into one graph, which compiles with XLA. Else each is a tf.function: D's is
             traced and optimised once however many updates there are, and they follow each other, where in one graph G's pass for
-            the next would run beside the one before, in the memory of both. Sets Grappler's options, the process's.
+            the next would run beside the one before, in the memory of both.
     """
     config, replicas, parts = gan.config, strategy.num_replicas_in_sync, gan.config.accumulate_steps
 
@@ -152,8 +152,6 @@ def make_step(
 
     if flat:
         return Step(d_update, g_update, finish)
-    # Or Grappler makes a function of each call of a piece, and optimises them all: 3 s of start-up.
-    tf.config.optimizer.set_experimental_options({"function_optimization": False})
     return Step(*(tf.function(compiled_ahead(function), autograph=False) for function in (d_update, g_update, finish)))
 
 
