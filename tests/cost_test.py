@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tests.conftest import small
 from tfvideogan import cost
 
 
@@ -54,3 +55,31 @@ def test_what_is_ready_runs_first():
         tf.linalg.matmul(a, x, name="b")
         tf.linalg.matmul(x, x, name="c", transpose_a=True)
         assert [operation.name for operation in cost._by_turns(graph.get_operations())] == ["Placeholder", "a", "c", "b"]
+
+
+def test_gradients_run_last():
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [2, 2], name="x")
+        with tf.name_scope("d_step/backward"):
+            tf.linalg.matmul(x, x, name="a")
+        tf.linalg.matmul(tf.linalg.matmul(x, x, name="b"), x, name="c")
+        assert [operation.name for operation in cost._by_turns(graph.get_operations())] == ["x", "b", "c", "d_step/backward/a"]
+
+
+def test_what_a_gradient_reads_twice_is_kept_once():
+    with tf.Graph().as_default() as graph:
+        with tf.name_scope("d_step"):
+            y = tf.linalg.matmul(*[tf.compat.v1.placeholder(tf.float32, [16, 16], name="x")] * 2)  # 1 KiB
+            row = tf.reshape(y, [1, 256])
+        with tf.name_scope("d_step/backward/"):
+            tf.linalg.matmul(y, y)
+            tf.linalg.matmul(row, row, transpose_b=True)
+        assert cost._kept(graph.get_operations(), "d_step") == 1024
+
+
+def test_a_step_is_its_updates_in_turn():
+    one, two = (cost.measure(small("dvdgan", d_steps=n)) for n in (1, 2))
+    _, _, d_update, g_update = cost._updates(small("dvdgan", d_steps=2))
+    assert two.flops - one.flops == sum(cost._flops(operation) for operation in d_update)
+    assert one.live == max(cost._live(d_update), cost._live(g_update))
+    assert two.live - one.live == 4 * 4 * 32 * 32 * 3 * 4  # the other batch: clips, frames, height, width, colours, float32

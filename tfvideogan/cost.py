@@ -82,56 +82,66 @@ def step_flops(config: Config) -> int:
 
 def _measure(config: Config) -> tuple[Cost, GAN]:
     parts, whole = config.accumulate_steps, dataclasses.replace(config, accumulate_steps=1)
-    gan, *rest = _step_graph(whole)
-    cost = _cost(gan, *rest)
+    gan, optimizers, d_update, g_update = _updates(whole)
+    cost = _cost(config.d_steps, gan, optimizers, d_update, g_update)
+    batch = _batch_bytes(config)
+    live = cost.live + (config.d_steps - 1) * batch  # whoever calls an update holds the others' batches
+    cost = dataclasses.replace(cost, live=live)
     if parts > 1:  # only one part's activations are held; the gradients of the parts before it stand beside its own
         part = measure(dataclasses.replace(whole, batch_size=config.batch_size // parts))
-        sums, batch = cost.gradients, config.d_steps * config.batch_size * math.prod([config.frames, config.size, config.size, 3]) * 4
-        live = part.live + sums + batch - batch // parts
+        sums, batches = cost.gradients, config.d_steps * batch
+        live = part.live + sums + batches - batches // parts
         cost = dataclasses.replace(cost, activations=part.activations, gradients=2 * sums, live=live)
     return cost, gan
 
 
-def _step_graph(config: Config) -> tuple[GAN, list[tf.Variable], list[tf.Operation]]:
-    """The model, its optimizers' variables, and the operations that a step runs."""
+def _updates(config: Config) -> tuple[GAN, list[tf.Variable], list[tf.Operation], list[tf.Operation]]:
+    """The model, its optimizers' variables, and the operations that an update of D runs, and one of G."""
     with tf.Graph().as_default() as graph:
         gan = models.build(config)
         optimizers = make_optimizers(config)
         optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
         optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-        step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        one_step = make_step(gan, optimizers, step, tf.distribute.get_strategy(), flat=True)
-        scalars = one_step([_placeholders(config) for _ in range(config.d_steps)])
+        count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        step = make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat=True)
+        operations = []
+        for update in step.functions[:2]:
+            before = len(graph.get_operations())
+            operations.append(_needed(graph, list(update(_placeholders(config)).values()), before))
         kept = [variable.value for optimizer in optimizers.values() for variable in optimizer.variables]
-        return gan, kept, _needed(graph, list(scalars.values()))
+        return gan, kept, *operations
 
 
-def _cost(gan: GAN, optimizers: list[tf.Variable], operations: list[tf.Operation]) -> Cost:
+def _cost(d_steps: int, gan: GAN, optimizers: list[tf.Variable], d_update: list[tf.Operation], g_update: list[tf.Operation]) -> Cost:
     generator, discriminator = _count(gan.generator), _count(gan.discriminator)
-    scopes = {operation.name.split("/")[0] for operation in operations if operation.name.startswith(("d_step", "g_step"))}
+    d_flops, g_flops = (sum(_flops(operation) for operation in update) for update in (d_update, g_update))
     return Cost(
         generator,
         discriminator,
         variables=sum(math.prod(v.shape) * v.dtype.size for v in [*(v.value for v in gan.variables), *optimizers]),
         gradients=4 * max(generator, discriminator),
-        flops=sum(_flops(operation) for operation in operations),
-        activations=max(_kept(operations, scope) for scope in scopes),
-        live=_live(operations),
+        flops=d_steps * d_flops + g_flops,
+        activations=max(_kept(d_update, "d_step"), _kept(g_update, "g_step")),
+        live=max(_live(d_update), _live(g_update)),  # they follow each other
     )
 
 
-def _needed(graph: tf.Graph, results: list[tf.Tensor]) -> list[tf.Operation]:
-    """The operations that the results and the assignments depend on. TensorFlow runs no others: it differentiates a convolution
-    by both of its inputs, and of G's step through D, say, drops the gradients of D's kernels."""
+def _needed(graph: tf.Graph, results: list[tf.Tensor], before: int = 0) -> list[tf.Operation]:
+    """The operations that the results depend on, and the assignments but for the `before` first operations'. TensorFlow runs no
+    others: it differentiates a convolution by both of its inputs, and of G's step through D, say, drops the gradients of D's kernels."""
     operations = graph.get_operations()
     found: set[tf.Operation] = set()
-    ahead = [result.op for result in results] + [operation for operation in operations if not operation.outputs]
+    ahead = [result.op for result in results] + [operation for operation in operations[before:] if not operation.outputs]
     while ahead:
         operation = ahead.pop()
         if operation not in found:
             found.add(operation)
             ahead += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
     return [operation for operation in operations if operation in found]
+
+
+def _batch_bytes(config: Config) -> int:
+    return config.batch_size * math.prod([config.frames, config.size, config.size, 3]) * 4
 
 
 def _placeholders(config: Config) -> Batch:
@@ -174,20 +184,19 @@ def _flops(operation: tf.Operation) -> int:
 
 
 def _kept(operations: list[tf.Operation], scope: str) -> int:
-    """Bytes of the tensors of a scope that its gradient reads."""
-    backward = (f"{GRADIENT}{scope}/", f"{scope}/{BACKWARD}/")
+    """Bytes of what operations of a scope make and its gradient reads."""
+    home = _homes(operations)
 
     def is_forward(operation: tf.Operation) -> bool:
-        return operation.name.startswith(f"{scope}/") and not operation.name.startswith(backward)
+        return operation.name.startswith(f"{scope}/") and not _is_backward(operation)
 
-    tensors = {
-        tensor.ref()
-        for operation in operations
-        if operation.name.startswith(backward)
-        for tensor in operation.inputs
-        if is_forward(tensor.op) and tensor.op.type not in KEPT_BY_NO_ONE and tensor.shape.is_fully_defined()
-    }
-    return sum(math.prod(ref.deref().shape) * ref.deref().dtype.size for ref in tensors)
+    read = {home[tensor.ref()] for operation in operations if _is_backward(operation) for tensor in operation.inputs}
+    made = [memory.deref() for memory in read if is_forward(memory.deref().op) and memory.deref().op.type not in KEPT_BY_NO_ONE]
+    return sum(math.prod(tensor.shape) * tensor.dtype.size for tensor in made if tensor.shape.is_fully_defined())
+
+
+def _is_backward(operation: tf.Operation) -> bool:
+    return operation.name.startswith(GRADIENT) or f"/{BACKWARD}/" in operation.name
 
 
 def _live(operations: list[tf.Operation]) -> int:
@@ -197,12 +206,8 @@ def _live(operations: list[tf.Operation]) -> int:
     reader and need as much. Not counted: workspace within an operation, such as a convolution's or a compiled piece's; what is
     lost between blocks of memory; tensors of unknown shape.
     """
-    order, home, readers = _by_turns(operations), {}, collections.Counter()
-    for operation in order:
-        for i, output in enumerate(operation.outputs):
-            source = _viewed(operation, i)
-            home[output.ref()] = output.ref() if source is None else home[source.ref()]  # the tensor whose memory it is in
-        readers.update({home[tensor.ref()] for tensor in operation.inputs})
+    order, home = _by_turns(operations), _homes(operations)
+    readers = collections.Counter(memory for operation in order for memory in {home[tensor.ref()] for tensor in operation.inputs})
     size = {memory: _bytes(memory.deref()) for memory in set(home.values())}
     live = peak = 0
     for operation in order:
@@ -221,6 +226,16 @@ def _live(operations: list[tf.Operation]) -> int:
     return peak
 
 
+def _homes(operations: list[tf.Operation]) -> dict:
+    """Of a reference to each tensor, that to the tensor whose memory it is in."""
+    home = {}
+    for operation in operations:
+        for i, output in enumerate(operation.outputs):
+            source = _viewed(operation, i)
+            home[output.ref()] = output.ref() if source is None else home[source.ref()]
+    return home
+
+
 def _viewed(operation: tf.Operation, output: int) -> tf.Tensor | None:
     """The input whose memory the output has."""
     if operation.type == "Split" and len(operation.outputs) == 1:
@@ -230,19 +245,29 @@ def _viewed(operation: tf.Operation, output: int) -> tf.Tensor | None:
 
 def _by_turns(operations: list[tf.Operation]) -> list[tf.Operation]:
     """In the order of TensorFlow's executor with one thread: first ready, first run. So independent parts, such as D_S and D_T,
-    run side by side, and hold their memory at the same time."""
+    run side by side, and hold their memory at the same time. Gradients last: as if all operations took the same time, that of the
+    real clips would be done before the fake ones' pass, which is of many small ones, is through; in truth both passes are held."""
     waits, after = {}, collections.defaultdict(list)
     for operation in operations:
         needs = {tensor.op for tensor in operation.inputs} | set(operation.control_inputs)
         waits[operation] = len(needs)
         for need in needs:
             after[need].append(operation)
-    order = [operation for operation in operations if not waits[operation]]
-    for operation in order:  # which grows
+    forward, backward, order = collections.deque(), collections.deque(), []
+
+    def add(operation: tf.Operation) -> None:
+        (backward if _is_backward(operation) else forward).append(operation)
+
+    for operation in operations:
+        if not waits[operation]:
+            add(operation)
+    while forward or backward:
+        operation = (forward or backward).popleft()
+        order.append(operation)
         for reader in after[operation]:
             waits[reader] -= 1
             if not waits[reader]:
-                order.append(reader)
+                add(reader)
     return order
 
 
