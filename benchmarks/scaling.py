@@ -266,7 +266,7 @@ def checks() -> Iterator[list[str]]:
     clip, _ = dataset.source.clip(tf.constant(0, tf.int64), tf.constant([0, 0]), True)
     yield compared("clip of uint8, bytes", clip_bytes(SMALL, BYTE), clip.numpy().nbytes)
     predicted = reduced_bytes(SMALL.d_steps, run.cost.generator, run.cost.discriminator, run.norms)
-    yield compared("all-reduce of a replica, bytes", predicted, given_to_all_reduce())
+    yield compared("all-reduce of a replica, bytes", predicted, given_to_all_reduce(SMALL))
     yield from steps_run(dataclasses.replace(SMALL, channels=16))
 
 
@@ -279,49 +279,50 @@ def compared(what: str, predicted: float, measured: float) -> list[str]:
     ]
 
 
-def given_to_all_reduce() -> float:
-    """Bytes that one of two replicas gives to all-reduce, noted while a step is traced."""
+def given_to_all_reduce(config: Config) -> float:
+    """Bytes that one of two replicas, logical CPU devices, gives to all-reduce in a step, noted while its updates are traced."""
     strategy = tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices("CPU")])
-    given = 0
+    given: list[int] = []
     all_reduce = tf.distribute.ReplicaContext.all_reduce
 
     def noted(
         context: tf.distribute.ReplicaContext, op: tf.distribute.ReduceOp, value: list[tf.Tensor], options: None = None
     ) -> list[tf.Tensor]:
-        nonlocal given
-        given += sum(math.prod(tensor.shape) * tensor.dtype.size for tensor in tf.nest.flatten(value))
+        given.append(sum(math.prod(tensor.shape) * tensor.dtype.size for tensor in tf.nest.flatten(value)))
         return all_reduce(context, op, value, options)
 
     with strategy.scope():
-        gan, optimizers = models.build(SMALL), make_optimizers(SMALL)
+        gan, optimizers = models.build(config), make_optimizers(config)
         optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
         optimizers["g_optimizer"].build(gan.generator.trainable_variables)
         step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), strategy)
-    dataset = data.load(SMALL, "train")
-    batches = iter(strategy.distribute_datasets_from_function(lambda _: dataset.batches(SMALL.batch_size, replicas=2)))
+    dataset = data.load(config, "train")
+    batch = next(iter(strategy.distribute_datasets_from_function(lambda _: dataset.batches(config.batch_size, replicas=2))))
     tf.distribute.ReplicaContext.all_reduce = noted
     try:
-        for update in step.functions[:2]:
-            update.get_concrete_function(next(batches))
+        step.functions[0].get_concrete_function(batch)
+        of_d = sum(given)
+        step.functions[1].get_concrete_function(batch)
     finally:
         tf.distribute.ReplicaContext.all_reduce = all_reduce
-    return given / 2
+    return (config.d_steps * of_d + sum(given) - of_d) / 2
 
 
 def steps_run(config: Config) -> Iterator[list[str]]:
-    """Peak memory and seconds of MANY clips, from those of FEW, each in a process of its own."""
-    few, many = (run_step(dataclasses.replace(config, batch_size=clips)) for clips in (FEW, MANY))
+    """Memory and seconds of MANY clips, from those of FEW, each in a process of its own."""
+    few, many = (dataclasses.replace(config, batch_size=clips) for clips in (FEW, MANY))
     run = needs(config)
-    grown = (many["peak_rss_mb"] - few["peak_rss_mb"]) * 2**20
-    yield compared(f"activations of {MANY - FEW} clips more, MiB", run.activations.clip * (MANY - FEW) / 2**20, grown / 2**20)
+    held = [printed(config, "benchmarks.memory", "--one")["measured"] for config in (few, many)]
+    yield compared(f"activations of {MANY - FEW} clips more, MiB", run.activations.clip * (MANY - FEW) / 2**20, (held[1] - held[0]) / 2**20)
+    few, many = (printed(config, "benchmarks.step", "--timed_steps=3") for config in (few, many))
     utilisation = run.flops.at(FEW) / few["median"] / few["ceiling_gflops"] / 1e9
     predicted = seconds(run.flops.at(MANY), many["ceiling_gflops"] / 1e3, utilisation)
     yield compared(f"seconds of {MANY} clips, at the utilisation of {FEW} ({utilisation:.2f})", predicted, many["median"])
 
 
-def run_step(config: Config) -> dict:
-    """What `benchmarks.step` prints."""
-    command = [sys.executable, "-m", "benchmarks.step", "--timed_steps=3"]
+def printed(config: Config, program: str, argument: str) -> dict:
+    """What a program prints of a Config, which is JSON."""
+    command = [sys.executable, "-m", program, argument]
     command += [f"--{field.name}={getattr(config, field.name)}" for field in dataclasses.fields(config) if field.type is not bool]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
 

@@ -1,5 +1,7 @@
 """The formulas of benchmarks/scaling.py, by numbers for the head."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,24 @@ def test_what_is_reduced():
     assert scaling.reduced_bytes(2, generator=100, discriminator=10, norms=[]) == 4 * (100 + 2 * 10)
     # Two D steps and a G step pass G: 3 times a sum, a sum of squares (5 numbers each) and a count; then the gradient's two sums.
     assert scaling.reduced_bytes(2, 0, 0, norms=[5]) == 4 * (3 * (5 + 5 + 1) + 2 * 5)
+
+
+GIVEN = """
+import tensorflow as tf
+from benchmarks import scaling
+from tests.conftest import small
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+config = small("dvdgan", d_steps=2, dataset="moving_shapes/plain")
+run = scaling.needs(config)
+assert scaling.given_to_all_reduce(config) == scaling.reduced_bytes(2, run.cost.generator, run.cost.discriminator, run.norms)
+"""
+
+
+@pytest.mark.slow
+def test_what_is_reduced_is_what_a_step_gives_to_all_reduce():
+    subprocess.run([sys.executable, "-c", GIVEN], check=True)
 
 
 def test_a_ring_of_one_sends_nothing_and_a_long_one_twice():
