@@ -70,7 +70,7 @@ one step: {config.d_steps} D and 1 G update, {config.batch_size} clips in a batc
   {step_flops(config) / 1e9:,.0f} GFLOP as the paper writes it, {cost.flops / 1e9:,.0f} as it is run
   {cost.state / gib:.2f} GiB of weights, averages, optimizer state and gradients on every device
   {cost.activations / gib:.2f} GiB of activations, shared by the devices
-  {cost.peak / gib:.2f} GiB at the peak of a step on one device, most models to 20 % (benchmarks/README.md)
+  {cost.peak / gib:.2f} GiB at the peak of a step on one device, to 20 % where it was measured (benchmarks/README.md)
 """
 
 
