@@ -108,6 +108,7 @@ def test_relu_and_downsample_are_themselves(shape, dtype):
         ((2, 7, 6, 6), (3, 4, 4), (1, 2, 2), "VALID"),
         ((2, 4, 4, 6), (2, 2, 4), (2, 1, 2), "SAME"),
         ((2, 3, 4, 4), (3, 3, 3), (1, 1, 1), "SAME"),
+        ((2, 2, 6, 6), (3, 3, 3), (1, 1, 1), "SAME"),
     ],
 )
 def test_convolutions_have_their_gradients(shape, kernel, strides, padding):
@@ -125,6 +126,28 @@ def test_convolutions_have_their_gradients(shape, kernel, strides, padding):
     )
     for a, b in zip(fast, plain, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4])
+@pytest.mark.parametrize(("kernel", "strides"), [((3, 3, 3), (1, 1, 1)), ((3, 4, 4), (1, 2, 2)), ((4, 4, 4), (2, 2, 2))])
+def test_kernels_have_their_gradients_of_few_frames_in_bfloat16(frames, kernel, strides):
+    x, w = random(2, frames, 20, 20, 3), random(*kernel, 3, 4, seed=1)
+
+    def gradient(dtype: tf.DType) -> np.ndarray:
+        def run(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                tape.watch(w)
+                y = tf.cast(convolution.convolve(tf.cast(x, dtype), tf.cast(w, dtype), strides, "SAME"), tf.float32)
+                loss = tf.reduce_sum(y * random(*y.shape, seed=9))
+            return tape.gradient(loss, w)
+
+        return tf.function(run, autograph=False)(x, w).numpy()
+
+    exact = gradient(tf.float32)
+    for _ in range(5):
+        dirt = [tf.fill([length], np.float32(np.nan)) for length in range(1000, 200_000, 7000)]  # what is read must have been written
+        del dirt
+        np.testing.assert_allclose(gradient(tf.bfloat16), exact, atol=0.02 * np.abs(exact).max())
 
 
 def transposed_shape(y, w, strides, padding):

@@ -33,7 +33,7 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: s
         return tf.reshape(y, [-1, *[1] * len(strides), kernel.shape[-1]])
     before = [0] * len(strides) if padding == "SAME" else [k - 1 for k in kernel.shape[:-2]]  # pixels at which no kernel begins
     outputs = [-(-(n - b) // s) for n, b, s in zip(x.shape[1:-1], before, strides, strict=True)]
-    if not _is_small(*outputs[-2:], strides, x.dtype):
+    if not _by_products(outputs, kernel.shape, strides, padding, x.dtype):
         return _forward(x, kernel, strides, padding)
 
     @tf.custom_gradient
@@ -55,7 +55,7 @@ def convolve_transposed(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int],
     if padding == "VALID" and max(x.shape[1:-1]) == 1:
         y = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(kernel, [-1, x.shape[-1]]), transpose_b=True)
         return tf.reshape(y, [-1, *lengths, kernel.shape[-2]])
-    if not _is_small(*x.shape[-3:-1], strides, x.dtype):
+    if not _by_products(x.shape[1:-1], kernel.shape, strides, padding, x.dtype):
         return _to_input(x, kernel, shape, strides, padding)
 
     @tf.custom_gradient
@@ -75,7 +75,7 @@ def kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: 
     """
     pads = [_pads(*of_axis, padding=padding) for of_axis in zip(x.shape[1:-1], dy.shape[1:-1], shape[:-2], strides, strict=True)]
     whole = all(k % s == 0 for k, s in zip(shape[:-2], strides, strict=True)) and all(after >= 0 for _, after in pads)
-    if not _is_small(*dy.shape[-3:-1], strides, dy.dtype) or not whole:
+    if not _by_products(dy.shape[1:-1], shape, strides, padding, dy.dtype) or not whole:
         native = tf.raw_ops.Conv2DBackpropFilter if len(strides) == 2 else tf.raw_ops.Conv3DBackpropFilterV2
         return native(input=x, filter_sizes=shape, out_backprop=dy, strides=[1, *strides, 1], padding=padding)
     if any(map(any, pads)):
@@ -89,9 +89,11 @@ def kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: 
     return tf.reshape(_in_order(tf.stack(taps), blocks, strides), shape)
 
 
-def _is_small(height: int, width: int, strides: Sequence[int], dtype: tf.DType) -> bool:
-    """Whether the gradient of a kernel onto a map of this size is a matrix product."""
-    return max(height, width) <= SMALL // (1 if dtype.size == 2 else 2) // (1 if max(strides) > 1 else 2)
+def _by_products(outputs: Sequence[int], kernel: Sequence[int], strides: Sequence[int], padding: str, dtype: tf.DType) -> bool:
+    """Whether the gradient of a kernel of this shape, onto maps of these lengths, is taken as matrix products."""
+    # Of 2 frames padded for a kernel of 3, oneDNN's reads memory that is not its own (bfloat16 on AVX-512 without AMX; TensorFlow 2.21).
+    misread = len(strides) == 3 and dtype.size == 2 and strides[0] == 1 and padding == "SAME" and outputs[0] < kernel[0]
+    return misread or max(outputs[-2:]) <= SMALL // (1 if dtype.size == 2 else 2) // (1 if max(strides) > 1 else 2)
 
 
 def _forward(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: str) -> tf.Tensor:
