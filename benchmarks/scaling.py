@@ -310,11 +310,11 @@ def given_to_all_reduce(config: Config) -> float:
 
 def steps_run(config: Config) -> Iterator[list[str]]:
     """Memory and seconds of MANY clips, from those of FEW, each in a process of its own."""
-    few, many = (dataclasses.replace(config, batch_size=clips) for clips in (FEW, MANY))
+    configs = [dataclasses.replace(config, batch_size=clips) for clips in (FEW, MANY)]
     run = needs(config)
-    held = [printed(config, "benchmarks.memory", "--one")["measured"] for config in (few, many)]
+    held = [printed(one, "benchmarks.memory", "--one")["measured"] for one in configs]
     yield compared(f"activations of {MANY - FEW} clips more, MiB", run.activations.clip * (MANY - FEW) / 2**20, (held[1] - held[0]) / 2**20)
-    few, many = (printed(config, "benchmarks.step", "--timed_steps=3") for config in (few, many))
+    few, many = (printed(one, "benchmarks.step", "--timed_steps=3") for one in configs)
     utilisation = run.flops.at(FEW) / few["median"] / few["ceiling_gflops"] / 1e9
     predicted = seconds(run.flops.at(MANY), many["ceiling_gflops"] / 1e3, utilisation)
     yield compared(f"seconds of {MANY} clips, at the utilisation of {FEW} ({utilisation:.2f})", predicted, many["median"])

@@ -23,7 +23,7 @@ from tfvideogan.run import launch
 from tfvideogan.step import Step, make_optimizers, make_step
 from tfvideogan.strategy import make_strategy
 
-THREADS = flags.DEFINE_integer("threads", 2, "So many operations side by side, each on as many threads; a replica's on its share of them.")
+THREADS = flags.DEFINE_integer("threads", 2, "Operations that run side by side, and threads of one; of a replica's, its share.")
 TIMED_STEPS = flags.DEFINE_integer("timed_steps", 5, "Steps to time.")
 REPLICAS = flags.DEFINE_integer("replicas", 1, "Logical CPU replicas.")
 # Maps and widths of 3x3 convolutions, the fastest of which is the ceiling; of the size that video GANs have.

@@ -78,8 +78,8 @@ def test_what_a_gradient_reads_twice_is_kept_once():
 
 
 def test_a_step_is_its_updates_in_turn():
-    one, two = (cost.measure(small("dvdgan", d_steps=n)) for n in (1, 2))
-    _, _, d_update, g_update = cost._updates(small("dvdgan", d_steps=2))
+    one, two = (cost.measure(small("vgan", d_steps=n)) for n in (1, 2))
+    _, _, d_update, g_update = cost._updates(small("vgan", d_steps=2))
     assert two.flops - one.flops == sum(cost._flops(operation) for operation in d_update)
     assert one.live == max(cost._live(d_update), cost._live(g_update))
-    assert two.live - one.live == 4 * 4 * 32 * 32 * 3 * 4  # the other batch: clips, frames, height, width, colours, float32
+    assert two.live - one.live == 4 * 8 * 32 * 32 * 3 * 4  # the other batch: clips, frames, height, width, colours, float32

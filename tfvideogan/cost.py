@@ -82,14 +82,11 @@ def step_flops(config: Config) -> int:
 
 def _measure(config: Config) -> tuple[Cost, GAN]:
     parts, whole = config.accumulate_steps, dataclasses.replace(config, accumulate_steps=1)
-    gan, optimizers, d_update, g_update = _updates(whole)
-    cost = _cost(config.d_steps, gan, optimizers, d_update, g_update)
-    batch = _batch_bytes(config)
-    live = cost.live + (config.d_steps - 1) * batch  # whoever calls an update holds the others' batches
-    cost = dataclasses.replace(cost, live=live)
+    gan, *rest = _updates(whole)
+    cost = _cost(whole, gan, *rest)
     if parts > 1:  # only one part's activations are held; the gradients of the parts before it stand beside its own
         part = measure(dataclasses.replace(whole, batch_size=config.batch_size // parts))
-        sums, batches = cost.gradients, config.d_steps * batch
+        sums, batches = cost.gradients, config.d_steps * _batch_bytes(config)
         live = part.live + sums + batches - batches // parts
         cost = dataclasses.replace(cost, activations=part.activations, gradients=2 * sums, live=live)
     return cost, gan
@@ -112,7 +109,7 @@ def _updates(config: Config) -> tuple[GAN, list[tf.Variable], list[tf.Operation]
         return gan, kept, *operations
 
 
-def _cost(d_steps: int, gan: GAN, optimizers: list[tf.Variable], d_update: list[tf.Operation], g_update: list[tf.Operation]) -> Cost:
+def _cost(config: Config, gan: GAN, optimizers: list[tf.Variable], d_update: list[tf.Operation], g_update: list[tf.Operation]) -> Cost:
     generator, discriminator = _count(gan.generator), _count(gan.discriminator)
     d_flops, g_flops = (sum(_flops(operation) for operation in update) for update in (d_update, g_update))
     return Cost(
@@ -120,9 +117,10 @@ def _cost(d_steps: int, gan: GAN, optimizers: list[tf.Variable], d_update: list[
         discriminator,
         variables=sum(math.prod(v.shape) * v.dtype.size for v in [*(v.value for v in gan.variables), *optimizers]),
         gradients=4 * max(generator, discriminator),
-        flops=d_steps * d_flops + g_flops,
+        flops=config.d_steps * d_flops + g_flops,
         activations=max(_kept(d_update, "d_step"), _kept(g_update, "g_step")),
-        live=max(_live(d_update), _live(g_update)),  # they follow each other
+        # The updates follow each other; whoever calls one holds the batches of the others.
+        live=max(_live(d_update), _live(g_update)) + (config.d_steps - 1) * _batch_bytes(config),
     )
 
 
@@ -245,8 +243,8 @@ def _viewed(operation: tf.Operation, output: int) -> tf.Tensor | None:
 
 def _by_turns(operations: list[tf.Operation]) -> list[tf.Operation]:
     """In the order of TensorFlow's executor with one thread: first ready, first run. So independent parts, such as D_S and D_T,
-    run side by side, and hold their memory at the same time. Gradients last: as if all operations took the same time, that of the
-    real clips would be done before the fake ones' pass, which is of many small ones, is through; in truth both passes are held."""
+    run side by side, and hold their memory at the same time. Gradients run after all passes: if each operation took as long as
+    another, the gradient of D's pass for real clips would be done before G has drawn the fake ones; in truth both passes are held."""
     waits, after = {}, collections.defaultdict(list)
     for operation in operations:
         needs = {tensor.op for tensor in operation.inputs} | set(operation.control_inputs)

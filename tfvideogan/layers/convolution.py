@@ -91,7 +91,8 @@ def kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: 
 
 def _by_products(outputs: Sequence[int], kernel: Sequence[int], strides: Sequence[int], padding: str, dtype: tf.DType) -> bool:
     """Whether the gradient of a kernel of this shape, onto maps of these lengths, is taken as matrix products."""
-    # Of 2 frames padded for a kernel of 3, oneDNN's reads memory that is not its own (bfloat16 on AVX-512 without AMX; TensorFlow 2.21).
+    # Of 2 frames padded for a kernel of 3, oneDNN's reads memory that is not its own (bfloat16 on AVX-512 without AMX; TensorFlow 2.21):
+    # none shorter than its kernel is left to it.
     misread = len(strides) == 3 and dtype.size == 2 and strides[0] == 1 and padding == "SAME" and outputs[0] < kernel[0]
     return misread or max(outputs[-2:]) <= SMALL // (1 if dtype.size == 2 else 2) // (1 if max(strides) > 1 else 2)
 
