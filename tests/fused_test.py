@@ -156,14 +156,32 @@ def transposed_shape(y, w, strides, padding):
 
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
-@pytest.mark.parametrize("relu", [fused.relu, fused.relu_of_convolution])
-def test_relu_is_itself(relu, dtype):
+def test_relu_is_itself(dtype):
     x = random(2, 3, 5)
     fast, plain = both(
-        lambda x: tf.cast(relu(tf.cast(x, dtype)), tf.float32), lambda x: tf.nn.relu(tf.cast(tf.cast(x, dtype), tf.float32)), [x]
+        lambda x: tf.cast(fused.relu(tf.cast(x, dtype)), tf.float32), lambda x: tf.nn.relu(tf.cast(tf.cast(x, dtype), tf.float32)), [x]
     )
     np.testing.assert_array_equal(fast[0], plain[0])
     np.testing.assert_array_equal(fast[1], tf.cast(tf.cast(plain[1], dtype), tf.float32))
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("shortcut", [True, False])
+def test_a_finished_convolution_is_its_formula(shortcut, relu, dtype):
+    x, w, addends = random(2, 6, 6, 5), random(3, 3, 5, 4, seed=1), [random(4, seed=2), random(2, 6, 6, 4, seed=3)][: 1 + shortcut]
+
+    def finished(x, w, *addends):
+        x, w, *addends = (tf.cast(tensor, dtype) for tensor in (x, w, *addends))
+        return tf.cast(fused.finish_convolution(tf.nn.conv2d(x, w, 1, "SAME"), *addends, relu=relu), tf.float32)
+
+    def plain(x, w, *addends):
+        y = tf.nn.conv2d(x, w, 1, "SAME") + sum(addends)
+        return tf.nn.relu(y) if relu else y
+
+    for a, b in zip(*both(finished, plain, [x, w, *addends]), strict=True):
+        # By their lengths: in bfloat16 a sum near 0 may fall on the other side of the ReLU.
+        assert np.linalg.norm(a - b) < (1e-5 if dtype == tf.float32 else 0.2 if relu else 0.01) * np.linalg.norm(b)
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 5, 7), (3, 3, 3, 2, 4), (6, 5)])

@@ -25,11 +25,36 @@ def relu(x: tf.Tensor):
     return y, lambda dy: _compiled_in_16_bits(_relu_gradient, dy, y)[0]
 
 
-@tf.custom_gradient
-def relu_of_convolution(x: tf.Tensor):
-    """max(x, 0) of a convolution with its bias, of which it becomes a part: by oneDNN, NaN becomes 0. A shortcut beside it must tell."""
-    y = tf.nn.relu(x)
-    return y, lambda dy: _compiled_in_16_bits(_relu_gradient, dy, y)[0]
+def finish_convolution(x: tf.Tensor, *addends: tf.Tensor, relu: bool = False) -> tf.Tensor:
+    """The sum of a convolution's output [N,...,C], a bias [C] and a shortcut's output, rectified if `relu`.
+
+    All of it becomes a part of the convolution; by oneDNN the ReLU makes 0 of NaN: a shortcut must tell.
+    """
+
+    def forward(x: tf.Tensor, *addends: tf.Tensor) -> tf.Tensor:
+        for addend in addends:  # bias_add and add_n, not +: they become parts even where Grappler knows no shapes
+            x = tf.nn.bias_add(x, addend) if len(addend.shape) == 1 else tf.add_n([x, addend])
+        return tf.nn.relu(x) if relu else x
+
+    @tf.custom_gradient
+    def whole(x: tf.Tensor, *addends: tf.Tensor):
+        y = forward(x, *addends)
+
+        def backward(dy: tf.Tensor):
+            d = _compiled_in_16_bits(_relu_gradient, dy, y)[0] if relu else dy
+            return d, *[_to_bias(d) if len(addend.shape) == 1 else d for addend in addends]
+
+        return y, backward
+
+    return (forward if forms.is_plain() else whole)(x, *addends)
+
+
+def _to_bias(dy: tf.Tensor) -> tf.Tensor:
+    # BiasAddGrad becomes part of the kernel's gradient. In bfloat16 that costs nothing; in float32 96 maps of 32x32x64 take 33 ms and,
+    # apart, 23; of 16x16x128, 21.7 and 19.5 (EPYC).
+    if dy.dtype.size == 2:
+        return tf.raw_ops.BiasAddGrad(out_backprop=dy)
+    return tf.reduce_sum(tf.reshape(dy, [-1, dy.shape[-1]]), 0)
 
 
 def relu_and_downsample(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,7 +1,4 @@
-"""The residual blocks of BigGAN, as DVD-GAN draws them.
-
-They end in add_n, not +: it becomes part of the convolution before it even where Grappler knows no shapes.
-"""
+"""The residual blocks of BigGAN, as DVD-GAN draws them."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode
-from tfvideogan.layers.fused import relu, relu_and_downsample, relu_of_convolution
+from tfvideogan.layers.fused import relu, relu_and_downsample
 from tfvideogan.layers.norm import ConditionalBatchNorm
 from tfvideogan.layers.resample import downsample
 from tfvideogan.layers.spectral import SpectralConv
@@ -40,10 +37,10 @@ class GeneratorBlock(keras.layers.Layer):
         """[N*T,H,W,inputs] and [N,condition] -> [N*T,H,W,outputs], or [N*T,2H,2W,outputs]."""
         y = self.norm1(x, condition, mode=mode, relu=True)
         y = self.conv1(y, mode=mode, upsample=self.upsample)
-        y = self.conv2(self.norm2(y, condition, mode=mode, relu=True), mode=mode)
+        y = self.norm2(y, condition, mode=mode, relu=True)
         if self.shortcut is not None:
             x = self.shortcut(x, mode=mode)
-        return tf.add_n([y, x if self.upsample is None else self.upsample(x)])
+        return self.conv2(y, mode=mode, beside=x if self.upsample is None else self.upsample(x))
 
 
 class DiscriminatorBlock(keras.layers.Layer):
@@ -71,5 +68,5 @@ class DiscriminatorBlock(keras.layers.Layer):
             y, x = relu_and_downsample(x)
         else:
             y, x = x if self.first else relu(x), downsample(x) if self.down else x
-        y = self.conv2(relu_of_convolution(self.conv1(y, mode=mode)), mode=mode, pool=self.down)
-        return tf.add_n([y, x if self.shortcut is None else self.shortcut(x, mode=mode)])
+        y = self.conv1(y, mode=mode, relu=True)
+        return self.conv2(y, mode=mode, pool=self.down, beside=x if self.shortcut is None else self.shortcut(x, mode=mode))

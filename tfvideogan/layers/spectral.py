@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfvideogan.layers import Mode, forms
 from tfvideogan.layers.convolution import convolve
-from tfvideogan.layers.fused import convolve_and_pool, upsample_and_convolve
+from tfvideogan.layers.fused import convolve_and_pool, finish_convolution, upsample_and_convolve
 from tfvideogan.layers.pieces import once_traced
 
 _held: dict["SpectralLayer", None] | None = None
@@ -114,10 +114,6 @@ class SpectralLayer(keras.layers.Layer):
         """The power iteration that passes within `hold()` left out."""
         self.u.assign(spectral_normalize(self.kernel.value, self.u.value)[1])
 
-    def add_bias(self, x: tf.Tensor) -> tf.Tensor:
-        # Not +: bias_add becomes part of the convolution even where Grappler knows no shapes, its gradient part of the kernel's.
-        return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
-
 
 class SpectralConv(SpectralLayer):
     """Convolution, stride 1, same padding. Args: inputs, outputs: widths. kernel: its extent, two or three numbers."""
@@ -125,15 +121,27 @@ class SpectralConv(SpectralLayer):
     def __init__(self, inputs: int, outputs: int, kernel: Sequence[int], bias: bool = True):
         super().__init__([*kernel, inputs, outputs], bias)
 
-    def call(self, x: tf.Tensor, mode: Mode, upsample: Callable[[tf.Tensor], tf.Tensor] | None = None, pool: bool = False) -> tf.Tensor:
+    def call(
+        self,
+        x: tf.Tensor,
+        mode: Mode,
+        upsample: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        pool: bool = False,
+        relu: bool = False,
+        beside: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """[..., inputs] -> [..., outputs]; a 2-D kernel wants [N,H,W,C], a 3-D one [N,T,H,W,C].
 
-        `upsample`, of layers.resample, doubles the map before it; `pool` halves every axis after it.
+        `upsample`, of layers.resample, doubles the map before it; `pool` halves every axis after it. At last `beside`, a
+        shortcut's output, is added, or `relu` rectifies.
         """
         kernel = self.normalized_kernel(mode)
         if upsample is not None:
-            return self.add_bias(upsample_and_convolve(x, kernel, upsample))
-        return self.add_bias(convolve_and_pool(x, kernel) if pool else convolve(x, kernel, [1] * (len(kernel.shape) - 2), "SAME"))
+            y = upsample_and_convolve(x, kernel, upsample)
+        else:
+            y = convolve_and_pool(x, kernel) if pool else convolve(x, kernel, [1] * (len(kernel.shape) - 2), "SAME")
+        addends = [addend for addend in (self.bias, beside) if addend is not None]
+        return finish_convolution(y, *(tf.cast(addend, y.dtype) for addend in addends), relu=relu)
 
 
 class SpectralDense(SpectralLayer):
@@ -143,7 +151,8 @@ class SpectralDense(SpectralLayer):
         super().__init__([inputs, outputs], bias, dtype)
 
     def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
-        return self.add_bias(tf.matmul(x, self.normalized_kernel(mode)))
+        y = tf.matmul(x, self.normalized_kernel(mode))
+        return y if self.bias is None else tf.nn.bias_add(y, tf.cast(self.bias, y.dtype))
 
 
 class SpectralEmbedding(SpectralLayer):
