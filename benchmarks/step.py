@@ -3,7 +3,7 @@
 Prints ONE JSON line. `--timed_steps` steps are timed after two that are not. Only ratios within one run mean anything: `utilisation`
 is the FLOP/s of their median over the best that convolutions reach right after them; `utilisation_in_turn` is of as many further
 steps, each held against the convolutions just before and after it, for the machine's own speed may change by a quarter in a minute.
-With `--replicas` the convolutions have a replica's share of the threads: hold the seconds against a run of one device.
+With `--replicas` an operation has a replica's share of the threads, and the convolutions run side by side in as many parts.
 """
 
 import dataclasses
@@ -109,10 +109,13 @@ def convolutions(precision: str) -> Callable[[], float]:
 
     @tf.function(autograph=False)
     def pass_both_ways(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
-        y = tf.nn.conv2d(x, w, 1, "SAME")
-        to_x = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(x), filter=w, out_backprop=y, strides=[1] * 4, padding="SAME")
-        to_w = tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=tf.shape(w), out_backprop=y, strides=[1] * 4, padding="SAME")
-        return tf.cast(to_x[0, 0, 0, 0], tf.float32) + tf.cast(to_w[0, 0, 0, 0], tf.float32)
+        waited = []  # a number of each result
+        for part in tf.split(x, REPLICAS.value):
+            y = tf.nn.conv2d(part, w, 1, "SAME")
+            to_x = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(part), filter=w, out_backprop=y, strides=[1] * 4, padding="SAME")
+            to_w = tf.raw_ops.Conv2DBackpropFilter(input=part, filter_sizes=tf.shape(w), out_backprop=y, strides=[1] * 4, padding="SAME")
+            waited += [to_x[0, 0, 0, 0], to_w[0, 0, 0, 0]]
+        return tf.add_n(waited)
 
     inputs = []
     for frames, size, channels in CEILING_SHAPES:

@@ -284,8 +284,8 @@ def test_two_replicas_normalize_as_one():
     subprocess.run([sys.executable, "-c", TWO_REPLICAS, str(pieces.LARGE)], check=True)
 
 
-def test_what_is_served_holds_nothing_compiled(monkeypatch, tmp_path):
-    monkeypatch.setattr(pieces, "LARGE", 1)
+@pytest.mark.parametrize("limit", ["compiled"], indirect=True)
+def test_what_is_served_holds_nothing_compiled(limit, tmp_path):
     config = small("dvdgan")
     sampler = Sampler(models.build(config)).calibrate()
     module.write(module.Generator("", config, ("a",), 0, sampler.sample, sampler), str(tmp_path / "module"), overwrite=False)
