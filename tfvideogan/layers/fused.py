@@ -106,10 +106,10 @@ def _relu_gradient(dy, y):
 def upsample_and_convolve(x: tf.Tensor, kernel: tf.Tensor, upsample: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """Convolution of stride 1 by a 3x3 kernel of what `upsample` doubles: [N,H,W,C] -> [N,2H,2W,C'].
 
-    Nearest doubling of larger maps as one transposed convolution of stride 2, whose kernel of extent 4 is the sum of this one,
-    turned round, at every shift within a pixel's four copies.
+    Nearest doubling as one transposed convolution of stride 2, whose kernel of extent 4 is the sum of this one, turned round, at
+    every shift within a pixel's four copies: four products a pixel for nine.
     """
-    if upsample is not upsample_nearest or forms.is_plain() or x.shape[-2] <= 8:
+    if upsample is not upsample_nearest or forms.is_plain():
         return convolve(upsample(x), kernel, [1, 1], "SAME")
     turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
     return convolve_transposed(x, _at_both_shifts(turned, 2), [2, 2], "SAME")
@@ -118,11 +118,12 @@ def upsample_and_convolve(x: tf.Tensor, kernel: tf.Tensor, upsample: Callable[[t
 def convolve_and_pool(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """`downsample` of a convolution of stride 1 by a kernel of extent 3, 2-D or 3-D: [N,...,C] -> [N,.../2,C'].
 
-    On large maps as one convolution of stride 2, whose kernel of extent 4 is the mean of this one at every shift within a
-    pooling window.
+    As one convolution of stride 2, whose kernel of extent 4 is the mean of this one at every shift within a pooling window. With its
+    gradients, in float32 and bfloat16 (EPYC): 128 maps of 8x8x256 in 0.72 and 0.54 of the time, of 16x16x128 in 0.65 and 0.68, but
+    64 of 4x4x256 in 0.88 and 1.10.
     """
     axes = len(kernel.shape) - 2
-    if forms.is_plain() or x.shape[-2] <= 16 or any(length % 2 for length in x.shape[1:-1]):
+    if forms.is_plain() or x.shape[-2] <= 4 or any(length % 2 for length in x.shape[1:-1]):
         return downsample(convolve(x, kernel, [1] * axes, "SAME"))
     return convolve(x, _at_both_shifts(kernel, axes) / 2**axes, [2] * axes, "SAME")
 
