@@ -3,7 +3,8 @@
 Prints ONE JSON line. `--timed_steps` steps are timed after two that are not. Only ratios within one run mean anything: `utilisation`
 is the FLOP/s of their median over the best that convolutions reach right after them; `utilisation_in_turn` is of as many further
 steps, each held against the convolutions just before and after it, for the machine's own speed may change by a quarter in a minute.
-With `--replicas` an operation has a replica's share of the threads, and the convolutions run side by side in as many parts.
+With `--replicas` an operation has a replica's share of the threads, and the convolutions run side by side in as many parts
+(a divisor of 96).
 """
 
 import dataclasses

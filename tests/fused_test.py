@@ -60,7 +60,7 @@ def test_upsample_and_convolve_is_both_in_turn(shape, upsampling):
         np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("size", "upsampling", "merged"), [(9, "nearest", True), (4, "nearest", True), (9, "bilinear", False)])
+@pytest.mark.parametrize(("size", "upsampling", "merged"), [(4, "nearest", True), (9, "bilinear", False)])
 def test_nearest_doubling_is_part_of_the_convolution(size, upsampling, merged):
     graph = tf.function(lambda x, kernel: fused.upsample_and_convolve(x, kernel, UPSAMPLING[upsampling])).get_concrete_function(
         tf.TensorSpec([2, size, size, 3]), tf.TensorSpec([3, 3, 3, 4])
@@ -171,17 +171,45 @@ def test_relu_is_itself(dtype):
 def test_a_finished_convolution_is_its_formula(shortcut, relu, dtype):
     x, w, addends = random(2, 6, 6, 5), random(3, 3, 5, 4, seed=1), [random(4, seed=2), random(2, 6, 6, 4, seed=3)][: 1 + shortcut]
 
-    def finished(x, w, *addends):
-        x, w, *addends = (tf.cast(tensor, dtype) for tensor in (x, w, *addends))
-        return tf.cast(fused.finish_convolution(tf.nn.conv2d(x, w, 1, "SAME"), *addends, relu=relu), tf.float32)
+    def in_dtype(finish: Callable) -> Callable:
+        def run(x, w, *addends):
+            x, w, *addends = (tf.cast(tensor, dtype) for tensor in (x, w, *addends))
+            return tf.cast(finish(tf.nn.conv2d(x, w, 1, "SAME"), *addends), tf.float32)
 
-    def plain(x, w, *addends):
-        y = tf.nn.conv2d(x, w, 1, "SAME") + sum(addends)
+        return run
+
+    def plain(y, bias, *shortcut):
+        y = tf.add_n([tf.nn.bias_add(y, bias), *shortcut])
         return tf.nn.relu(y) if relu else y
 
-    for a, b in zip(*both(finished, plain, [x, w, *addends]), strict=True):
-        # By their lengths: in bfloat16 a sum near 0 may fall on the other side of the ReLU.
-        assert np.linalg.norm(a - b) < (1e-5 if dtype == tf.float32 else 0.2 if relu else 0.01) * np.linalg.norm(b)
+    fast = functools.partial(fused.finish_convolution, relu=relu)
+    for a, b in zip(*both(in_dtype(fast), in_dtype(plain), [x, w, *addends]), strict=True):
+        assert np.linalg.norm(a - b) < (1e-5 if dtype == tf.float32 else 0.01) * np.linalg.norm(b)
+
+
+def gradient_operations(function: Callable, *inputs: tf.Tensor) -> set[str]:
+    """Kinds of operations of a function and its gradients."""
+
+    def run(*inputs: tf.Tensor):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            y = function(*inputs)
+        return tape.gradient(y, inputs)
+
+    graph = tf.function(run, autograph=False).get_concrete_function(*inputs).graph
+    return {operation.type for operation in graph.get_operations()}
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+def test_a_bias_has_its_gradient_apart_from_the_kernels_in_float32(dtype):
+    found = gradient_operations(fused.finish_convolution, tf.zeros([2, 6, 6, 4], dtype), tf.zeros([4], dtype))
+    assert ("BiasAddGrad" in found) is (dtype == tf.bfloat16)
+
+
+@pytest.mark.parametrize(("size", "merged"), [(4, False), (8, True), (16, True)])
+def test_pooling_is_part_of_the_convolution_but_on_4x4_maps(size, merged):
+    found = gradient_operations(fused.convolve_and_pool, tf.zeros([2, size, size, 3]), tf.zeros([3, 3, 3, 4]))
+    assert ("AvgPool" in found) is not merged
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 5, 7), (3, 3, 3, 2, 4), (6, 5)])

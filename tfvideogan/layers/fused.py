@@ -28,7 +28,7 @@ def relu(x: tf.Tensor):
 def finish_convolution(x: tf.Tensor, *addends: tf.Tensor, relu: bool = False) -> tf.Tensor:
     """The sum of a convolution's output [N,...,C], a bias [C] and a shortcut's output, rectified if `relu`.
 
-    All of it becomes a part of the convolution; by oneDNN the ReLU makes 0 of NaN: a shortcut must tell.
+    All of it becomes a part of the convolution, but of a transposed one. By oneDNN the ReLU makes 0 of NaN: a path around it must tell.
     """
 
     def forward(x: tf.Tensor, *addends: tf.Tensor) -> tf.Tensor:
@@ -50,8 +50,8 @@ def finish_convolution(x: tf.Tensor, *addends: tf.Tensor, relu: bool = False) ->
 
 
 def _to_bias(dy: tf.Tensor) -> tf.Tensor:
-    # BiasAddGrad becomes part of the kernel's gradient. In bfloat16 that costs nothing; in float32 96 maps of 32x32x64 take 33 ms and,
-    # apart, 23; of 16x16x128, 21.7 and 19.5 (EPYC).
+    # BiasAddGrad becomes part of oneDNN's gradient of a 2-D kernel. In bfloat16 that costs nothing; in float32 96 maps of 32x32x64 take
+    # 33 ms and, apart, 23; of 16x16x128, 21.7 and 19.5 (EPYC).
     if dy.dtype.size == 2:
         return tf.raw_ops.BiasAddGrad(out_backprop=dy)
     return tf.reduce_sum(tf.reshape(dy, [-1, dy.shape[-1]]), 0)

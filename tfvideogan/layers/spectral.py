@@ -132,8 +132,8 @@ class SpectralConv(SpectralLayer):
     ) -> tf.Tensor:
         """[..., inputs] -> [..., outputs]; a 2-D kernel wants [N,H,W,C], a 3-D one [N,T,H,W,C].
 
-        `upsample`, of layers.resample, doubles the map before it; `pool` halves every axis after it. At last `beside`, a
-        shortcut's output, is added, or `relu` rectifies.
+        `upsample`, of layers.resample, doubles the map before it; `pool` halves every axis after it. Then `beside`, a shortcut's
+        output, is added; at last `relu` rectifies, and may make 0 of NaN.
         """
         kernel = self.normalized_kernel(mode)
         if upsample is not None:
