@@ -60,6 +60,30 @@ def test_upsample_and_convolve_is_both_in_turn(shape, upsampling):
         np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "merged",
+    [fused.convolve_and_pool, functools.partial(fused.upsample_and_convolve, upsample=UPSAMPLING["nearest"])],
+    ids=["pool", "double"],
+)
+def test_merged_kernels_round_their_gradients_little_more_than_plain_ones(merged):
+    x, kernel = random(16, 8, 8, 32), random(3, 3, 32, 32, seed=1) / 17
+
+    def gradient(dtype: tf.DType) -> np.ndarray:
+        def run(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                tape.watch(kernel)
+                y = tf.cast(merged(x, kernel), tf.float32)
+                loss = tf.reduce_sum(y * random(*y.shape, seed=9))
+            return tf.cast(tape.gradient(loss, kernel), tf.float32)
+
+        return tf.function(run, autograph=False)(tf.cast(x, dtype), tf.cast(kernel, dtype)).numpy()
+
+    exact, fast = gradient(tf.float32), gradient(tf.bfloat16)
+    with forms.plain():
+        plain = gradient(tf.bfloat16)
+    assert np.linalg.norm(fast - exact) < 1.25 * np.linalg.norm(plain - exact)
+
+
 @pytest.mark.parametrize(("size", "upsampling", "merged"), [(4, "nearest", True), (9, "bilinear", False)])
 def test_nearest_doubling_is_part_of_the_convolution(size, upsampling, merged):
     graph = tf.function(lambda x, kernel: fused.upsample_and_convolve(x, kernel, UPSAMPLING[upsampling])).get_concrete_function(
@@ -168,13 +192,13 @@ def test_relu_is_itself(dtype):
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
 @pytest.mark.parametrize("relu", [True, False])
 @pytest.mark.parametrize("shortcut", [True, False])
-def test_a_finished_convolution_is_its_formula(shortcut, relu, dtype):
+def test_an_epilogue_is_its_formula(shortcut, relu, dtype):
     x, w, addends = random(2, 6, 6, 5), random(3, 3, 5, 4, seed=1), [random(4, seed=2), random(2, 6, 6, 4, seed=3)][: 1 + shortcut]
 
-    def in_dtype(finish: Callable) -> Callable:
+    def in_dtype(end: Callable) -> Callable:
         def run(x, w, *addends):
             x, w, *addends = (tf.cast(tensor, dtype) for tensor in (x, w, *addends))
-            return tf.cast(finish(tf.nn.conv2d(x, w, 1, "SAME"), *addends), tf.float32)
+            return tf.cast(end(tf.nn.conv2d(x, w, 1, "SAME"), *addends), tf.float32)
 
         return run
 
@@ -182,7 +206,7 @@ def test_a_finished_convolution_is_its_formula(shortcut, relu, dtype):
         y = tf.add_n([tf.nn.bias_add(y, bias), *shortcut])
         return tf.nn.relu(y) if relu else y
 
-    fast = functools.partial(fused.finish_convolution, relu=relu)
+    fast = functools.partial(fused.epilogue, relu=relu)
     for a, b in zip(*both(in_dtype(fast), in_dtype(plain), [x, w, *addends]), strict=True):
         assert np.linalg.norm(a - b) < (1e-5 if dtype == tf.float32 else 0.01) * np.linalg.norm(b)
 
@@ -202,7 +226,7 @@ def gradient_operations(function: Callable, *inputs: tf.Tensor) -> set[str]:
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
 def test_a_bias_has_its_gradient_apart_from_the_kernels_in_float32(dtype):
-    found = gradient_operations(fused.finish_convolution, tf.zeros([2, 6, 6, 4], dtype), tf.zeros([4], dtype))
+    found = gradient_operations(fused.epilogue, tf.zeros([2, 6, 6, 4], dtype), tf.zeros([4], dtype))
     assert ("BiasAddGrad" in found) is (dtype == tf.bfloat16)
 
 

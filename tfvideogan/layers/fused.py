@@ -25,8 +25,8 @@ def relu(x: tf.Tensor):
     return y, lambda dy: _compiled_in_16_bits(_relu_gradient, dy, y)[0]
 
 
-def finish_convolution(x: tf.Tensor, *addends: tf.Tensor, relu: bool = False) -> tf.Tensor:
-    """The sum of a convolution's output [N,...,C], a bias [C] and a shortcut's output, rectified if `relu`.
+def epilogue(x: tf.Tensor, *addends: tf.Tensor, relu: bool = False) -> tf.Tensor:
+    """The end of a convolution: the sum of its output [N,...,C], a bias [C] and a shortcut's output, rectified if `relu`.
 
     All of it becomes a part of the convolution, but of a transposed one. By oneDNN the ReLU makes 0 of NaN: a path around it must tell.
     """
@@ -130,10 +130,11 @@ def convolve_and_pool(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 def _at_both_shifts(kernel: tf.Tensor, axes: int) -> tf.Tensor:
     """The sum of a kernel and of itself one further, along each of the first axes."""
+    shifted = tf.cast(kernel, tf.float32)  # or bfloat16 gradients err by 0.0038 of themselves, not by 0.0033 (plain: 0.0029)
     for axis in range(axes):
         pads = ([[0, 0] if a != axis else pad for a in range(axes + 2)] for pad in ([0, 1], [1, 0]))
-        kernel = tf.add_n([tf.pad(kernel, pad) for pad in pads])
-    return kernel
+        shifted = tf.add_n([tf.pad(shifted, pad) for pad in pads])
+    return tf.cast(shifted, kernel.dtype)
 
 
 # Batch normalisation

@@ -40,7 +40,7 @@ class GeneratorBlock(keras.layers.Layer):
         y = self.norm2(y, condition, mode=mode, relu=True)
         if self.shortcut is not None:
             x = self.shortcut(x, mode=mode)
-        return self.conv2(y, mode=mode, beside=x if self.upsample is None else self.upsample(x))
+        return self.conv2(y, mode=mode, shortcut=x if self.upsample is None else self.upsample(x))
 
 
 class DiscriminatorBlock(keras.layers.Layer):
@@ -69,4 +69,4 @@ class DiscriminatorBlock(keras.layers.Layer):
         else:
             y, x = x if self.first else relu(x), downsample(x) if self.down else x
         y = self.conv1(y, mode=mode, relu=True)
-        return self.conv2(y, mode=mode, pool=self.down, beside=x if self.shortcut is None else self.shortcut(x, mode=mode))
+        return self.conv2(y, mode=mode, pool=self.down, shortcut=x if self.shortcut is None else self.shortcut(x, mode=mode))

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfvideogan.layers import Mode, forms
 from tfvideogan.layers.convolution import convolve
-from tfvideogan.layers.fused import convolve_and_pool, finish_convolution, upsample_and_convolve
+from tfvideogan.layers.fused import convolve_and_pool, epilogue, upsample_and_convolve
 from tfvideogan.layers.pieces import once_traced
 
 _held: dict["SpectralLayer", None] | None = None
@@ -128,11 +128,11 @@ class SpectralConv(SpectralLayer):
         upsample: Callable[[tf.Tensor], tf.Tensor] | None = None,
         pool: bool = False,
         relu: bool = False,
-        beside: tf.Tensor | None = None,
+        shortcut: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """[..., inputs] -> [..., outputs]; a 2-D kernel wants [N,H,W,C], a 3-D one [N,T,H,W,C].
 
-        `upsample`, of layers.resample, doubles the map before it; `pool` halves every axis after it. Then `beside`, a shortcut's
+        `upsample`, of layers.resample, doubles the map before it; `pool` halves every axis after it. Then a shortcut's
         output, is added; at last `relu` rectifies, and may make 0 of NaN.
         """
         kernel = self.normalized_kernel(mode)
@@ -140,8 +140,8 @@ class SpectralConv(SpectralLayer):
             y = upsample_and_convolve(x, kernel, upsample)
         else:
             y = convolve_and_pool(x, kernel) if pool else convolve(x, kernel, [1] * (len(kernel.shape) - 2), "SAME")
-        addends = [addend for addend in (self.bias, beside) if addend is not None]
-        return finish_convolution(y, *(tf.cast(addend, y.dtype) for addend in addends), relu=relu)
+        addends = [addend for addend in (self.bias, shortcut) if addend is not None]
+        return epilogue(y, *(tf.cast(addend, y.dtype) for addend in addends), relu=relu)
 
 
 class SpectralDense(SpectralLayer):
