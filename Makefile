@@ -53,7 +53,7 @@ test-slow: .venv/installed
 	@touch $@
 
 test-io: .venv-io/installed
-	.venv-io/bin/python -m pytest tests/data_io_test.py
+	.venv-io/bin/python -m pytest tests/data/io_test.py
 
 # Beam wants an older protobuf than TensorFlow takes by itself.
 .venv-beam/installed: pyproject.toml setup.py
@@ -64,7 +64,7 @@ test-io: .venv-io/installed
 	@touch $@
 
 test-beam: .venv-beam/installed
-	.venv-beam/bin/python -m pytest tests/prepare_test.py -k beam
+	.venv-beam/bin/python -m pytest tests/data/preparation/prepare_test.py -k beam
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from tfvideogan.metrics.clips import FRAMES, PAIRS, Clips
-from tfvideogan.metrics.evaluation import METRICS, scores
-from tfvideogan.metrics.features import classifier
+from tfvideogan.evaluation.clips import FRAMES, PAIRS, Clips
+from tfvideogan.evaluation.evaluation import METRICS, scores
+from tfvideogan.evaluators import classifier
 
 CLIPS = flags.DEFINE_list("clips", ["2048", "10000"], "Clips in each set.")
 WIDTH = flags.DEFINE_integer("width", 128, "Features; Inception's are 2048.")

@@ -11,11 +11,13 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from tests.conftest import small
-from tfvideogan import cost, models
+from tfvideogan import models
 from tfvideogan.config import Config, UserError
-from tfvideogan.gan import GAN, Sampler, fixed_sampler
-from tfvideogan.layers import fused, noise
-from tfvideogan.step import Step, make_optimizers, make_step
+from tfvideogan.gan import GAN
+from tfvideogan.generation.sampler import Sampler, fixed_sampler
+from tfvideogan.ops import fused, noise
+from tfvideogan.training import cost
+from tfvideogan.training.step import Step, make_optimizers, make_step
 
 ALL = models.names()
 

@@ -18,10 +18,11 @@ import tensorflow as tf
 import tensorflow_hub as hub
 from PIL import Image, ImageSequence
 
+import tfvideogan.generation.module
 from tests.conftest import small
 from tfvideogan import models
-from tfvideogan.data import moving_shapes
-from tfvideogan.video import mp4_bytes
+from tfvideogan.data.sources import moving_shapes
+from tfvideogan.generation import pictures
 
 TINY = (
     "--dataset=moving_shapes/plain --size=32 --frames=4 --channels=2 --batch_size=4 --k=2 --stride=1 --latent=8 --embedding=8 "
@@ -288,7 +289,7 @@ def folders(tmp_path_factory) -> Path:
         for kind, pixels in (("real", video), ("fake", noisy)):
             file = root / kind / moving_shapes.LABELS[label] / f"{i:03d}.mp4"
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(mp4_bytes(pixels, fps=8))
+            file.write_bytes(pictures.mp4_bytes(pixels, fps=8))
     return root
 
 
@@ -342,13 +343,14 @@ np.save(sys.argv[2], sample)
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
 
-    from tfvideogan import module  # and it is the run's averaged generator
     from tfvideogan.models.dvdgan import Config
 
     flags = dict(flag[2:].split("=") for flag in TINY)
     types = {name: type(value) for name, value in vars(Config()).items()}
     config = Config(**{name: types[name](value) for name, value in flags.items()}, classes=12)
-    expected = module.from_run(str(trained), config, best=False).sample(tf.range(3), tf.constant([1, 2]), tf.constant(1.0))
+    expected = tfvideogan.training.run_folder.from_run(str(trained), config, best=False).sample(
+        tf.range(3), tf.constant([1, 2]), tf.constant(1.0)
+    )
     np.testing.assert_allclose(np.load(tmp_path / "sample.npy"), expected, atol=1e-5)
     assert (trained / "export" / "assets" / "labels.txt").read_text().splitlines()[0] == "ring_right"
     assert "ring_right" in (trained / "export" / "README.md").read_text()

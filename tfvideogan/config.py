@@ -1,7 +1,7 @@
 """Config: what every run needs, and the only home of defaults.
 
 A paper's model file subclasses `Config`, overrides the defaults with the paper's values and adds its own
-fields. Every field becomes a flag of the same name, type, default and help (see `run.py`).
+fields. Every field becomes a flag of the same name, type, default and help (see `cli.py`).
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 OPTIMIZERS = ("adam", "rmsprop")
+FLAGS_FILE = "run.flags"  # of a run folder, and of an exported module
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -126,3 +127,17 @@ class Config:
                 f"--batch_size={self.batch_size}: want a multiple of {wanted}, "
                 f"the number of replicas ({replicas}) times --accumulate_steps={self.accumulate_steps}"
             )
+
+
+def to_flags(config: Config) -> str:
+    """Every field as a line of a flagfile."""
+    lines = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        lines.append(f"--{field.name}={str(value).lower() if field.type is bool else value}\n")
+    return "".join(lines)
+
+
+def from_flags(text: str) -> dict[str, str]:
+    """What `to_flags` wrote, by field."""
+    return dict(line[2:].split("=", 1) for line in text.splitlines())

@@ -3,7 +3,7 @@
 [--num_videos=N] [--truncation=F] [--evaluator=FILE] [--report=DIR]`.
 
 Prints a table, and appends to the metrics.jsonl of the run and of the report. Scores carry the evaluator's name and their protocol;
-what each metric is stands in `tfvideogan/metrics/evaluation.py`.
+what each metric is stands in `tfvideogan/evaluation/evaluation.py`.
 
 --real and --fake read any folders of videos, by this library or not: DIR/*.mp4, or DIR/<class>/*.mp4; of each video one stretch of
 --frames frames at --stride, resized to --size.
@@ -19,21 +19,24 @@ import numpy as np
 import tensorflow as tf
 from absl import flags, logging
 
-from tfvideogan import audit, cache, data, module, report
+from tfvideogan import data
+from tfvideogan.cli import define_generator_flags, define_strategy_flags, launch, open_generator
 from tfvideogan.config import Config, UserError
-from tfvideogan.data import folder
 from tfvideogan.data.decode import RESIZE
-from tfvideogan.metrics import evaluation
-from tfvideogan.metrics.bootstrap import standard_error
-from tfvideogan.metrics.clips import Clips, paired
-from tfvideogan.metrics.features.evaluator import Evaluator
-from tfvideogan.metrics.features.load import load
-from tfvideogan.run import METRICS as METRICS_FILE
-from tfvideogan.run import append_records, launch
-from tfvideogan.strategy import define_flags, make_strategy, spread
+from tfvideogan.data.sources import folder
+from tfvideogan.evaluation import audit, cache, evaluation, report
+from tfvideogan.evaluation.bootstrap import standard_error
+from tfvideogan.evaluation.clips import Clips, paired
+from tfvideogan.evaluators.evaluator import Evaluator
+from tfvideogan.evaluators.load import load
+from tfvideogan.evaluators.replicas import spread
+from tfvideogan.generation.module import Generator
+from tfvideogan.training.run_folder import METRICS as METRICS_FILE
+from tfvideogan.training.run_folder import append_records
+from tfvideogan.training.strategy import make_strategy
 
-module.define_flags()
-define_flags()
+define_generator_flags()
+define_strategy_flags()
 METRICS = flags.DEFINE_list("metrics", list(evaluation.QUICK), f"all, or some of {','.join(evaluation.METRICS)}.")
 NUM_VIDEOS = flags.DEFINE_integer(
     "num_videos", None, "Generated clips, and real ones; if not given --evaluate_videos of the run, or all of --real and --fake."
@@ -111,7 +114,7 @@ def open_evaluator(config: Config) -> Evaluator:
 def of_generator(config: Config, metrics: tuple[str, ...], truncations: list[float]) -> Judged:
     """Judges the generator of --workdir or --module, and its IS and FID at these truncations."""
     evaluator = open_evaluator(config)
-    generator = module.open_generator(config)
+    generator = open_generator(config)
     config, remember = generator.config, functools.partial(cache.remember, CACHE_DIR.value)
     judge = evaluation.of_config(
         config, generator.labels, metrics, TRUNCATION.value, True, evaluator, pixels=bool(REPORT.value), remember=remember
@@ -133,7 +136,7 @@ def of_generator(config: Config, metrics: tuple[str, ...], truncations: list[flo
     )
 
 
-def sections(config: Config, generator: module.Generator, fake: Clips, evaluator: Evaluator, remember: evaluation.Remember):
+def sections(config: Config, generator: Generator, fake: Clips, evaluator: Evaluator, remember: evaluation.Remember):
     """What a report shows beside scores and clips."""
     videos = AUDIT_VIDEOS.value
     memorised = audit.memorised(config, generator, fake, TRUNCATION.value, evaluator, videos, remember) if videos > 0 else None

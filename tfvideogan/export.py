@@ -7,9 +7,10 @@ The module holds the averaged weights with standing statistics; beside it stand 
 
 from absl import flags, logging
 
+from tfvideogan.cli import launch
 from tfvideogan.config import Config, UserError
-from tfvideogan.module import from_run, refuse_existing, write
-from tfvideogan.run import launch
+from tfvideogan.generation.module import refuse_existing, write
+from tfvideogan.training.run_folder import from_run
 
 OUTPUT = flags.DEFINE_string("output", None, "Folder of the module.")
 CHECKPOINT = flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")

@@ -10,13 +10,12 @@ import numpy as np
 import tensorflow as tf
 from absl import flags, logging
 
-from tfvideogan import video
+from tfvideogan.cli import define_generator_flags, launch, open_generator
 from tfvideogan.config import Config, UserError
-from tfvideogan.gan import fixed_sampler
-from tfvideogan.module import define_flags, open_generator
-from tfvideogan.run import launch
+from tfvideogan.generation import pictures
+from tfvideogan.generation.sampler import fixed_sampler
 
-define_flags()
+define_generator_flags()
 OUTPUT = flags.DEFINE_string("output", None, "File to write: .gif, .mp4 or .png.")
 LABELS = flags.DEFINE_list("labels", [], "Class names or numbers, one row each; all of them (12 at most) if not given.")
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 4, "Clips of each label.")
@@ -46,7 +45,7 @@ def main(config: Config) -> None:
         seed = tf.constant([config.seed, row], tf.int32)
         clips.append(draw(tf.fill([NUM_VIDEOS.value], label), seed, tf.constant(TRUNCATION.value)).numpy())
     pixels = np.round(np.concatenate(clips) * 255).astype(np.uint8)
-    video.write(OUTPUT.value, pixels, PLAY_FPS.value, columns=NUM_VIDEOS.value, row_names=[generator.labels[label] for label in rows])
+    pictures.write(OUTPUT.value, pixels, PLAY_FPS.value, columns=NUM_VIDEOS.value, row_names=[generator.labels[label] for label in rows])
     logging.info("wrote %d clips of %s to %s", len(pixels), generator.name, OUTPUT.value)
 
 

@@ -1,6 +1,6 @@
 """Clips for training and for judging: `load(config, split)`.
 
-`--dataset=NAME/VARIANT` is the file NAME.py in this folder. A new data set is a new file with one function,
+`--dataset=NAME/VARIANT` is the file NAME.py in sources/. A new data set is a new file with one function,
 `source(config, variant, split)`; the order of clips, batches, workers and resuming are here, once, for all.
 """
 
@@ -13,9 +13,9 @@ from types import ModuleType
 import tensorflow as tf
 
 from tfvideogan.config import Config, UserError
-from tfvideogan.data import paths
+from tfvideogan.data import paths, sources
 from tfvideogan.data.source import Source
-from tfvideogan.video import from_uint8
+from tfvideogan.ops.video import from_uint8
 
 SPLITS = ("train", "test", "train+test")
 Batch = dict[str, tf.Tensor]
@@ -82,7 +82,7 @@ def load(config: Config, split: str) -> Dataset:
     Raises: UserError for an unknown name, variant or split, and for data that cannot be used.
     """
     name, _, variant = config.dataset.partition("/")
-    files = [module.name for module in pkgutil.iter_modules(__path__)]
+    files = [module.name for module in pkgutil.iter_modules(sources.__path__)]
     if name not in files or not hasattr(_file(name), "source"):
         names = [file for file in files if hasattr(_file(file), "source")]
         near = difflib.get_close_matches(name, names, n=1)
@@ -96,7 +96,7 @@ def load(config: Config, split: str) -> Dataset:
 
 
 def _file(name: str) -> ModuleType:
-    return importlib.import_module(f"{__name__}.{name}")
+    return importlib.import_module(f"{sources.__name__}.{name}")
 
 
 def _batched(positions: tf.data.Dataset, example, size: int, drop_remainder: bool) -> tf.data.Dataset:

@@ -5,8 +5,9 @@ import math
 import keras
 import tensorflow as tf
 
-from tfvideogan.layers import Mode, fused
+from tfvideogan.layers import Mode
 from tfvideogan.layers.spectral import SpectralDense
+from tfvideogan.ops import fused
 
 EPSILON = 1e-5  # BigGAN
 

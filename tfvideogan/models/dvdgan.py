@@ -29,17 +29,18 @@ import tensorflow as tf
 from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
-from tfvideogan.layers import Mode, noise
+from tfvideogan.layers import Mode
 from tfvideogan.layers.attention import SelfAttention
 from tfvideogan.layers.conv_gru import ConvGRU
-from tfvideogan.layers.fused import relu
 from tfvideogan.layers.norm import ConditionalBatchNorm
 from tfvideogan.layers.recompute import Layers, recomputed
-from tfvideogan.layers.resample import UPSAMPLING
 from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, SpectralLayer
 from tfvideogan.losses import hinge_discriminator, hinge_generator
-from tfvideogan.video import fold, unfold
+from tfvideogan.ops import noise
+from tfvideogan.ops.fused import relu
+from tfvideogan.ops.resample import UPSAMPLING
+from tfvideogan.ops.video import fold, unfold
 
 # Multiples of ch. G: entry 0 is the 4x4 map's, stage i goes from entry i-1 to entry i. D: the output of each block.
 G_CHANNELS = {32: [8, 8, 4, 2], 64: [8, 8, 8, 4, 2], 128: [8, 8, 8, 4, 2, 1], 256: [8, 8, 8, 4, 4, 2, 1]}

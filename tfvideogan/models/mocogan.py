@@ -19,7 +19,7 @@ Differences from the paper and its code:
   frame is drawn; the code picks N of the frames of 2NT clips and draws the clips' motion in vain. A frame has the same law.
 - D learns the categories from the clips' labels (`--use_categories`), as the code only does when asked: the classes of a module
   are then those of the data. Without, they are found as InfoGAN does.
-- Noise of D takes 65,536 values in place of all: the middles of equally likely parts of the normal law (`layers.noise.added`).
+- Noise of D takes 65,536 values in place of all: the middles of equally likely parts of the normal law (`ops.noise.added`).
 - Keras' Adam adds its epsilon, 1e-8, to the root before the bias correction.
 - Sizes other than 64 start from a first map of size/16; clips of less than 16 frames get shorter kernels in time; of more, D_V's
   logits at every place are averaged.
@@ -39,11 +39,12 @@ import tensorflow as tf
 from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
-from tfvideogan.layers import Mode, noise
+from tfvideogan.layers import Mode
 from tfvideogan.layers.conv import Conv, ConvTranspose
 from tfvideogan.layers.norm import BatchNorm
 from tfvideogan.losses import logistic_discriminator, logistic_generator
-from tfvideogan.video import fold, unfold
+from tfvideogan.ops import noise
+from tfvideogan.ops.video import fold, unfold
 
 G_WIDTHS, D_WIDTHS = (8, 4, 2, 1), (1, 2, 4, 8)  # multiples of ch
 EPSILON = 1e-5  # of BN

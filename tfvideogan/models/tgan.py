@@ -32,12 +32,13 @@ import tensorflow as tf
 from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
-from tfvideogan.layers import Mode, noise
+from tfvideogan.layers import Mode
 from tfvideogan.layers.conv import Conv, ConvTranspose
 from tfvideogan.layers.norm import BatchNorm
-from tfvideogan.layers.singular import clip_gain, clip_singular_values
 from tfvideogan.losses import logistic_discriminator, logistic_generator, wasserstein_discriminator, wasserstein_generator
-from tfvideogan.video import fold, unfold
+from tfvideogan.ops import noise
+from tfvideogan.ops.singular import clip_gain, clip_singular_values
+from tfvideogan.ops.video import fold, unfold
 
 # Multiples of ch, of as many layers as the clip needs (Table 1): G0 doubles T after each, G1 and D double and halve H and W.
 G0_CHANNELS = (8, 4, 2, 2, 2, 2, 2)

@@ -31,9 +31,10 @@ import tensorflow as tf
 from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
-from tfvideogan.layers import Mode, noise
+from tfvideogan.layers import Mode
 from tfvideogan.layers.conv import Conv, ConvTranspose
 from tfvideogan.layers.norm import BatchNorm
+from tfvideogan.ops import noise
 
 WIDTHS = (1, 2, 4, 8)  # multiples of ch of D and the encoder, from the frame on; the generators have them backwards
 SIZES = (32, 64)
