@@ -348,7 +348,7 @@ np.save(sys.argv[2], sample)
     flags = dict(flag[2:].split("=") for flag in TINY)
     types = {name: type(value) for name, value in vars(Config()).items()}
     config = Config(**{name: types[name](value) for name, value in flags.items()}, classes=12)
-    expected = tfvideogan.training.run_folder.from_run(str(trained), config, best=False).sample(
+    expected = tfvideogan.training.run_folder.from_run(str(trained), config, best=False).source.sample(
         tf.range(3), tf.constant([1, 2]), tf.constant(1.0)
     )
     np.testing.assert_allclose(np.load(tmp_path / "sample.npy"), expected, atol=1e-5)

@@ -75,7 +75,7 @@ def scramble(network, seed: int = 0, scale: float = 0.15) -> None:
         mean, variance, batches = norm.standing
         mean.assign(draw.standard_normal(mean.shape) * scale)
         variance.assign(draw.uniform(0.5, 2, variance.shape))
-        batches.assign(1.0)
+        batches.assign(tf.ones_like(batches))
 
 
 def scrambled(config: Config, discriminator_scale: float = 0.15) -> GAN:

@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from absl import flags, logging
 
 from tfvideogan import data
@@ -114,14 +113,14 @@ def open_evaluator(config: Config) -> Evaluator:
 def of_generator(config: Config, metrics: tuple[str, ...], truncations: list[float]) -> Judged:
     """Judges the generator of --workdir or --module, and its IS and FID at these truncations."""
     evaluator = open_evaluator(config)
-    generator = open_generator(config)
+    generator = open_generator(config, truncations=tuple(sorted({*truncations, TRUNCATION.value, 1.0})))
     config, remember = generator.config, functools.partial(cache.remember, CACHE_DIR.value)
     judge = evaluation.of_config(
         config, generator.labels, metrics, TRUNCATION.value, True, evaluator, pixels=bool(REPORT.value), remember=remember
     )
 
     def look(truncation: float) -> Clips:
-        return judge.generated(lambda label, seed: generator.sample(label, seed, tf.constant(truncation)), config.seed)
+        return judge.generated(lambda label, seed: generator.draw({"label": label}, seed, truncation), config.seed)
 
     fake = look(TRUNCATION.value)
     records = judge.score(fake, judge.metrics, config.seed, judge.protocol)

@@ -42,7 +42,7 @@ def test_no_audit_without_held_out_clips(caplog):
 def test_interpolation_sheets_go_within_and_across_classes():
     config = dataclasses.replace(small("dvdgan"), classes=4)
     sampler = Sampler(models.build(config)).calibrate()
-    generator = Generator("run", config, ("a", "b", "c", "d"), 1, sampler.sample, sampler)
+    generator = Generator("run", config, ("a", "b", "c", "d"), 1, sampler)
     section = audit.interpolated(generator, 1.0)
     assert list(section.names) == ["a", "b", "c", "a to b", "b to c", "c to d"]
     assert section.clips.shape == (6 * audit.STEPS, config.frames, 32, 32, 3) and section.clips.dtype == np.uint8

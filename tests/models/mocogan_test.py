@@ -176,7 +176,7 @@ def test_generator_computes_the_table(changes, training):
     gan = built(**changes, channels=4)
     scramble(gan.generator.motion, scale=0.6)  # so that motions differ: float32 takes variances from squares
     n, mode = 5, "train" if training else "sample"
-    z, label = gan.inputs(batch_of(gan.config, n))
+    z, label = gan.inputs(batch_of(gan.config, n)).values()
     codes = reference_codes(gan, z, label, training)
     np.testing.assert_allclose(gan.generator.codes(z, label, mode), codes, atol=1e-5)
     frames = reference_image(gan.generator.image, tf.reshape(codes, [-1, codes.shape[-1]]), training)
@@ -296,7 +296,9 @@ def test_image_discriminator_sees_one_frame_of_clips_of_its_own(gan, monkeypatch
 def test_frames_and_categories_are_uniform_and_independent_of_the_labels(gan):
     @tf.function(autograph=False)
     def draws(seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return gan._frames(noise.fork(seeds, gan_module.FAKE_FRAMES)), gan.inputs({"seed": seeds, "label": tf.zeros([3000], tf.int32)})[1]
+        return gan._frames(noise.fork(seeds, gan_module.FAKE_FRAMES)), gan.inputs({"seed": seeds, "label": tf.zeros([3000], tf.int32)})[
+            "label"
+        ]
 
     index, category = (draw.numpy() for draw in draws(seeds_of(3000)))
     np.testing.assert_allclose(np.bincount(index, minlength=4) / 3000, np.full(4, 0.25), atol=0.03)
@@ -332,7 +334,7 @@ def test_the_terms_are_of_real_clips_for_d_and_of_fakes_for_g(gan, monkeypatch):
     g, _ = gan.generator_loss(batch)
     assert set(d) == {"d_image", "d_video", "d_category"} and set(g) == {"g_image", "g_video", "g_category"}
     np.testing.assert_array_equal(labels[0][1], batch["label"])
-    np.testing.assert_array_equal(labels[1][1], gan.inputs(batch)[1])
+    np.testing.assert_array_equal(labels[1][1], gan.inputs(batch)["label"])
     index = gan._frames(noise.fork(batch["seed"], gan_module.REAL_FRAMES))
     frame = tf.gather(batch["video"], index, axis=1, batch_dims=1)
     real = gan.discriminator(frame, batch["video"], batch["seed"], mode="train")  # alone: real and fake are normalised apart
@@ -364,8 +366,8 @@ def differentiable_fakes(gan: mocogan.Model, batch: dict) -> tuple[tf.Tensor, tf
     image, n = gan.generator.image, len(batch["seed"])
     other = noise.fork(batch["seed"], mocogan.IMAGES)
     index = gan._frames(noise.fork(batch["seed"], gan_module.FAKE_FRAMES))
-    frame = reference_image(image, tf.gather(differentiable_codes(gan, *gan.inputs({"seed": other})), index, batch_dims=1), True)
-    z, category = gan.inputs(batch)
+    frame = reference_image(image, tf.gather(differentiable_codes(gan, **gan.inputs({"seed": other})), index, batch_dims=1), True)
+    z, category = gan.inputs(batch).values()
     video = reference_image(image, tf.reshape(differentiable_codes(gan, z, category), [n * gan.config.frames, -1]), True)
     return frame, tf.reshape(video, [n, -1, *video.shape[1:]]), category
 

@@ -10,7 +10,7 @@ from tfvideogan import models
 from tfvideogan.config import UserError
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.models import vgan
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.ops.video import to_unit
 
 
 def batch_of(config: vgan.Config, n: int) -> dict[str, tf.Tensor]:
@@ -86,8 +86,8 @@ def reference_down(body: vgan.Down, x: tf.Tensor, slope, training: bool) -> tf.T
 
 def reference_generator(network: vgan.Generator, z: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor | None]:
     if network.encoder is not None:
-        z = tf.reshape(z, [-1, network.size, network.size, 3])
-        x, first = reference_down(network.encoder, z, relu, training), None
+        side = int((z.shape[1] // 3) ** 0.5)
+        x, first = reference_down(network.encoder, tf.reshape(z, [-1, side, side, 3]), relu, training), None
     else:
         x, first = tf.reshape(z, [-1, 1, 1, z.shape[1]]), (1, 0)
     foreground, *mask = reference_up(network.foreground, x[:, None], (1, 0), training)
@@ -108,11 +108,12 @@ def test_networks_compute_the_tables(changes, training):
     gan = built(**changes, channels=4)
     mode = "train" if training else "sample"
     batch = batch_of(gan.config, 4)
-    z, video = gan.inputs(batch)[0], tf.cast(batch["video"], tf.float64)
-    expected, expected_mask = reference_generator(gan.generator, tf.cast(z, tf.float64), training)
-    clip, mask = gan.generator.with_mask(z, mode)
+    inputs, video = gan.inputs(batch), tf.cast(batch["video"], tf.float64)
+    read = next(iter(inputs.values()))
+    expected, expected_mask = reference_generator(gan.generator, tf.cast(tf.reshape(read, [4, -1]), tf.float64), training)
+    clip, mask = gan.generator.with_mask(mode, **inputs)
     np.testing.assert_allclose(clip, expected, atol=1e-5)
-    np.testing.assert_array_equal(gan.generator(z, batch["label"], mode=mode), clip)
+    np.testing.assert_array_equal(gan.generator(**inputs, mode=mode), clip)
     np.testing.assert_allclose(mask, np.ones(mask.shape) if expected_mask is None else expected_mask, atol=1e-5)
     logits = gan.discriminator(batch["video"], mode=mode)
     expected = conv(reference_down(gan.discriminator.body, video, leaky, training), gan.discriminator.logits, 1, 0)
@@ -127,7 +128,7 @@ def test_background_is_still_where_the_mask_is_shut_and_the_foreground_moves_whe
     head.kernel.assign(tf.zeros_like(head.kernel))
     for bias, still in ((-30.0, True), (30.0, False)):
         head.bias.assign([bias])
-        video, mask = gan.generator.with_mask(z, "sample")
+        video, mask = gan.generator.with_mask("sample", z=z)
         assert np.allclose(mask, 0.0 if still else 1.0) and np.allclose(video, video[:, :1], atol=1e-6) == still
         assert np.ptp(video[0, 0]) > 0.1  # a picture
 
@@ -139,7 +140,7 @@ def test_losses_are_the_cross_entropies_the_mask_and_the_first_frame():
     for changes in ({}, {"streams": 1}, {"conditional": True}):
         gan = built(**changes)
         batch = batch_of(gan.config, 4)
-        clip, mask = gan.generator.with_mask(gan.inputs(batch)[0], "train")
+        clip, mask = gan.generator.with_mask("train", **gan.inputs(batch))
 
         def log_softmax(video, gan=gan):
             logits = gan.discriminator(video, mode="train").numpy().astype(np.float64)
@@ -162,34 +163,20 @@ def test_losses_are_the_cross_entropies_the_mask_and_the_first_frame():
 # The conditional model
 
 
-def test_the_conditional_model_reads_a_frame_and_samples_from_those_it_was_trained_on():
-    gan = models.build(small("vgan", conditional=True, d_learning_rate=0.0, g_learning_rate=0.0))
-    optimizers = make_optimizers(gan.config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64), tf.distribute.get_strategy())
-    first, second = (clips(8, 32, 4, seed=seed) for seed in (1, 2))
-    for video in (first, second):
-        step([{**batch_of(gan.config, 4), "video": video}])
-    kept = tf.concat([second[:, 0], first[:, 0]], 0)  # the newest first
-    np.testing.assert_array_equal(gan.generator.kept[:8], kept)
-    np.testing.assert_array_equal(gan.ema_generator.kept[:8], kept)
-    assert not np.any(gan.generator.kept[8:])
-    z = gan.latents(seeds_of(3000))
-    assert gan.latent_width == 3 * 32 * 32
-    found = {row.tobytes() for row in z.numpy()}
-    assert {frame.tobytes() for frame in kept.numpy()} <= found and len(found) == 9  # each of the 8, and the grey ones
-    sampler = Sampler(gan).calibrate()
-    frames = tf.reshape(kept[:2], [2, -1])
-    assert not np.allclose(*sampler.generate(frames, tf.zeros([2], tf.int32)))
-
-
-def test_kept_frames_are_the_newest():
+def test_the_conditional_model_reads_first_frames_and_keeps_none():
     gan = models.build(small("vgan", conditional=True))
-    for number in range(5):
-        gan.generator.keep(tf.fill([100, 32, 32, 3], float(number)))
-    counts = np.unique(gan.generator.kept[:, 0, 0, 0], return_counts=True)
-    assert [list(part) for part in counts] == [[2, 3, 4], [56, 100, 100]]
+    assert list(gan.input_specs) == ["first_frames"] and gan.input_specs["first_frames"].shape == [None, 1, 32, 32, 3]
+    assert sum(int(tf.size(v)) for v in gan.generator.variables) == sum(int(tf.size(v)) for v in gan.generator.trainable_variables)
+    given = [batch_of(gan.config, 4)] * gan.config.standing_batches
+    sampler = Sampler(gan).calibrate(given)
+    frames = to_unit(given[0]["video"][:2, :1])
+    video, ahead = sampler.generate(frames), sampler.predict(frames, tf.constant([0, 0]), tf.constant(0.5))
+    assert video.shape == (2, gan.config.frames, 32, 32, 3) and not np.allclose(*video)
+    np.testing.assert_array_equal(ahead, video[:, 1:])  # a given frame is never truncated
+    inside = gan.ema_generator(first_frames=given[0]["video"][:2, :1], mode="sample")
+    np.testing.assert_allclose(video, to_unit(inside), atol=1e-5)  # [0,1] at the door is [-1,1] inside
+    with pytest.raises(UserError, match="got no data set"):
+        Sampler(gan).calibrate()
 
 
 @pytest.mark.parametrize(

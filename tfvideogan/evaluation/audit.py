@@ -80,7 +80,7 @@ def _generated(generator: Generator, labels: np.ndarray, index: int, config: Con
     size = evaluation.generated_at_a_time(config)
     start = index // size * size
     label = np.resize(labels[start : start + size], size)
-    clips = generator.sample(tf.constant(label), tf.constant([config.seed, start], tf.int32), tf.constant(truncation))
+    clips = generator.draw({"label": tf.constant(label)}, tf.constant([config.seed, start], tf.int32), truncation)
     return to_uint8(clips[index - start] * 2 - 1).numpy()
 
 

@@ -75,6 +75,7 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
+        self.want_square()
         self.want_at_least(1, "latent", "embedding")
         if self.size not in G_CHANNELS:
             raise UserError(f"--size={self.size}: dvdgan builds 32, 64, 128 or 256")
@@ -236,7 +237,7 @@ class Model(gan.GAN):
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Hinge losses of D_S and D_T, added (3.2); the hinge is taken of the summed score."""
-        fake = self.generator(*self.inputs(batch), mode="train")
+        fake = self.generator(**self.inputs(batch), mode="train")
         seeds = [noise.fork(batch["seed"], stream) for stream in (gan.REAL_FRAMES, gan.FAKE_FRAMES)]
         # Real and fake in one pass: one power iteration, larger convolutions. D has no BN, so nothing mixes.
         scores = self.discriminator(
@@ -251,7 +252,7 @@ class Model(gan.GAN):
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """-E[D_S] - E[D_T], and orthogonal regularisation where asked for."""
-        video = self.generator(*self.inputs(batch), mode="train")
+        video = self.generator(**self.inputs(batch), mode="train")
         scores = self.discriminator(video, batch["label"], noise.fork(batch["seed"], gan.FAKE_FRAMES), mode="train")
         terms = {f"g_{name}": hinge_generator(score) for name, score in scores.items()}
         if self.config.orthogonal_regularization:

@@ -85,6 +85,7 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
+        self.want_square()
         for name, choices in (
             ("epsilon", INPUTS),
             ("category_to", CATEGORY_TO),
@@ -379,7 +380,7 @@ class Model(gan.GAN):
     def latent_parts(self) -> dict[str, slice]:
         return {"content": slice(0, self.config.content), "motion": slice(self.config.content, self.latent_width)}
 
-    def inputs(self, batch: gan.Batch) -> tuple[tf.Tensor, ...]:
+    def inputs(self, batch: gan.Batch) -> gan.Inputs:
         """Latents [N,latent_width] and categories [N], which are uniform whatever the data's labels."""
         return self._draw(batch["seed"])
 
@@ -410,13 +411,13 @@ class Model(gan.GAN):
     def _fakes(self, batch: gan.Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Frames [N,H,W,3] for D_I, clips [N,T,H,W,3] of other latents for D_V, and the clips' categories [N]."""
         index = self._frames(noise.fork(batch["seed"], gan.FAKE_FRAMES))
-        frame = self.generator.frame(*self._draw(noise.fork(batch["seed"], IMAGES)), index, mode="train")
-        z, category = self.inputs(batch)
-        return frame, self.generator(z, category, mode="train"), category
+        frame = self.generator.frame(**self._draw(noise.fork(batch["seed"], IMAGES)), index=index, mode="train")
+        inputs = self.inputs(batch)
+        return frame, self.generator(**inputs, mode="train"), inputs["label"]
 
-    def _draw(self, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _draw(self, seeds: tf.Tensor) -> gan.Inputs:
         draws = noise.uniform(noise.fork(seeds, CATEGORY), [])
-        return self.latents(seeds), tf.cast(draws * max(self.config.classes, 1), tf.int32)
+        return {"z": self.latents(seeds), "label": tf.cast(draws * max(self.config.classes, 1), tf.int32)}
 
     def _frames(self, seeds: tf.Tensor) -> tf.Tensor:
         """A random frame of each clip: [N] int32 in 0..T-1."""
