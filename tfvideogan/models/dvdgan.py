@@ -74,7 +74,7 @@ class Config(base.Config):
     phi: str = field("2x2", "What D_T sees: 4x4 or 2x2 average pooling, identity, or a random half-size crop.", network=True)
     g_attention: int = field(0, "Map size at which G has a self-attention block; 0 for none.", network=True)
     d_attention: int = field(
-        0, "Map size at which D_S, and D_T where its smaller input leads to such a map, has a self-attention block; 0 for none.", network=True
+        0, "Map size at which D_S, and D_T if its smaller input has such a map, get a self-attention block; 0 for none.", network=True
     )
     fake_labels: str = field("data", "Labels of generated clips in training: the batch's (data), or uniform over the classes (drawn).")
     orthogonal_regularization: float = field(0.0, "Weight of BigGAN's orthogonal regularisation of G; 1e-4 there.")
