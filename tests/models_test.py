@@ -222,7 +222,7 @@ def test_no_sum_depends_on_the_moment(gan, parts):
 
 @pytest.mark.parametrize("recompute", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_nor_does_one_in_attention(recompute):
-    config = small("dvdgan", attention=8, recompute=recompute, d_steps=1)
+    config = small("dvdgan", g_attention=8, d_attention=8, recompute=recompute, d_steps=1)
     step = tf.function(step_of(models.build(config), flat=True), autograph=False)
     assert not [name for graph in optimized(step, batches_of(config)) for name in unsteady_sums(graph)]
 

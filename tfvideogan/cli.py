@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import flags, logging
 
 from tfvideogan import models
-from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError
+from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
 from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.training.run_folder import from_run
 
@@ -54,7 +54,7 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Config] | None) ->
     for name in saved:
         folder = _peek(arguments, name)
         if folder and (Path(folder) / FLAGS_FILE).is_file():
-            arguments = FLAGS.read_flags_from_files([f"--flagfile={folder}/{FLAGS_FILE}"]) + arguments
+            arguments = [f"--{field}={value}" for field, value in from_flags((Path(folder) / FLAGS_FILE).read_text()).items()] + arguments
         elif folder and not Path(folder).is_dir():
             raise UserError(f"--{name}={folder}: no such folder")
     kind = kind or models.find(_peek(arguments, "model") or Config.model).Config

@@ -10,6 +10,7 @@ from typing import Any
 
 OPTIMIZERS = ("adam", "rmsprop")
 FLAGS_FILE = "run.flags"  # of a run folder, and of an exported module
+RENAMED = {"attention": ("g_attention", "d_attention")}  # fields of earlier versions, and what they are now
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -155,5 +156,6 @@ def to_flags(config: Config) -> str:
 
 
 def from_flags(text: str) -> dict[str, str]:
-    """What `to_flags` wrote, by field."""
-    return dict(line[2:].split("=", 1) for line in text.splitlines())
+    """What `to_flags` wrote, of this version or an earlier one, by field."""
+    saved = dict(line[2:].split("=", 1) for line in text.splitlines() if line.startswith("--"))
+    return {now: value for name, value in saved.items() for now in RENAMED.get(name, (name,))}

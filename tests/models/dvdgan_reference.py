@@ -81,7 +81,7 @@ def conditional_norm(x: tf.Tensor, norm, condition: tf.Tensor, per_frame: bool, 
     mean, variance = (tf.reshape(moment, [-1, x.shape[-1]]) for moment in (mean, variance))
     run.moments[id(norm)] = mean, variance
     if run.mode == "sample":
-        mean, variance = (tf.cast(statistic, x.dtype) for statistic in norm.standing[:2])
+        mean, variance = (tf.cast(statistic[0], x.dtype) for statistic in norm.standing[:2])
     x = (x - mean[None, :, None, None]) / tf.sqrt(variance + NORM_EPSILON)[None, :, None, None]
     gain, shift = (dense(condition, layer, run)[:, None, None, None] for layer in (norm.gain, norm.shift))
     return (1 + gain) * x + shift

@@ -17,6 +17,7 @@ from tfvideogan import losses, models
 from tfvideogan.config import UserError
 from tfvideogan.gan import layers_of
 from tfvideogan.generation.sampler import Sampler
+from tfvideogan.layers.attention import SelfAttention
 from tfvideogan.layers.norm import StandingNorm
 from tfvideogan.layers.spectral import SpectralLayer
 from tfvideogan.models import dvdgan
@@ -88,7 +89,8 @@ def test_the_paper_is_the_default():
     assert (config.batch_size, config.d_steps, config.k, config.latent, config.embedding) == (512, 2, 8, 120, 120)
     assert (config.g_learning_rate, config.d_learning_rate, config.beta_1, config.beta_2) == (1e-4, 5e-4, 0.0, 0.999)
     assert (config.ema_decay, config.ema_start_step, config.phi, config.upsampling) == (0.9999, 20_000, "2x2", "bilinear")
-    assert (config.bn_statistics, config.attention, config.orthogonal_regularization) == ("per_frame", 0, 0.0)
+    assert (config.g_attention, config.d_attention, config.fake_labels) == (0, 0, "data")
+    assert (config.bn_statistics, config.orthogonal_regularization) == ("per_frame", 0.0)
 
 
 def test_every_kernel_is_spectrally_normalised_but_the_class_embedding(gan):
@@ -243,7 +245,7 @@ def test_standing_statistics_are_the_mean_moments_of_batches():
     Sampler(gan, ema=False).calibrate()
     moments = []
     for batch in range(2):
-        index = tf.range(16 * batch, 16 * (batch + 1))
+        index = tf.range(4 * batch, 4 * (batch + 1))
         z = tf.cast(gan.latents(tf.stack([0 * index + config.seed, -1 - index], 1)), tf.float64)
         run = Pass("calibrate")
         reference.generator(gan.generator, config, z, tf.one_hot(index % 12, 12, dtype=tf.float64), run)
@@ -251,8 +253,8 @@ def test_standing_statistics_are_the_mean_moments_of_batches():
     assert_u(gan.generator, before, run)
     for norm in layers_of(gan.generator, StandingNorm):
         for standing, expected in zip(norm.standing, zip(*(m[id(norm)] for m in moments), strict=True), strict=False):
-            assert standing.shape[0] == 2  # frames
-            np.testing.assert_allclose(standing, np.mean(expected, axis=0), rtol=1e-4, atol=1e-5)
+            assert standing.shape[:2] == (1, 2)  # one truncation, two frames
+            np.testing.assert_allclose(standing[0], np.mean(expected, axis=0), rtol=1e-4, atol=1e-5)
 
 
 # The step
@@ -420,7 +422,9 @@ def test_orthogonal_regularisation_is_zero_for_orthogonal_kernels_and_counts_oth
         ({"phi": "3x3"}, r"--phi=3x3: want one of 4x4, 2x2, identity, crop"),
         ({"upsampling": "cubic"}, r"--upsampling=cubic: want one of bilinear, nearest"),
         ({"bn_statistics": "none"}, r"--bn_statistics=none"),
-        ({"attention": 24}, r"--attention=24: want 0 or a map size inside both networks: 8, 16"),
+        ({"g_attention": 24}, r"--g_attention=24: got no map size inside the network, expected 0 or one of 8, 16"),
+        ({"d_attention": 32}, r"--d_attention=32: got no map size inside the network, expected 0 or one of 8, 16"),
+        ({"fake_labels": "real"}, r"--fake_labels=real: want one of data, drawn"),
         ({"batch_size": 0}, r"--batch_size=0: want at least 1"),
         ({"latent": -1}, r"--latent=-1: want at least 1"),
         ({"embedding": 0}, r"--embedding=0: want at least 1"),
@@ -434,10 +438,63 @@ def test_config_refuses_what_cannot_be_built(changes, message):
         small("dvdgan", **changes)
 
 
-def test_streams_of_an_examples_seed_are_different(gan):
-    seeds = tf.constant([[0, 1]])
-    forks = [
-        noise.fork(seeds, s).numpy().tobytes()
-        for s in (gan_module.LATENT, gan_module.REAL_FRAMES, gan_module.FAKE_FRAMES, gan_module.GENERATOR_STEP)
-    ]
-    assert len(set(forks)) == 4
+@pytest.mark.parametrize(
+    "changes, widths",
+    [
+        ({"g_attention": 16}, ([8], [], [])),  # ch 2: G's map of 16x16 is 4 * 2 wide, after its second stage
+        ({"d_attention": 16}, ([], [4], [])),  # D_T reads 16x16, and its first block leaves 8x8
+        ({"d_attention": 8}, ([], [8], [4])),
+        ({"d_attention": 16, "phi": "identity"}, ([], [4], [4])),
+        ({"g_attention": 8, "d_attention": 16}, ([16], [4], [])),
+    ],
+)
+def test_attention_stands_where_it_was_asked_for_and_nowhere_else(changes, widths):
+    built = models.build(small("dvdgan", **changes))
+    networks = built.generator, built.discriminator.spatial, built.discriminator.temporal
+    assert tuple([layer.out.kernel.shape[-1] for layer in layers_of(network, SelfAttention)] for network in networks) == widths
+    sides = {}
+    for name, network in zip("gst", networks, strict=True):
+        for attention in layers_of(network, SelfAttention):
+            call = attention.call
+            attention.call = lambda x, mode, name=name, call=call: sides.setdefault(name, x.shape[1]) and call(x, mode=mode)
+    video, label, seeds = clips(built.config, 2)
+    built.generator(built.latents(seeds), label, mode="train")
+    built.discriminator(video, label, seeds, mode="train")
+    asked = {"g": built.config.g_attention, "s": built.config.d_attention, "t": built.config.d_attention}
+    assert sides == {name: asked[name] for name, width in zip("gst", widths, strict=True) if width}
+
+
+def test_generated_clips_have_the_labels_of_the_real_ones_or_drawn_ones(monkeypatch):
+    label, seeds = tf.fill([1200], 3), tf.stack([tf.ones([1200], tf.int32), tf.range(1200)], 1)
+    of_data, drawn = (models.build(small("dvdgan", fake_labels=law)) for law in ("data", "drawn"))
+    np.testing.assert_array_equal(of_data.inputs({"label": label, "seed": seeds})[1], label)
+    batch = {"label": label, "seed": seeds}
+    np.testing.assert_array_equal(drawn.inputs(batch)[0], of_data.inputs(batch)[0])  # the latents are the same
+    labels = drawn.inputs(batch)[1]
+    assert labels.dtype == tf.int32
+    np.testing.assert_allclose(np.bincount(labels, minlength=12) / 1200, np.full(12, 1 / 12), atol=0.03)
+    other = drawn.inputs({"label": label, "seed": noise.fork(seeds, gan_module.GENERATOR_STEP)})[1]
+    assert np.mean(np.equal(labels, other)) < 0.2  # G's step draws anew
+
+    seen = []
+    for network in (drawn.generator, drawn.discriminator):
+
+        def call(x, label, *rest, mode, real=network.call):
+            seen.append(label.numpy())
+            return real(x, label, *rest, mode=mode)
+
+        monkeypatch.setattr(network, "call", call)
+    video, label, seeds = clips(drawn.config, 4)
+    batch = {"video": video, "label": label, "seed": seeds}
+    expected = drawn.inputs(batch)[1].numpy()
+    assert not np.array_equal(expected, label)
+    drawn.discriminator_loss(batch)
+    drawn.generator_loss(batch)
+    for got, wanted in zip(seen, [expected, np.concatenate([label, expected]), expected, expected], strict=True):
+        np.testing.assert_array_equal(got, wanted)  # G, then D of real and fake; G, then D of fake
+
+
+def test_streams_of_an_examples_seed_are_different():
+    uses = [gan_module.LATENT, gan_module.REAL_FRAMES, gan_module.FAKE_FRAMES, dvdgan.DRAWN_LABELS]
+    streams = uses + [use + gan_module.GENERATOR_STEP for use in uses]
+    assert len(set(streams)) == len(streams) and max(streams) < 1000  # from 1000 on they are the data's
