@@ -13,6 +13,7 @@ from tfvideogan.evaluation.clips import Clips
 from tfvideogan.evaluation.report import Section
 from tfvideogan.evaluators.evaluator import Evaluator
 from tfvideogan.generation.module import Generator
+from tfvideogan.ops.latent import NORMAL
 from tfvideogan.ops.video import to_uint8
 
 PAIRS, NEIGHBOURS = 6, 3  # generated clips shown, each with so many training clips
@@ -63,7 +64,8 @@ def interpolated(generator: Generator, truncation: float) -> Section:
     """Clips between two latents, within classes and from one class to another."""
     classes = len(generator.labels)
     pairs = [(i, i) for i in range(min(ROWS, classes))] + [(i, i + 1) for i in range(min(ROWS, classes - 1))]
-    rows = interpolation.interpolate(generator.source, pairs, STEPS, generator.config.seed, truncation)
+    distribution = getattr(generator.source, "latent_distribution", NORMAL)  # exports of earlier versions say none
+    rows = interpolation.interpolate(generator.source, distribution, pairs, STEPS, generator.config.seed, truncation)
     clips = np.concatenate([np.round(row * 255).astype(np.uint8) for row in rows])
     text = "A generator that has learned its classes changes steadily along a row; one that stores clips jumps."
     return Section("Interpolation", text, clips, STEPS, interpolation.names(pairs, generator.labels))
