@@ -1,21 +1,4 @@
-"""Scores of a set of clips against another: what the trainer's and the evaluate program's numbers come from.
-
-| metric | what | better |
-|---|---|---|
-| is, mode_score | of the evaluator's logits | higher |
-| m_is | the same within the classes: variety, but also doubt of the evaluator | as real |
-| fid, fid_infinity | Frechet distance of the features; the same, extrapolated to endlessly many clips | lower |
-| fvd | Frechet distance of the logits, which is what FVD takes of I3D (arXiv:1812.01717) | lower |
-| kid, mmd | of the features: cubic kernel; Gaussian kernel, as wide as the real clips' root mean square distance | lower |
-| precision_recall, density_coverage | of the features, with 3 and 5 nearest neighbours | higher |
-| accuracy | share of clips that the evaluator sees as the class they were made as: MoCoGAN's motion control score, MCS | higher |
-| swd, swd_tfgan | of one frame of each clip, at each scale, by Progressive GAN's and by TF-GAN's recipe | lower |
-| ssim, psnr | /same_class: of pairs of generated clips of one class, frame by frame: a measure of variety, as Odena et al. 2017 | as real |
-| | (arXiv:1610.09585) take MS-SSIM; /paired: of each generated clip and its real one, for prediction | higher |
-| acd | average content distance of the frames' mean colours, 0 to 255 | as real |
-
-What looks at one set alone has the same number of the real clips beside it, as `real`.
-"""
+"""An evaluation: one set of real clips, and the sets of generated ones that are scored against it, by one protocol."""
 
 import dataclasses
 import functools
@@ -28,37 +11,13 @@ import tensorflow as tf
 from tfvideogan import data
 from tfvideogan.config import Config, UserError
 from tfvideogan.data.decode import RESIZE
-from tfvideogan.evaluation.bootstrap import group_standard_error, standard_error
 from tfvideogan.evaluation.clips import Clips, look
-from tfvideogan.evaluation.extrapolation import extrapolate
+from tfvideogan.evaluation.scores import OF_PIXELS, scores, shortage
 from tfvideogan.evaluators.evaluator import Evaluator
-from tfvideogan.metrics.class_accuracy import class_accuracy
-from tfvideogan.metrics.density_coverage import density_coverage
-from tfvideogan.metrics.frechet_distance import frechet_distance
-from tfvideogan.metrics.inception_score import inception_score
-from tfvideogan.metrics.kernel_distance import kernel_distance
-from tfvideogan.metrics.mmd import gaussian, mmd, root_mean_square_distance
-from tfvideogan.metrics.mode_score import mode_score
-from tfvideogan.metrics.modified_inception_score import modified_inception_score
-from tfvideogan.metrics.precision_recall import precision_recall
-from tfvideogan.metrics.sliced_wasserstein_distance import PROGRESSIVE_GAN, TFGAN, Recipe, level_sizes, sliced_wasserstein_distance
 
 LOG = logging.getLogger(__name__)
 QUICK = ("is", "fid", "accuracy")  # while training, and if nothing else is asked for
-OF_LOGITS = ("is", "m_is", "mode_score")
-OF_FEATURES = ("fid", "fid_infinity", "fvd", "kid", "mmd", "precision_recall", "density_coverage")
-OF_PIXELS = ("swd", "swd_tfgan", "ssim", "psnr", "acd")
-OF_GROUPS = ("mmd", "precision_recall", "density_coverage", "swd", "swd_tfgan")
-METRICS = (*OF_LOGITS, *OF_FEATURES, "accuracy", *OF_PIXELS)
-
-RESAMPLES, GROUPS = 20, 8  # of the standard errors
-LEAST_GROUP = 8  # clips
-IS_SPLITS = 1
 CLIPS_DEPEND_ON = ("dataset", "split", "held_out", "frames", "size", "short_side", "stride", "fps", "seed")  # of the Config
-KID_SUBSET, KID_SUBSETS = 1000, 100  # clean-fid's
-PRECISION_K, DENSITY_K = 3, 5  # the papers'
-POINTS = 8  # of FID-infinity's line
-IS_CLIPS = 50  # for each class but one: the score is low by about (C - 1) / 2N of itself, and that is 1 %
 
 Remember = Callable[[dict, Callable[[], Clips]], Clips]
 
@@ -72,28 +31,36 @@ def of_config(
     evaluator: Evaluator,
     pixels: bool = False,
     remember: Remember = lambda settings, make: make(),
+    real_videos: int | None = None,
+    is_splits: int = 1,
 ) -> "Evaluation":
-    """The evaluation a Config asks for: against config.evaluate_videos shuffled clips of config.split.
+    """The evaluation a Config asks for: of config.evaluate_videos generated clips, against shuffled clips of config.split.
+
+    Where the generator's classes are the data set's, its clips have the shares of the real clips' classes; else these take turns.
 
     Args:
         labels: of the generator.
         metrics: some of METRICS.
         truncation, ema: how the generator will be sampled, for the protocol.
-        evaluator: the judge.
+        evaluator: gives features and logits.
         pixels: keep clips to show, even if no metric wants pixels.
         remember: looks up what was kept of the real clips, by all that it depends on, or makes it.
+        real_videos: real clips; None: as many as generated ones; 0: all.
+        is_splits: parts that the inception score is the mean of.
     """
     dataset = data.load(dataclasses.replace(config, flip=False, max_stride=0, random_crop=False), config.split)
-    told = {
-        name: getattr(config, name) for name in ("dataset", "split", "held_out", "frames", "size", "short_side", "stride", "fps", "seed")
-    }
-    if dataset.size < config.evaluate_videos:
-        LOG.warning("only %d real clips in %s for %d generated ones", dataset.size, config.dataset, config.evaluate_videos)
+    told = {name: getattr(config, name) for name in CLIPS_DEPEND_ON}
+    videos = config.evaluate_videos if real_videos is None else real_videos or dataset.size
+    if dataset.size < videos:
+        LOG.warning("only %d real clips in %s, where %d are asked for", dataset.size, config.dataset, videos)
     settings = {**told, "data_dir": config.data_dir}
     pixels = pixels or wants_pixels(metrics)
-    real = functools.partial(of_data, dataset, evaluator, config.evaluate_videos, pixels, "real", settings, remember)
+    real = functools.partial(of_data, dataset, evaluator, videos, pixels, "real", settings, remember)
+    as_real = dataset.labels == labels
     protocol = {**told, "resize": RESIZE, "ema": ema, "truncation": truncation}
-    return Evaluation(evaluator, real, labels, config.evaluate_videos, generated_at_a_time(config), metrics, pixels, protocol)
+    protocol["labels"] = "shares of the real clips" if as_real else "in turn"
+    size = generated_at_a_time(config)
+    return Evaluation(evaluator, real, labels, config.evaluate_videos, size, metrics, pixels, protocol, as_real, is_splits)
 
 
 def generated_at_a_time(config: Config) -> int:
@@ -116,8 +83,9 @@ def of_data(dataset: data.Dataset, evaluator: Evaluator, videos: int, pixels: bo
     videos = min(videos, dataset.size)
     size = looked_at_a_time(videos)
     batches = ((batch["video"], batch["label"]) for batch in dataset.batches(size).take(-(-videos // size)))
-    judge = {"evaluator": evaluator.name, "evaluator_sha256": evaluator.sha256, "videos": videos, "pixels": pixels, "resize": RESIZE}
-    return remember({**settings, **judge}, lambda: look(batches, evaluator, videos, pixels, name))
+    by = {"evaluator": evaluator.name, "evaluator_sha256": evaluator.sha256, **evaluator.protocol}
+    told = {**settings, **by, "videos": videos, "pixels": pixels, "resize": RESIZE}
+    return remember(told, lambda: look(batches, evaluator, videos, pixels, name))
 
 
 def wants_pixels(metrics: tuple[str, ...]) -> bool:
@@ -125,17 +93,21 @@ def wants_pixels(metrics: tuple[str, ...]) -> bool:
 
 
 class Evaluation:
-    """Judges sets of clips of one kind by one evaluator; looks at the real clips once.
+    """Scores sets of clips of one kind by one evaluator; looks at the real clips once.
 
     Args:
         evaluator: gives features and logits.
         real: what is kept of the real clips.
-        labels: names of the classes of the clips that are judged.
-        videos: generated clips; their classes take turns.
+        labels: names of the classes of the clips that are scored.
+        videos: generated clips.
         batch_size: clips generated at a time.
         metrics: some of METRICS.
         pixels: keep what metrics of pixels, and a report, need of the generated clips.
         protocol: what else a reader must know to repeat the numbers.
+        as_real: generated clips have the shares of the real clips' classes, whose numbers are the same; else these take turns.
+        is_splits: parts that the inception score is the mean of.
+
+    Attributes: missing: of each metric that cannot be taken, the reason.
     """
 
     def __init__(
@@ -148,22 +120,39 @@ class Evaluation:
         metrics: tuple[str, ...],
         pixels: bool,
         protocol: dict,
+        as_real: bool = False,
+        is_splits: int = 1,
     ):
         self.evaluator, self.labels, self.videos, self.batch_size, self.protocol = evaluator, labels, videos, batch_size, protocol
         self.metrics, self._real, self.pixels = tuple(metrics), real, pixels
+        self.as_real, self.is_splits = as_real, is_splits
+        self.missing: dict[str, str] = {}
         if "accuracy" in metrics and labels != evaluator.labels:
-            self._leave_out("accuracy", f"no class accuracy: evaluator {evaluator.name} knows other classes than the generator's")
+            self._leave_out("accuracy", f"evaluator {evaluator.name} knows other classes than the generator's")
         if "m_is" in metrics and len(labels) < 2:
-            self._leave_out("m_is", "no m-IS: the clips have no classes")
+            self._leave_out("m_is", "the clips have no classes")
 
     @functools.cached_property
     def real(self) -> Clips:
         """The real clips."""
         return self._real()
 
+    def classes(self, seed: int) -> np.ndarray:
+        """The labels of generated clips, [videos] int32: a function of the seed, and of how many real clips each class has.
+
+        Fractions of a clip are rounded so that the sum is right: up where they are largest.
+        """
+        count = max(len(self.labels), 1)
+        if not self.as_real:
+            return np.arange(self.videos, dtype=np.int32) % count
+        exact = self.videos * np.bincount(self.real.labels, minlength=count) / len(self.real)
+        whole = np.floor(exact).astype(int)
+        whole[np.argsort(whole - exact, kind="stable")[: self.videos - whole.sum()]] += 1
+        return np.random.default_rng(seed).permutation(np.repeat(np.arange(count, dtype=np.int32), whole))
+
     def generated(self, sample: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], seed: int) -> Clips:
         """Looks at clips of `sample(label [n] int32, seed [2] int32) -> video [n,T,H,W,3] in [0,1]`."""
-        classes = np.arange(self.videos, dtype=np.int32) % max(len(self.labels), 1)
+        classes = self.classes(seed)
 
         def batches() -> Iterator[tuple[tf.Tensor, np.ndarray]]:
             for start in range(0, self.videos, self.batch_size):
@@ -195,17 +184,19 @@ class Evaluation:
         told = {
             "evaluator": self.evaluator.name,
             "evaluator_sha256": self.evaluator.sha256,
+            **self.evaluator.protocol,
             "num_real": len(self.real),
             "num_fake": len(fake),
             **protocol,
         }
-        table = scores(self.real, fake, seed)
+        table = scores(self.real, fake, seed, self.is_splits)
         records = []
         for metric in metrics:
             if table[metric].missing:
+                self.missing[metric] = table[metric].missing
                 LOG.warning("no %s: %s", metric, table[metric].missing)
                 continue
-            warning = self._shortage(metric, fake)
+            warning = shortage(metric, self.real, fake, self.is_splits)
             if warning:
                 LOG.warning("%s", warning)
             try:
@@ -215,22 +206,7 @@ class Evaluation:
                 raise UserError(f"--metrics={metric}: {error}") from error
         return records
 
-    def _shortage(self, metric: str, fake: Clips) -> str:
-        """What is to be said if there are fewer clips than a metric needs; else nothing."""
-        clips, features, classes = min(len(self.real), len(fake)), fake.features.shape[-1], fake.logits.shape[-1]
-        needs = {
-            **dict.fromkeys(OF_LOGITS, (IS_CLIPS * (classes - 1), f"for a bias below 1 % with {classes} classes")),
-            "fid": (features + 1, f"or the covariance of {features} features is singular"),
-            "fid_infinity": (4 * (features + 1), f"or the covariance of {features} features is singular in the smallest part"),
-            "fvd": (classes + 1, f"or the covariance of {classes} logits is singular"),
-            "kid": (KID_SUBSET, "the usual size of a subset"),
-            **dict.fromkeys(OF_GROUPS, (GROUPS * LEAST_GROUP, f"for a standard error from {GROUPS} groups")),
-        }
-        needed, why = needs.get(metric, (0, ""))
-        return f"{metric} of {clips:,} clips: want at least {needed:,}, {why}" if clips < needed else ""
-
     def _leave_out(self, metric: str, why: str) -> None:
-        LOG.warning(why)
+        self.missing[metric] = why
+        LOG.warning("no %s: %s", metric, why)
         self.metrics = tuple(other for other in self.metrics if other != metric)
-
-

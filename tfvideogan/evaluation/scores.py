@@ -13,11 +13,48 @@
 | ssim, psnr | /same_class: of pairs of generated clips of one class: a measure of variety, as Odena et al. 2017 | as real |
 | | (arXiv:1610.09585) take MS-SSIM; /paired: of each generated clip and its real one, for prediction. PSNR pools | |
 | | the squared error over a clip, and is at most 60 dB | higher |
-| acd_shape | average content distance of MoCoGAN's Table 1: of the shape's mean color in each frame, 0 to 255, on a plain background | as real |
+| acd_shape | average content distance of MoCoGAN's Table 1: of the shape's mean color in each frame, 0 to 255, on a plain | as real |
+| | background | |
 | acd_frame | the same of whole frames' mean colors, for clips without such a background | as real |
 
 What looks at one set alone has the same number of the real clips beside it, as `real`.
 """
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from tfvideogan.evaluation.bootstrap import group_standard_error, standard_error
+from tfvideogan.evaluation.clips import Clips
+from tfvideogan.evaluation.extrapolation import extrapolate
+from tfvideogan.metrics.class_accuracy import class_accuracy
+from tfvideogan.metrics.density_coverage import density_coverage
+from tfvideogan.metrics.frechet_distance import frechet_distance
+from tfvideogan.metrics.inception_score import inception_score
+from tfvideogan.metrics.kernel_distance import kernel_distance
+from tfvideogan.metrics.mmd import gaussian, mmd, root_mean_square_distance
+from tfvideogan.metrics.mode_score import mode_score
+from tfvideogan.metrics.modified_inception_score import modified_inception_score
+from tfvideogan.metrics.precision_recall import precision_recall
+from tfvideogan.metrics.psnr import MOST
+from tfvideogan.metrics.sliced_wasserstein_distance import PROGRESSIVE_GAN, TFGAN, Recipe, level_sizes, sliced_wasserstein_distance
+
+OF_LOGITS = ("is", "m_is", "mode_score")
+OF_FEATURES = ("fid", "fid_infinity", "fvd", "kid", "mmd", "precision_recall", "density_coverage")
+OF_PIXELS = ("swd", "swd_tfgan", "ssim", "psnr", "acd_shape", "acd_frame")
+OF_GROUPS = ("mmd", "precision_recall", "density_coverage", "swd", "swd_tfgan")
+METRICS = (*OF_LOGITS, *OF_FEATURES, "accuracy", *OF_PIXELS)
+
+RESAMPLES, GROUPS = 20, 8  # of the standard errors
+LEAST_GROUP = 8  # clips
+KID_SUBSET, KID_SUBSETS = 1000, 100  # clean-fid's
+PRECISION_K, DENSITY_K = 3, 5  # the papers'
+POINTS = 8  # of FID-infinity's line
+IS_CLIPS = 50  # for each class but one: the score is low by about (C - 1) / 2N of itself, and that is 1 %
+PSNR_TOLD = f"squared error pooled over a clip, at most {MOST:g} dB"
+
 
 @dataclasses.dataclass(frozen=True)
 class Score:
@@ -54,8 +91,8 @@ class Score:
         return records
 
 
-def scores(real: Clips, fake: Clips, seed: int) -> dict[str, Score]:
-    """Every metric of METRICS, ready to be taken."""
+def scores(real: Clips, fake: Clips, seed: int, is_splits: int = 1) -> dict[str, Score]:
+    """Every metric of METRICS, ready to be taken. `is_splits`: parts of consecutive clips that the inception score is the mean of."""
     clips = min(len(real), len(fake))
     bandwidth = root_mean_square_distance(_flat(real.features))
     of_both = (real.features, fake.features)
@@ -86,6 +123,7 @@ def scores(real: Clips, fake: Clips, seed: int) -> dict[str, Score]:
     def mean(metric: str, field: str, of: str, missing: str) -> Score:
         values, of_real = getattr(fake, field), getattr(real, field)
         told = {"pairs": len(values)} if of == "same_class" else {}
+        told |= {"psnr": PSNR_TOLD} if metric == "psnr" else {}
         return Score(
             metric,
             lambda x: [np.mean(x)],
@@ -96,9 +134,12 @@ def scores(real: Clips, fake: Clips, seed: int) -> dict[str, Score]:
             missing="" if len(values) else missing,
         )
 
+    def splits(x: np.ndarray) -> list[float]:
+        return list(inception_score(_flat(x), is_splits)[: min(is_splits, 2)])  # of one split there is no deviation
+
     no_pair = "no two clips of one class, or frames of fewer than 11 pixels"
     table = [
-        Score("is", lambda x: [inception_score(_flat(x), IS_SPLITS)[0]], (fake.logits,), (real.logits,), told={"is_splits": IS_SPLITS}),
+        Score("is", splits, (fake.logits,), (real.logits,), names=("is", "is_std")[: min(is_splits, 2)], told={"is_splits": is_splits}),
         Score("m_is", lambda x: [modified_inception_score(x[:, :-1], x[:, -1])], **of_labelled),
         Score("mode_score", lambda x, y: [mode_score(_flat(x), _flat(y))], (real.logits, fake.logits)),
         Score("fid", _frechet, of_both),
@@ -149,9 +190,28 @@ def scores(real: Clips, fake: Clips, seed: int) -> dict[str, Score]:
         of_frames("swd_tfgan", TFGAN),
         mean("ssim", "ssim", "same_class", no_pair),
         mean("psnr", "psnr", "same_class", no_pair),
-        mean("acd", "content", "colour", "clips of one frame"),
+        mean("acd_shape", "shape_drift", "color", "clips of one frame"),
+        mean("acd_frame", "frame_drift", "color", "clips of one frame"),
     ]
     return {score.metric: score for score in table}
+
+
+def shortage(metric: str, real: Clips, fake: Clips, is_splits: int) -> str:
+    """What is to be said if there are fewer clips than a metric needs; else nothing."""
+    clips, features, classes = min(len(real), len(fake)), fake.features.shape[-1], fake.logits.shape[-1]
+    needs = {
+        **dict.fromkeys(OF_LOGITS, (IS_CLIPS * (classes - 1), f"for a bias below 1 % with {classes} classes")),
+        "fid": (features + 1, f"or the covariance of {features} features is singular"),
+        "fid_infinity": (4 * (features + 1), f"or the covariance of {features} features is singular in the smallest part"),
+        "fvd": (classes + 1, f"or the covariance of {classes} logits is singular"),
+        "kid": (KID_SUBSET, "the usual size of a subset"),
+        **dict.fromkeys(OF_GROUPS, (GROUPS * LEAST_GROUP, f"for a standard error from {GROUPS} groups")),
+    }
+    if metric == "is":
+        clips //= is_splits
+    needed, why = needs.get(metric, (0, ""))
+    in_split = " in a split" if metric == "is" and is_splits > 1 else ""
+    return f"{metric} of {clips:,} clips{in_split}: want at least {needed:,}, {why}" if clips < needed else ""
 
 
 def _frechet(real: np.ndarray, fake: np.ndarray) -> list[float]:
