@@ -22,9 +22,11 @@ def test_copies_of_training_clips_are_found_and_shown_beside_them():
     def copy(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
         return to_unit(seen[seed[1] : seed[1] + len(label)])  # clips 0, 1, 2, ... of the training set
 
-    generator = Generator("copies", config, training.labels, 1, copy, tf.Module())
-    judge = evaluation.of_config(config, training.labels, ("fid",), 1.0, True, evaluator)
-    fake = judge.generated(lambda label, seed: copy(label, seed, tf.constant(1.0)), config.seed)
+    source = tf.Module()
+    source.sample = copy
+    generator = Generator("copies", config, training.labels, 1, source)
+    scored = evaluation.of_config(config, training.labels, ("fid",), 1.0, True, evaluator)
+    fake = scored.generated(lambda batch, seed: generator.draw(batch, seed, 1.0), config.seed)
     section = audit.memorised(config, generator, fake, 1.0, evaluator, 128, lambda settings, make: make())
     assert "copying 1;" in section.text and "closer_than_p1 1;" in section.text
     rows = section.clips.reshape(audit.PAIRS, section.columns, *section.clips.shape[1:])

@@ -344,7 +344,7 @@ def test_the_terms_are_of_real_clips_for_d_and_of_fakes_for_g(gan, monkeypatch):
     frame = tf.gather(batch["video"], index, axis=1, batch_dims=1)
     real = gan.discriminator(frame, batch["video"], batch["seed"], mode="train")  # alone: real and fake are normalised apart
     np.testing.assert_allclose(labels[0][0], real["category"], atol=1e-6)
-    video = gan.generator(z, category, mode="train")
+    video = gan.generator(**inputs, mode="train")
     fake = gan.discriminator(video[:, 0], video, batch["seed"], mode="train")
     for logits, _ in labels[1:]:
         np.testing.assert_allclose(logits, fake["category"], atol=1e-6)

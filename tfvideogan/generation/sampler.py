@@ -210,4 +210,4 @@ def _named(function: Callable[[Inputs], tf.Tensor], specs: list[tf.TensorSpec]) 
         return function(dict(zip(names, arguments, strict=True)))
 
     call.__signature__ = inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names])
-    return tf.function(call, input_signature=[tf.TensorSpec(spec.shape, spec.dtype) for spec in specs], autograph=False)
+    return tf.function(call, input_signature=specs, autograph=False)

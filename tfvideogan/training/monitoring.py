@@ -116,11 +116,12 @@ class Monitoring:
             )
         generator = self.generator("ema")
 
-        def sample(label: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        def draw(batch: Batch, seed: tf.Tensor) -> tf.Tensor:
             self.signals.check()
-            return generator.draw({"label": label}, seed, 1.0)
+            return generator.draw(batch, seed, 1.0)
 
-        records = self.evaluation(sample, self.config.seed)
+        given = None if generator.kind == "synthesis" else data.load(self.config, self.config.split)
+        records = self.evaluation(draw, self.config.seed, given)
         append_records(self.run.path, step, records)
         for record in records:
             logging.info("step %d  %s %.4g +- %.2g", step, record["metric"], record["value"], record["stderr"])
