@@ -72,7 +72,7 @@ def batches(clips=100, size=16, seed=0):
     """(video, label) of a made-up set, 16 at a time."""
     for start in range(0, clips, 16):
         label = np.arange(start, start + 16) % 3  # always a full batch
-        yield noise(label, tf.constant([seed, start]), size) * 2 - 1, label
+        yield noise({"label": label}, tf.constant([seed, start]), size) * 2 - 1, label
 
 
 def real_clips(evaluator, pixels=True, clips=100) -> Clips:
