@@ -166,12 +166,12 @@ class Generator(keras.Model):
 
         Returns: for level 0, 1, ...: [N,T/2^level,h,h,3] in [-1,1], float32, where h = H / 2^(levels-1-level).
         """
-        x, frames = self.start(z, mode), self.frames
-        videos = [unfold(self.heads[0](x, mode=mode), frames)]
+        x = unfold(self.start(z, mode), self.frames)  # [N,T,h,h,c]
+        videos = [unfold(self.heads[0](fold(x), mode=mode), x.shape[1])]
         for offset, block, head in zip(tf.unstack(offsets), self.blocks[START:], self.heads[1:], strict=True):
-            x, frames = fold(self.halved(unfold(x, frames), offset)), frames // 2  # [N*t,h,h,c] -> [N*t/2,h,h,c]
-            x = block(x, mode=mode)
-            videos.append(unfold(head(x, mode=mode), frames))
+            x = self.halved(x, offset)  # [N,t,h,h,c] -> [N,t/2,h,h,c]
+            x = unfold(block(fold(x), mode=mode), x.shape[1])
+            videos.append(unfold(head(fold(x), mode=mode), x.shape[1]))
         return videos
 
     def start(self, z: tf.Tensor, mode: Mode) -> tf.Tensor:
