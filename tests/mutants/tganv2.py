@@ -4,8 +4,8 @@ from tests.mutants import Mutant
 
 FILE = "tfvideogan/models/tganv2.py"
 LSTM = "tfvideogan/layers/conv_lstm.py"
-RESAMPLE = "tfvideogan/layers/resample.py"
-TEST = "tests/tganv2_test.py"
+RESAMPLE = "tfvideogan/ops/resample.py"
+TEST = "tests/models/tganv2_test.py"
 
 MUTANTS = [
     Mutant(LSTM, "i, f, o, g = tf.split", "i, o, f, g = tf.split", f"{TEST} -k lstm", "gates in another order"),

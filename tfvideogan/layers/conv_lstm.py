@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfvideogan.layers.convolution import convolve
+from tfvideogan.ops.convolution import convolve
 
 
 class ConvLSTM(keras.layers.Layer):

@@ -31,14 +31,15 @@ import tensorflow as tf
 from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
-from tfvideogan.layers import Mode, noise
+from tfvideogan.layers import Mode
 from tfvideogan.layers.conv import Conv
 from tfvideogan.layers.conv_lstm import ConvLSTM
-from tfvideogan.layers.fused import relu
 from tfvideogan.layers.norm import BatchNorm
-from tfvideogan.layers.resample import downsample, downsample_padded, upsample_nearest
 from tfvideogan.losses import logistic_discriminator, logistic_generator
-from tfvideogan.video import fold, unfold
+from tfvideogan.ops import noise
+from tfvideogan.ops.fused import relu
+from tfvideogan.ops.resample import downsample, downsample_padded, upsample_nearest
+from tfvideogan.ops.video import fold, unfold
 
 G_WIDTHS = (8, 4, 2, 1, 0.5, 0.5)  # multiples of ch: 512, 256, 128 to the first head, then 64, 32, 32
 D_WIDTHS = (1, 2, 4, 8, 16)
