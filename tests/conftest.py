@@ -15,6 +15,7 @@ LEAST = {
     "tgan": {"frames": 8, "clip_every_steps": 2},
     "vgan": {"frames": 8},
     "mocogan": {"content": 6, "motion": 4},
+    "tganv2": {"levels": 2, "lstm_channels": 6},
 }  # what else a model cannot do without
 
 
