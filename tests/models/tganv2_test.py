@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import tganv2_reference as reference
 from tests.conftest import small
+from tests.models import tganv2_reference as reference
 from tests.models.mocogan_test import adam_by_hand
 from tests.reference import clips, count, scramble, seeds_of
 from tfvideogan import models
@@ -108,7 +108,7 @@ def test_levels_have_half_of_the_frames_and_twice_the_size(size, levels, shapes)
         real = tganv2.real_pyramid(tf.zeros([2, 16, size, size, 3]), tf.zeros([2, levels - 1], tf.int32))
         for videos in (fake, real):
             assert [video.shape for video in videos] == [(2, t, h, h, 3) for t, h in shapes]
-        assert generator(z, tf.zeros([2], tf.int32), mode="sample").shape == (2, 16, size, size, 3)
+        assert generator(z, mode="sample").shape == (2, 16, size, size, 3)
 
 
 OFFICIAL = {  # (T, H) after each block, of UCF-101's four levels
@@ -254,20 +254,20 @@ def test_training_shows_the_levels_of_the_table(subsample, offsets):
 def test_samples_are_all_frames_at_full_size_by_the_last_head(changes, training):
     gan = built(**changes)
     z, frames = gan.latents(seeds_of(2)), gan.config.frames
-    video = gan.generator(z, tf.zeros([2], tf.int32), mode="train" if training else "sample")
+    video = gan.generator(z, mode="train" if training else "sample")
     assert video.shape == (2, frames, gan.config.size, gan.config.size, 3) and np.ptp(video) > 0.2
     np.testing.assert_allclose(video, reference.dense(gan.generator, z, frames, training), atol=1e-4)
     scramble(gan.generator.heads[0] if gan.config.levels > 1 else gan.discriminator, seed=5)  # not read
-    np.testing.assert_array_equal(gan.generator(z, tf.ones([2], tf.int32), mode="train" if training else "sample"), video)
+    np.testing.assert_array_equal(gan.generator(z, mode="train" if training else "sample"), video)
 
 
 def test_dense_is_sparse_with_factor_one(monkeypatch):
     gan = built(**THREE)
-    z, label = gan.latents(seeds_of(2)), tf.zeros([2], tf.int32)
+    z = gan.latents(seeds_of(2))
     monkeypatch.setattr(gan.generator, "halved", lambda x, offset: x)
     for mode in ("train", "sample"):
         videos = gan.generator.pyramid(z, tf.constant([0, 0]), mode=mode)
-        np.testing.assert_allclose(gan.generator(z, label, mode=mode), videos[-1], atol=1e-5)
+        np.testing.assert_allclose(gan.generator(z, mode=mode), videos[-1], atol=1e-5)
 
 
 @pytest.mark.parametrize("offsets, picked", [((0, 0), [0, 4]), ((1, 0), [1, 5]), ((0, 1), [2, 6]), ((1, 1), [3, 7])])
@@ -276,7 +276,7 @@ def test_frames_of_a_level_are_some_of_those_of_the_level_below(offsets, picked)
     gan = built(**THREE)
     z = gan.latents(seeds_of(2))
     sparse = gan.generator.pyramid(z, tf.constant(offsets), mode="sample")[-1]
-    dense = gan.generator(z, tf.zeros([2], tf.int32), mode="sample").numpy()
+    dense = gan.generator(z, mode="sample").numpy()
     np.testing.assert_allclose(sparse, dense[:, picked], atol=1e-5)
 
 
@@ -293,8 +293,8 @@ def test_gradients_flow_through_the_picked_frames_alone(gan):
 def test_standing_statistics_are_those_of_dense_clips():
     gan = models.build(small("tganv2", latent=32, levels=1, standing_batches=4))
     Sampler(gan, ema=False).calibrate()
-    z, label = gan.latents(seeds_of(64)), tf.zeros([64], tf.int32)
-    train, sample = (gan.generator(z, label, mode=mode).numpy() for mode in ("train", "sample"))
+    z = gan.latents(seeds_of(64))
+    train, sample = (gan.generator(z, mode=mode).numpy() for mode in ("train", "sample"))
     assert np.abs(train - sample).mean() < 0.1 * np.abs(train).mean()
     assert np.corrcoef(train.ravel(), sample.ravel())[0, 1] > 0.99
 
@@ -413,7 +413,7 @@ def judged_weights(gan: tganv2.Model) -> list[tf.Variable]:
 
 
 def reference_losses(gan: tganv2.Model, batch: dict) -> tuple[tf.Tensor, tf.Tensor]:
-    z = gan.inputs(batch)[0]
+    z = gan.inputs(batch)["z"]
     real = reference.real_pyramid(batch["video"], gan.real_offsets(batch["seed"]).numpy())
     fake = reference.pyramid(gan.generator, z, list(gan.fake_offsets(batch["seed"]).numpy()), gan.config.frames)
     config = gan.config
@@ -486,7 +486,7 @@ def test_a_step_is_the_one_computed_by_hand(changes):
 
     def fakes(batch: dict) -> list[tf.Tensor]:
         offsets = list(twin.fake_offsets(batch["seed"]).numpy())
-        return reference.pyramid(twin.generator, twin.inputs(batch)[0], offsets, config.frames, mean=config.subsample == "mean")
+        return reference.pyramid(twin.generator, twin.inputs(batch)["z"], offsets, config.frames, mean=config.subsample == "mean")
 
     levels, official = twin.discriminator.levels, config.official_pooling
     real = reference.real_pyramid(batch["video"], twin.real_offsets(batch["seed"]).numpy())

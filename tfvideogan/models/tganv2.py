@@ -69,6 +69,7 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
+        self.want_square()
         self.want_at_least(1, "latent", "lstm_channels")
         self.want_at_least(0, "r1_weight")
         most = len(G_WIDTHS) - START + 1
@@ -151,8 +152,8 @@ class Generator(keras.Model):
         self.heads = [Head(channels) for channels in width[START:]]
         self.built = True
 
-    def call(self, z: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
-        """Dense: z [N,latent] ~ U[-1,1]; label is not read -> video [N,T,H,W,3] in [-1,1], float32."""
+    def call(self, z: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """Dense: z [N,latent] ~ U[-1,1] -> video [N,T,H,W,3] in [-1,1], float32."""
         x = self.start(z, mode)
         for block in self.blocks[START:]:
             x = block(x, mode=mode)
@@ -283,15 +284,20 @@ class Model(gan.GAN):
     """TGANv2's networks and losses."""
 
     networks = Generator, Discriminator
-    latent_law = "U[-1,1]"
+    latent_distribution = UNIFORM
 
     @property
     def latent_width(self) -> int:
         return self.config.latent
 
-    def latents(self, seeds: tf.Tensor) -> tf.Tensor:
-        """z ~ U[-1,1]^latent: [N,2] int32 -> [N,latent] float32."""
-        return 2.0 * noise.uniform(noise.fork(seeds, gan.LATENT), [self.latent_width]) - 1.0
+    @classmethod
+    def batch_specs(cls, config: Config) -> gan.Specs:
+        """Without labels: no network reads them."""
+        return {name: spec for name, spec in super().batch_specs(config).items() if name != "label"}
+
+    def inputs(self, batch: gan.Batch) -> gan.Inputs:
+        """z ~ U[-1,1]^latent."""
+        return {"z": self.latents(batch["seed"])}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Logistic loss of the scores, of which each level weighs the same, and the zero-centered penalty."""
@@ -313,7 +319,7 @@ class Model(gan.GAN):
 
     def fakes(self, batch: gan.Batch) -> list[tf.Tensor]:
         """The levels of generated clips."""
-        return self.generator.pyramid(self.inputs(batch)[0], self.fake_offsets(batch["seed"]), mode="train")
+        return self.generator.pyramid(**self.inputs(batch), offsets=self.fake_offsets(batch["seed"]), mode="train")
 
     def real_offsets(self, seeds: tf.Tensor) -> tf.Tensor:
         """Each real clip's own: [N,2] int32 -> [N,levels-1] int32, 0 or 1."""
