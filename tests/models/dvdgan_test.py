@@ -11,7 +11,7 @@ import tensorflow as tf
 from tests.conftest import small
 from tests.models import dvdgan_reference as reference
 from tests.models.dvdgan_reference import D_ATTENTION, G_ATTENTION, Pass
-from tests.reference import clips, count, scramble, scrambled, seeds_of
+from tests.reference import AdamByHand, clips, count, scramble, scrambled, seeds_of
 from tfvideogan import gan as gan_module
 from tfvideogan import losses, models
 from tfvideogan.config import UserError
@@ -154,7 +154,7 @@ def u_of(network) -> dict[int, np.ndarray]:
         {"frames": 3, "classes": 3, "channels": 3, G_ATTENTION: 16},
         pytest.param({"size": 64, "frames": 2}, marks=pytest.mark.slow),
     ],
-    ids=str,
+    ids=["bilinear", "nearest", "mixture", "large"],
 )
 def test_generator_computes_figure_2(changes, mode):
     config = small("dvdgan", **changes)
@@ -206,7 +206,7 @@ def drawn(discriminator, label: tf.Tensor, seeds: tf.Tensor, config: dvdgan.Conf
         {"phi": "crop", "k": 3, "frames": 5, "classes": 3, D_ATTENTION: 8},
         pytest.param({"size": 64, "frames": 6}, marks=pytest.mark.slow),
     ],
-    ids=str,
+    ids=["2x2", "4x4", "identity", "crop", "large"],
 )
 def test_discriminators_compute_figure_2(changes, mode):
     config = small("dvdgan", **changes)
@@ -260,24 +260,6 @@ def test_standing_statistics_are_the_mean_moments_of_batches():
 # The step
 
 
-class AdamByHand:
-    """Kingma and Ba's, in the form in which epsilon is added after both corrections are moved to the rate."""
-
-    def __init__(self, network, config: dvdgan.Config, rate: float):
-        self.weights, self.config, self.rate, self.updates = network.trainable_variables, config, rate, 0
-        self.m, self.v = ([np.zeros(weight.shape) for weight in self.weights] for _ in range(2))
-
-    def apply(self, gradients: list) -> None:
-        c = self.config
-        self.updates += 1
-        rate = self.rate * np.sqrt(1 - c.beta_2**self.updates) / (1 - c.beta_1**self.updates)
-        for number, (weight, gradient) in enumerate(zip(self.weights, gradients, strict=True)):
-            g = tf.convert_to_tensor(gradient).numpy().astype(np.float64)
-            self.m[number] = c.beta_1 * self.m[number] + (1 - c.beta_1) * g
-            self.v[number] = c.beta_2 * self.v[number] + (1 - c.beta_2) * g * g
-            weight.assign(weight.numpy() - rate * self.m[number] / (np.sqrt(self.v[number]) + c.adam_epsilon))
-
-
 def keep_u(network, run: Pass) -> None:
     for layer in layers_of(network, SpectralLayer):
         layer.u.assign(run.u[id(layer)][None])
@@ -300,7 +282,7 @@ def non_orthogonality(network) -> tf.Tensor:
 )
 def test_steps_are_those_computed_by_hand(steps, compiled, changes):
     # Betas and epsilon at which an update tells the size of a gradient, and remembers those before it.
-    changes |= dict(adam_epsilon=0.1, beta_1=0.5, beta_2=0.9, g_learning_rate=0.01, d_learning_rate=0.01)
+    changes = changes | dict(adam_epsilon=0.1, beta_1=0.5, beta_2=0.9, g_learning_rate=0.01, d_learning_rate=0.01)
     changes |= dict(classes=3, d_steps=2, ema_decay=0.75, orthogonal_regularization=0.01)
     config = small("dvdgan", **changes)
     gan, (g, d) = models.build(config), (kind(config) for kind in dvdgan.Model.networks)
@@ -358,11 +340,8 @@ def test_steps_are_those_computed_by_hand(steps, compiled, changes):
             decay * average + (1 - decay) * weight.numpy() if weight.trainable else weight.numpy()
             for average, weight in zip(averages, g.variables, strict=True)
         ]
-        for expected, names in (
-            (d_loss, ("d_spatial", "d_temporal")),
-            (g_loss, ("g_spatial", "g_temporal")),
-            (regularization, ("g_orthogonal",)),
-        ):
+        by_hand = {("d_spatial", "d_temporal"): d_loss, ("g_spatial", "g_temporal"): g_loss, ("g_orthogonal",): regularization}
+        for names, expected in by_hand.items():
             assert sum(float(scalars[name]) for name in names) == pytest.approx(float(expected), rel=1e-4, abs=1e-4)
     for network, expected in ((gan.generator, g.variables), (gan.ema_generator, averages), (gan.discriminator, d.variables)):
         moved = []

@@ -5,11 +5,13 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import small
-from tests.reference import batch_norm, clips, conv, count, deconv, leaky, relu, scrambled, seeds_of
+from tests.reference import AdamByHand, batch_norm, clips, conv, count, deconv, leaky, relu, scrambled, seeds_of
+from tfvideogan import gan as gan_module
 from tfvideogan import models
 from tfvideogan.config import UserError
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.models import vgan
+from tfvideogan.ops import noise
 from tfvideogan.training.step import make_optimizers, make_step
 
 
@@ -157,6 +159,63 @@ def test_losses_are_the_cross_entropies_the_mask_and_the_first_frame():
         elif not changes:
             assert float(terms.pop("g_mask")) == pytest.approx(0.1 * np.mean(mask), rel=1e-4)
         assert not terms
+
+
+# The step
+
+
+@pytest.mark.parametrize("changes", [{}, {"streams": 1}, {"conditional": True}], ids=["two", "one", "conditional"])
+def test_a_step_is_the_one_computed_by_hand(changes):
+    # An epsilon of the gradients' size, so that the update tells the size of a gradient and not its sign alone.
+    changes = dict(adam_epsilon=1.0, beta_2=0.9, d_learning_rate=0.2, g_learning_rate=0.2, channels=4) | changes
+    gan, twin = built(**changes, mask_penalty=3.0), built(**changes)
+    config, batch = gan.config, batch_of(gan.config, 4)
+    optimizers = make_optimizers(config)
+    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
+    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
+    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy(), flat=True)
+    before = {network: [weight.numpy() for weight in network.trainable_variables] for network in (gan.discriminator, gan.generator)}
+    scalars = step([batch])
+
+    def fakes(batch: dict) -> tuple[tf.Tensor, tf.Tensor | None]:
+        return reference_generator(twin.generator, tf.cast(twin.inputs(batch)[0], tf.float64), True)
+
+    def mean_log(video: tf.Tensor, kind: int) -> tf.Tensor:
+        """Of the probability of a class: 0 is real, 1 is generated."""
+        logits = conv(reference_down(twin.discriminator.body, video, leaky, True), twin.discriminator.logits, 1, 0)
+        p = tf.exp(tf.reshape(logits, [-1, 2]))
+        return tf.reduce_mean(tf.math.log(p[:, kind] / (p[:, 0] + p[:, 1])))
+
+    def update(network, rate: float, loss: tf.Tensor, tape: tf.GradientTape) -> None:
+        weights = [weight.value for weight in network.trainable_variables]
+        AdamByHand(network, config, rate).apply(tape.gradient(loss, weights))
+
+    real = tf.cast(batch["video"], tf.float64)
+    fake, _ = fakes(batch)
+    with tf.GradientTape() as tape:
+        d_loss = -mean_log(real, 0) - mean_log(fake, 1)  # each normalized by its own moments
+    update(twin.discriminator, 0.2, d_loss, tape)
+    batch = {**batch, "seed": noise.fork(batch["seed"], gan_module.GENERATOR_STEP)}
+    with tf.GradientTape() as tape:
+        fake, mask = fakes(batch)
+        terms = {"g_loss": -mean_log(fake, 0)}  # of the D after its update
+        if config.conditional:
+            terms["g_first_frame"] = 10 * tf.reduce_mean(tf.abs(fake[:, 0] - real[:, 0]))
+        elif config.streams == 2:
+            terms["g_mask"] = 3 * tf.reduce_mean(mask)
+        g_loss = tf.add_n(list(terms.values()))
+    update(twin.generator, 0.2, g_loss, tape)
+
+    assert float(scalars["d_real"]) + float(scalars["d_fake"]) == pytest.approx(float(d_loss), rel=1e-4)
+    assert {name for name in scalars if name in ("g_loss", "g_mask", "g_first_frame")} == set(terms)
+    for name, term in terms.items():
+        assert float(scalars[name]) == pytest.approx(float(term), rel=1e-4)
+    for network, expected in ((gan.discriminator, twin.discriminator), (gan.generator, twin.generator)):
+        moved = []
+        for ours, theirs, first in zip(network.trainable_variables, expected.trainable_variables, before[network], strict=True):
+            moved.append(np.abs(theirs.numpy() - first).max())
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=0.01 * moved[-1] + 1e-5, err_msg=ours.path)
+        assert np.mean(np.array(moved) > 1e-3) > 0.5  # by far more than the tolerance
 
 
 # The conditional model
