@@ -388,6 +388,11 @@ def test_the_gradient_norm_is_that_of_the_gradient(gan):
         assert float(scalars[f"{player[0]}_gradient_norm"]) == pytest.approx(norm, rel=1e-4)
 
 
+def test_a_tests_config_has_no_field_that_the_model_lacks():
+    with pytest.raises(TypeError, match="atention"):
+        small("dvdgan", atention=8)
+
+
 def test_unknown_model_gets_a_suggestion():
     with pytest.raises(UserError, match=r"--model=dvdgam: want one of .*Did you mean dvdgan\?"):
         models.find("dvdgam")
