@@ -20,11 +20,11 @@ LEAST = {
 
 
 def small(name: str, **changes: object) -> Config:
-    """The least Config of a model that still has every part of it."""
+    """The least Config of a model that still has every part of it. Raises TypeError for a change of a field that the model lacks."""
     least = {"size": 32, "frames": 4, "channels": 2, "classes": 12, "batch_size": 4, "k": 2, "stride": 1, "latent": 8, "embedding": 8}
     least |= LEAST.get(name, {})
     fields = {field.name for field in dataclasses.fields(models.find(name).Config)}
-    return models.find(name).Config(**{key: value for key, value in {**least, **changes}.items() if key in fields})
+    return models.find(name).Config(**{**{key: value for key, value in least.items() if key in fields}, **changes})
 
 
 def refusal(load: Callable[[str, str], object], spec: str, sha256: str = "") -> str:

@@ -99,7 +99,7 @@ import numpy as np, tensorflow as tf
 from tests.conftest import small
 from tests.models_test import batch_of
 from tfvideogan import models
-from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.training.step import make_optimizers, make_step
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

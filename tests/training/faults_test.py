@@ -249,6 +249,6 @@ def test_a_lost_worker_ends_the_other_and_both_go_on(tmp_path):
 
 
 def test_sigint_exits_with_130(tmp_path):
-    script = "import os, signal\nfrom tfvideogan.signals import Signals\nSignals()\nos.kill(os.getpid(), signal.SIGINT)"
+    script = "import os, signal\nfrom tfvideogan.training.signals import Signals\nSignals()\nos.kill(os.getpid(), signal.SIGINT)"
     done = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, timeout=60)
     assert done.returncode == 130
