@@ -27,10 +27,10 @@ class RunFailed(RuntimeError):
     """
 
 
-def field(default: Any, help: str, network: bool = False) -> Any:
-    """A Config field with the help text its flag shows. `network`: it shapes the networks or what they compute, and so
-    cannot change when a run is resumed."""
-    return dataclasses.field(default=default, metadata={"help": help, "network": network})
+def field(default: Any, help: str, network: bool = False, fixed: bool = False) -> Any:
+    """A Config field with the help text its flag shows. It cannot change when a run is resumed if it shapes the networks or what
+    they compute (`network`), or decides on how the run began or what its state is (`fixed`)."""
+    return dataclasses.field(default=default, metadata={"help": help, "fixed": network or fixed})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,10 +65,10 @@ class Config:
         "of one part; BN's moments are of a part.",
     )
     steps: int = field(100_000, "Generator steps of the whole run.")
-    seed: int = field(0, "Seed of the weights, the order of clips, and every random draw.")
+    seed: int = field(0, "Seed of the weights, the order of clips, and every random draw.", fixed=True)
     precision: str = field("float32", "float32, mixed_bfloat16 or mixed_float16.", network=True)
     d_steps: int = field(1, "D steps, each with fresh clips, before a G step.")
-    optimizer: str = field("adam", "adam or rmsprop.")
+    optimizer: str = field("adam", "adam or rmsprop.", fixed=True)
     g_learning_rate: float = field(2e-4, "The optimizer's learning rate for G.")
     d_learning_rate: float = field(2e-4, "The optimizer's learning rate for D.")
     beta_1: float = field(0.0, "Adam's decay of the first moment.")

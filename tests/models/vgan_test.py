@@ -10,7 +10,8 @@ from tfvideogan import models
 from tfvideogan.config import UserError
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.models import vgan
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 
 def batch_of(config: vgan.Config, n: int) -> dict[str, tf.Tensor]:
@@ -164,10 +165,9 @@ def test_losses_are_the_cross_entropies_the_mask_and_the_first_frame():
 
 def test_the_conditional_model_reads_a_frame_and_samples_from_those_it_was_trained_on():
     gan = models.build(small("vgan", conditional=True, d_learning_rate=0.0, g_learning_rate=0.0))
-    optimizers = make_optimizers(gan.config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64), tf.distribute.get_strategy())
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    step = make_step(gan, optimizers, count, tf.distribute.get_strategy())
     first, second = (clips(8, 32, 4, seed=seed) for seed in (1, 2))
     for video in (first, second):
         step([{**batch_of(gan.config, 4), "video": video}])

@@ -11,7 +11,8 @@ from tfvideogan import models
 from tfvideogan.config import Config, to_flags
 from tfvideogan.gan import GAN, Batch
 from tfvideogan.ops import forms
-from tfvideogan.training.step import BACKWARD, make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import BACKWARD, make_step
 
 GRADIENT = "gradient_tape/"  # the scope tf.GradientTape computes in
 IN_NO_MEMORY = ("Const", "VarHandleOp", "ReadVariableOp")
@@ -95,10 +96,8 @@ def _updates(config: Config) -> tuple[GAN, list[tf.Variable], list[tf.Operation]
     """The model, its optimizers' variables, and the operations that an update of D runs, and one of G."""
     with tf.Graph().as_default() as graph:
         gan = models.build(config)
-        optimizers = make_optimizers(config)
-        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
         count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        optimizers = make_optimizers(gan, count)
         step = make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat=True)
         operations = []
         for update in step.functions[:2]:

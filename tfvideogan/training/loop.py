@@ -13,9 +13,10 @@ from tfvideogan import data, models
 from tfvideogan.config import Config, RunFailed
 from tfvideogan.gan import Batch
 from tfvideogan.training.monitoring import Monitoring
-from tfvideogan.training.run_folder import Run
+from tfvideogan.training.run_folder import Run, refuse_fewer_steps
 from tfvideogan.training.signals import Signals, Stopped
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 from tfvideogan.training.strategy import is_chief
 
 
@@ -28,12 +29,12 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
         UserError: the replicas cannot share the batch, or the folder is another run's; nothing is written.
     """
     config.want_parts(strategy.num_replicas_in_sync)
+    refuse_fewer_steps(workdir, config.steps)
     with strategy.scope():
         gan = models.build(config)
-        optimizers = make_optimizers(config)
-        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-        run = Run(workdir, config, gan, dataset.labels, optimizers)
+        count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        optimizers = make_optimizers(gan, count)
+        run = Run(workdir, config, gan, dataset.labels, optimizers, count)
     chief = is_chief(strategy)
     if chief:
         run.claim()
@@ -56,14 +57,14 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
                 watch.due(step)
                 run.watched.assign(step)
         stop = anywhere(strategy, signals.received)
-        if step > saved and (stop or step % config.checkpoint_every_steps == 0 or step == config.steps):
+        if step > saved and (stop or step % config.checkpoint_every_steps == 0 or step >= config.steps):
             if chief:
                 run.save()
             saved, rollbacks = step, 0
         if stop:
             logging.info("stopped at step %d: start the same command again to go on", step)
             signals.leave()
-        if step == config.steps:
+        if step >= config.steps:
             return
 
         start = time.perf_counter()
@@ -83,7 +84,7 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
             watch.warn(step, f"{wrong} not finite: back to step {saved}, past the clips of this step")
             batches = distribute(dataset, config, strategy, run.roll_back())
             step, done, waited, seconds = saved, 0, 0.0, 0.0
-        elif step % config.log_every_steps == 0 or step == config.steps:
+        elif step % config.log_every_steps == 0 or step >= config.steps:
             watch.log(step, scalars, done, waited, seconds)
             done, waited, seconds = 0, 0.0, 0.0
 

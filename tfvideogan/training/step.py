@@ -6,12 +6,10 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tfvideogan.config import Config
 from tfvideogan.gan import GAN, GENERATOR_STEP, Batch, Scalars
 from tfvideogan.layers import spectral
 from tfvideogan.ops import noise
 from tfvideogan.ops.pieces import compiled_ahead
-from tfvideogan.training.optimizers import make_optimizer
 
 BACKWARD = "backward"  # name scope of gradients that layers write by hand; TensorFlow's own stand in gradient_tape/
 Sum = tuple[list[tf.Tensor], Scalars]  # gradients, and what is logged: of a part, or of several added
@@ -24,14 +22,6 @@ class Player(NamedTuple):
     loss: Callable[[Batch], tuple[Scalars, Scalars]]
     network: keras.Model
     optimizer: keras.optimizers.Optimizer
-
-
-def make_optimizers(config: Config) -> dict[str, keras.optimizers.Optimizer]:
-    """One optimizer for each player."""
-    return {
-        "d_optimizer": make_optimizer(config, config.d_learning_rate),
-        "g_optimizer": make_optimizer(config, config.g_learning_rate),
-    }
 
 
 class Step:
