@@ -25,8 +25,8 @@ from tfvideogan.layers.norm import StandingNorm
 from tfvideogan.models import dvdgan
 from tfvideogan.training import cost
 from tfvideogan.training.cost import Cost
-from tfvideogan.training.run_folder import Run
 from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.run_folder import Run
 from tfvideogan.training.step import make_step
 
 ROWS = flags.DEFINE_list("rows", ["12x64", "12x128", "12x256", "48x64", "48x128"], "Rows of the paper's Table 1.")

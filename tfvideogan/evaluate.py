@@ -21,7 +21,7 @@ from absl import flags, logging
 
 from tfvideogan import data
 from tfvideogan.cli import define_generator_flags, define_strategy_flags, launch, open_generator
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Config, Evaluation, UserError
 from tfvideogan.data.decode import RESIZE
 from tfvideogan.data.sources import folder
 from tfvideogan.evaluation import audit, cache, evaluation, report
@@ -228,4 +228,4 @@ def _number(text: str) -> float:
 
 if __name__ == "__main__":
     of_no_model = any(argument.lstrip("-").split("=")[0] == "real" for argument in sys.argv[1:])  # no paper's stride or size for folders
-    launch(main, saved=("workdir", "module"), kind=Config if of_no_model else None)
+    launch(main, saved=("workdir", "module"), kind=Evaluation if of_no_model else None)

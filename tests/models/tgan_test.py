@@ -16,8 +16,7 @@ from tfvideogan.generation.sampler import Sampler
 from tfvideogan.layers.conv import Conv
 from tfvideogan.models import tgan
 from tfvideogan.ops import noise
-from tfvideogan.training.optimizers import RMSProp
-from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.optimizers import RMSProp, make_optimizers
 from tfvideogan.training.step import make_step
 
 EPSILON = 2e-5

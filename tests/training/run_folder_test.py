@@ -16,8 +16,8 @@ from tfvideogan import models
 from tfvideogan.config import Config, UserError, to_flags
 from tfvideogan.gan import GAN
 from tfvideogan.training import checkpoints
-from tfvideogan.training.run_folder import Run
 from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.run_folder import Run
 
 
 def run_of(folder: Path, config: Config, gan: GAN | None = None, training: bool = True) -> Run:
@@ -55,7 +55,9 @@ def test_an_incomplete_checkpoint_is_refused(tmp_path):
     config = small("dvdgan")
     run = run_of(tmp_path, config, training=False)
     checkpoints.save(tmp_path / "checkpoints", 1, {"step": run.step}, keep=1)
-    with pytest.raises(UserError, match=r"ckpt-1: does not hold the variables of this dvdgan: it lacks best, ema_generator/\S+, \S+ and \d+ more"):
+    with pytest.raises(
+        UserError, match=r"ckpt-1: does not hold the variables of this dvdgan: it lacks best, ema_generator/\S+, \S+ and \d+ more"
+    ):
         run.restore()
 
 

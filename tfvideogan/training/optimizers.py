@@ -13,15 +13,27 @@ from tfvideogan.gan import GAN
 
 
 def make_optimizers(gan: GAN, step: tf.Variable) -> dict[str, keras.optimizers.Optimizer]:
-    """The optimizer of each player, built; under float16 with loss scaling. `step` counts generator steps, which the rates follow."""
+    """The optimizer of each player, built; under float16 with loss scaling. `step` counts generator steps, which the rates follow.
+
+    Raises: ValueError if the model's `learning_rates` name a weight twice, or one that neither player trains.
+    """
+    rate_of: dict[int, float] = {}
+    for name, (layers, rate) in gan.learning_rates().items():
+        weights = [id(weight) for layer in layers for weight in layer.trainable_variables]
+        if rate_of.keys() & weights:
+            raise ValueError(f"learning_rates: {name} has weights of another group")
+        rate_of |= dict.fromkeys(weights, rate)
     made = {}
-    for name, network, rate in (
+    for player, network, rate in (
         ("d_optimizer", gan.discriminator, gan.config.d_learning_rate),
         ("g_optimizer", gan.generator, gan.config.g_learning_rate),
     ):
         weights = network.trainable_variables
-        made[name] = make_optimizer(gan.config, [rate] * len(weights), schedule(gan.config, step))
-        made[name].build(weights)
+        rates = [rate_of.pop(id(weight), rate) for weight in weights]
+        made[player] = make_optimizer(gan.config, rates, schedule(gan.config, step))
+        made[player].build(weights)
+    if rate_of:
+        raise ValueError(f"learning_rates: {len(rate_of)} of the weights are trained by neither player")
     return made
 
 
@@ -36,7 +48,17 @@ def make_optimizer(config: Config, rates: Sequence[float], factor: Callable[[], 
 
 def schedule(config: Config, step: tf.Variable) -> Callable[[], tf.Tensor]:
     """What the learning rates are multiplied by, a float32 scalar, of the number of generator steps done."""
-    return lambda: tf.constant(1.0)
+
+    def factor() -> tf.Tensor:
+        done = tf.cast(step, tf.float32)
+        if config.learning_rate_schedule == "linear":
+            left = (config.steps - done) / max(config.steps - config.decay_start_step, 1)
+            return tf.clip_by_value(left, 0.0, 1.0)
+        if config.learning_rate_schedule == "halving":
+            return tf.pow(0.5, tf.floor(done / config.decay_every_steps))
+        return tf.constant(1.0)
+
+    return factor
 
 
 class Adam(keras.optimizers.Adam):

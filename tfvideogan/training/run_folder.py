@@ -164,6 +164,32 @@ class Run:
             told = "; ".join(f"it {fault} {some(names)}" for fault, names in faults.items() if names)
             raise UserError(f"{prefix}: does not hold the variables of this {self.config.model}: {told}")
 
+    def begin_from(self, folder: str) -> None:
+        """Takes the weights of the newest checkpoint of another run, where path and shape match, and logs which it did not take.
+
+        Raises: UserError if there is no checkpoint that can be read, or nothing matches; nothing is written.
+        """
+        prefixes = newest_first(folder)
+        if not prefixes:
+            raise UserError(f"--init_from={folder}: expected the folder of a run, got no checkpoint")
+        networks = ("generator/", "ema_generator/", "discriminator/")
+        weights = {name: variable for name, variable in self.variables.items() if name.startswith(networks)}
+        try:
+            there = checkpoints.shapes(prefixes[0])
+            taken = [name for name, variable in weights.items() if there.get(name) == list(variable.shape)]
+            values = checkpoints.read(prefixes[0], taken)
+        except Exception as error:  # see `restore`
+            raise UserError(f"--init_from={folder}: {prefixes[0].name} is damaged: {str(error).splitlines()[0]}") from error
+        if not taken:
+            raise UserError(f"--init_from={folder}: no variable there has path and shape of one of this {self.config.model}")
+        for name in taken:
+            weights[name].assign(values[name])
+        left, unused = weights.keys() - taken, {name for name in there if name.startswith(networks)} - set(taken)
+        logging.info("%d of %d variables from %s of %s", len(taken), len(weights), prefixes[0].name, folder)
+        for what, names in (("keep their first values", left), ("of that run are not used", unused)):
+            if names:
+                logging.info("%d variables %s: %s", len(names), what, ", ".join(sorted(names)))
+
     def save(self) -> None:
         """Writes the checkpoint of this step, and drops old ones. Raises RunFailed if it cannot be written."""
         self._save(self.path / CHECKPOINTS, self.config.keep_checkpoints)
