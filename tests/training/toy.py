@@ -62,11 +62,11 @@ class Model(gan.GAN):
     latent_width = 5
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
-        fake = self.discriminator(self.generator(*self.inputs(batch), mode="train"))
+        fake = self.discriminator(self.generator(**self.inputs(batch), mode="train"))
         return {"d_loss": tf.reduce_mean(tf.nn.softplus(fake) + tf.nn.softplus(-self.discriminator(batch["video"])))}, {}
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
-        return {"g_loss": tf.reduce_mean(tf.nn.softplus(-self.discriminator(self.generator(*self.inputs(batch), mode="train"))))}, {}
+        return {"g_loss": tf.reduce_mean(tf.nn.softplus(-self.discriminator(self.generator(**self.inputs(batch), mode="train"))))}, {}
 
 
 def held(folder: Path, step: int) -> dict[str, np.ndarray]:
