@@ -17,7 +17,8 @@ from tfvideogan.gan import GAN
 from tfvideogan.generation.sampler import Sampler, fixed_sampler
 from tfvideogan.ops import fused, noise
 from tfvideogan.training import cost
-from tfvideogan.training.step import Step, make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import Step, make_step
 
 ALL = models.names()
 
@@ -48,11 +49,9 @@ def gan(request) -> GAN:
 
 def optimizers_and_step_of(gan: GAN, flat: bool = False) -> tuple[dict[str, keras.optimizers.Optimizer], Step]:
     """Of a model on one device."""
-    optimizers = make_optimizers(gan.config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    return optimizers, make_step(gan, optimizers, step, tf.distribute.get_strategy(), flat)
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    return optimizers, make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat)
 
 
 def step_of(gan: GAN, flat: bool = False) -> Step:
@@ -368,12 +367,12 @@ def test_weight_decay_adds_the_weights_to_the_gradient(gan, monkeypatch):
     seen = {}
     for decay in (0.0, 0.25):
         fresh = models.build(dataclasses.replace(gan.config, weight_decay=decay, d_steps=1))
-        optimizers = make_optimizers(fresh.config)
+        count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        optimizers = make_optimizers(fresh, count)
         for player, optimizer in optimizers.items():
             key = decay, player
             monkeypatch.setattr(optimizer, "apply", lambda gradients, weights, key=key: seen.setdefault(key, gradients))
         weights = {"d_optimizer": fresh.discriminator, "g_optimizer": fresh.generator}
-        count = tf.Variable(0, dtype=tf.int64, trainable=False)
         step = make_step(fresh, optimizers, count, tf.distribute.get_strategy(), flat=True)
         step([batch_of(fresh.config, 2)])
     for player, network in weights.items():
@@ -386,10 +385,9 @@ def test_the_gradient_norm_is_that_of_the_gradient(gan):
     # Adam's first moment is then the gradient, and nothing moves.
     still = {"optimizer": "adam", "beta_1": 0.0, "g_learning_rate": 0.0, "d_learning_rate": 0.0, "d_steps": 1}
     fresh = models.build(dataclasses.replace(gan.config, **still))
-    optimizers = make_optimizers(fresh.config)
-    optimizers["d_optimizer"].build(fresh.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(fresh.generator.trainable_variables)
-    step = make_step(fresh, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(fresh, count)
+    step = make_step(fresh, optimizers, count, tf.distribute.get_strategy())
     batch = {**batch_of(fresh.config, 4), "label": tf.constant([1, 1, 1, 2])}  # an embedding's row is read three times
     scalars = step([batch])
     for player, optimizer in optimizers.items():

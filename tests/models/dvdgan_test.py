@@ -22,7 +22,8 @@ from tfvideogan.layers.norm import StandingNorm
 from tfvideogan.layers.spectral import SpectralLayer
 from tfvideogan.models import dvdgan
 from tfvideogan.ops import noise
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 
 @pytest.fixture(scope="module")
@@ -291,10 +292,8 @@ def test_steps_are_those_computed_by_hand(steps, compiled, changes):
             prepare(network, seed)
     first = {network: [weight.numpy() for weight in network.variables] for network in (gan.generator, gan.ema_generator, gan.discriminator)}
     averages = first[gan.ema_generator]
-    optimizers = make_optimizers(config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
     count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
     step = make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat=not compiled)
     d_adam, g_adam = AdamByHand(d, config, config.d_learning_rate), AdamByHand(g, config, config.g_learning_rate)
 

@@ -14,7 +14,8 @@ from tfvideogan.config import UserError
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.models import mocogan
 from tfvideogan.ops import noise
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 WITHOUT = {"use_categories": False, "use_infogan": False}
 VIDEO_DISCRIMINATORS = [{"video_discriminator": name, **WITHOUT} for name in ("video", "patch", "strided")]
@@ -429,11 +430,9 @@ def test_a_step_is_the_one_computed_by_hand():
     changes = dict(noise=0.0, adam_epsilon=0.1, weight_decay=0.1, d_learning_rate=0.05, g_learning_rate=0.2, real_target=0.9)
     gan, twin = built(**changes), built(**changes)
     config, batch = gan.config, batch_of(gan.config, 4)
-    optimizers = make_optimizers(config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    scalars = make_step(gan, optimizers, step, tf.distribute.get_strategy())([batch])
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    scalars = make_step(gan, optimizers, count, tf.distribute.get_strategy())([batch])
 
     def total(frame: tf.Tensor, video: tf.Tensor) -> dict:
         return reference_discriminator(twin, frame, video, batch["seed"], True)

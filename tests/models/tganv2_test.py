@@ -19,7 +19,8 @@ from tfvideogan.layers.conv_lstm import ConvLSTM
 from tfvideogan.models import tganv2
 from tfvideogan.ops import noise
 from tfvideogan.ops.resample import downsample_padded
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 ONE, THREE = {"levels": 1, "size": 16}, {"levels": 3, "frames": 8}  # 16x16; 8x8, 16x16 and 32x32
 
@@ -478,11 +479,9 @@ def test_a_step_is_the_one_computed_by_hand(changes):
     changes = dict(**changes, adam_epsilon=10.0, beta_1=0.5, d_learning_rate=0.05, g_learning_rate=0.2)
     gan, twin = built(**changes), built(**changes)
     config, batch = gan.config, batch_of(gan.config, 3)
-    optimizers = make_optimizers(config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    scalars = make_step(gan, optimizers, step, tf.distribute.get_strategy())([batch])
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    scalars = make_step(gan, optimizers, count, tf.distribute.get_strategy())([batch])
 
     def fakes(batch: dict) -> list[tf.Tensor]:
         offsets = list(twin.fake_offsets(batch["seed"]).numpy())

@@ -13,7 +13,8 @@ from tfvideogan.generation.sampler import Sampler
 from tfvideogan.models import vgan
 from tfvideogan.ops import noise
 from tfvideogan.ops.video import to_unit
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 
 def batch_of(config: vgan.Config, n: int) -> dict[str, tf.Tensor]:
@@ -172,10 +173,9 @@ def test_a_step_is_the_one_computed_by_hand(changes):
     changes = dict(adam_epsilon=0.1, beta_2=0.9, d_learning_rate=0.05, g_learning_rate=0.05, channels=4) | changes
     gan, twin = built(**changes, mask_penalty=3.0), built(**changes)
     config, batch = gan.config, batch_of(gan.config, 4)
-    optimizers = make_optimizers(config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy(), flat=True)
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    step = make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat=True)
     before = {network: [weight.numpy() for weight in network.trainable_variables] for network in (gan.discriminator, gan.generator)}
     scalars = step([batch])
 

@@ -1,5 +1,5 @@
-"""Which form of a formula is built: the fast one; within `plain()` the paper's, to count and to compare with; within `portable()`
-one that needs no XLA."""
+"""Which form of a formula is built: the fast one; within `uncompiled()` the same without XLA; within `plain()` the paper's, to count
+and to compare with; within `portable()` one that needs neither XLA nor a fixed number of examples."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,6 +13,15 @@ def is_plain() -> bool:
 
 def is_portable() -> bool:
     return _form == "portable"
+
+
+def is_compiled() -> bool:
+    return _form == "fast"
+
+
+def uncompiled() -> contextlib.AbstractContextManager[None]:
+    """What is called or traced within it is compiled by nobody."""
+    return _within("uncompiled")
 
 
 def plain() -> contextlib.AbstractContextManager[None]:

@@ -35,7 +35,7 @@ def once_traced(function: Callable, *tensors: tf.Tensor, xla: bool = False) -> l
 
 def is_large(x: tf.Tensor, saved: int = 1) -> bool:
     """Whether a piece that reads x is worth compiling. `saved`: how many times as much it saves as the usual one."""
-    return not forms.is_plain() and not forms.is_portable() and saved * math.prod(x.shape[1:]) >= LARGE
+    return forms.is_compiled() and saved * math.prod(x.shape[1:]) >= LARGE
 
 
 @functools.cache
