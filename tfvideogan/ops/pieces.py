@@ -14,9 +14,10 @@ Pieces = dict[tuple[Callable, str], list[tf.TensorSpec]]  # a piece, on a device
 _ahead: Pieces | None = None  # of what is being traced, the pieces to compile
 
 
-def compiled(function: Callable, *tensors: tf.Tensor) -> list[tf.Tensor]:
-    """`once_traced(function, *tensors)`, compiled by XLA if the first tensor is large."""
-    return once_traced(function, *tensors, xla=is_large(tensors[0]))
+def compiled(function: Callable, *tensors: tf.Tensor, numbers: int | None = None) -> list[tf.Tensor]:
+    """`once_traced(function, *tensors)`, compiled by XLA if the first tensor is large, or `numbers` are many."""
+    large = is_large(tensors[0]) if numbers is None else not forms.is_plain() and not forms.is_portable() and numbers >= LARGE
+    return once_traced(function, *tensors, xla=large)
 
 
 def once_traced(function: Callable, *tensors: tf.Tensor, xla: bool = False) -> list[tf.Tensor]:
