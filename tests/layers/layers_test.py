@@ -1,5 +1,7 @@
 """Layers against formulas and hand numbers."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +13,7 @@ from tfvideogan.layers.conv_gru import ConvGRU
 from tfvideogan.layers.norm import EPSILON, BatchNorm, ConditionalBatchNorm
 from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, spectral_normalize
+from tfvideogan.ops import forms
 from tfvideogan.ops.resample import downsample, upsample_bilinear, upsample_nearest
 from tfvideogan.ops.singular import clip_gain, clip_singular_values
 
@@ -306,10 +309,13 @@ def test_conv_gru_has_the_same_weights_at_every_step():
 # Resampling, blocks, attention
 
 
-def test_nearest_and_bilinear_are_those_of_tf_image():
+@pytest.mark.parametrize("form", [contextlib.nullcontext, forms.plain])
+def test_nearest_and_bilinear_are_those_of_tf_image(form):
     x = random(2, 4, 6, 3)
-    np.testing.assert_allclose(upsample_nearest(x), tf.image.resize(x, [8, 12], "nearest"))
-    np.testing.assert_allclose(upsample_bilinear(x), tf.image.resize(x, [8, 12], "bilinear"), atol=1e-6)
+    with form():
+        np.testing.assert_allclose(upsample_nearest(x), tf.image.resize(x, [8, 12], "nearest"))
+        np.testing.assert_allclose(upsample_bilinear(x), tf.image.resize(x, [8, 12], "bilinear"), atol=1e-6)
+        np.testing.assert_array_equal(upsample_bilinear(x[:, :1, :1]), tf.repeat(tf.repeat(x[:, :1, :1], 2, 1), 2, 2))
 
 
 def test_gradient_of_nearest_is_the_sum_over_the_four_copies():

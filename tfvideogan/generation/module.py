@@ -74,7 +74,7 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         module.labels = tf.saved_model.Asset(str(labels))
         module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
         generate = module.generate
-        with forms.portable():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
+        with forms.plain():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
             serve = tf.function(lambda z, label: {"video": generate.python_function(z, label)}, input_signature=generate.input_signature)
             signature = serve.get_concrete_function()
         tf.saved_model.save(module, str(new), signatures=signature)

@@ -9,7 +9,6 @@ import tensorflow as tf
 from tfvideogan.gan import GAN, layers_of
 from tfvideogan.layers.norm import StandingNorm
 from tfvideogan.ops import forms
-from tfvideogan.ops.pieces import compiled_ahead
 from tfvideogan.ops.video import to_unit
 
 CHUNK = 8  # clips that a Sampler draws at once
@@ -24,13 +23,13 @@ def in_chunks(function: Callable[..., tf.Tensor], *tensors: tf.Tensor) -> tf.Ten
     """`function(*tensors)` of any number N of examples, by calls with CHUNK of them and calls with one.
 
     The layers' large pieces are compiled by XLA, which does so anew for each N: so for two at most. And no more than two
-    chunks' activations are held. Within `forms.portable()` nothing is compiled, and all is one call.
+    chunks' activations are held. Within `forms.plain()` nothing is compiled, and all is one call.
 
     Args:
         function: a tf.function of [n,...] tensors -> [n,...]; an example's result depends on that example alone.
         tensors: [N,...].
     """
-    if forms.is_portable():
+    if forms.is_asked():
         return function(*tensors)
     n = tf.shape(tensors[0])[0]
     whole = (n + CHUNK // 2 - 1) // CHUNK  # more than half a chunk is filled up: alone, a clip takes 0.2 to 0.4 of a chunk's time
@@ -74,7 +73,6 @@ class Sampler(tf.Module):
 
         # Closures, not methods: a Keras object held by the module would be written into its SavedModel.
         @function
-        @compiled_ahead
         def chunk(z: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
             if interpolate_frames > 1:
                 return to_unit(gan.interpolate(network, z, label, interpolate_frames))
@@ -115,7 +113,7 @@ class Sampler(tf.Module):
         self.sample = function(sample, input_signature=signature)
         for name, part in gan.latent_parts.items():
             setattr(self, fixed_sampler(name), function(sample_fixed(part), input_signature=signature))
-        self._calibrate = function(compiled_ahead(calibrate), input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
+        self._calibrate = function(calibrate, input_signature=[vector, tf.TensorSpec([None, 2], tf.int32)])
         self._reset, self._config, self.latent_law, self.precision = reset, gan.config, gan.latent_law, gan.config.precision
 
     def calibrate(self) -> "Sampler":

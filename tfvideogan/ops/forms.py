@@ -1,36 +1,30 @@
-"""Which form of a formula is built: the fast one; within `plain()` the paper's, to count and to compare with; within `portable()`
-one that needs no XLA."""
+"""Which form of a formula is built: the one that is faster on a CPU, or the plain one, which every other device runs."""
 
 import contextlib
 from collections.abc import Iterator
 
-_form = "fast"
+import tensorflow as tf
+
+_asked = False
 
 
 def is_plain() -> bool:
-    return _form == "plain"
+    """Whether the plain formulas are built: within `plain()`, and wherever there is a GPU or TPU, which every strategy then uses."""
+    return _asked or any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
 
 
-def is_portable() -> bool:
-    return _form == "portable"
-
-
-def plain() -> contextlib.AbstractContextManager[None]:
-    """What is called or traced within it is built as the paper writes it."""
-    return _within("plain")
-
-
-def portable() -> contextlib.AbstractContextManager[None]:
-    """What is called or traced within it is built of TensorFlow's operations alone: servers may know no XLA, which would also
-    compile anew for each number of examples."""
-    return _within("portable")
+def is_asked() -> bool:
+    """Whether the plain formulas are asked for, by `plain()`."""
+    return _asked
 
 
 @contextlib.contextmanager
-def _within(form: str) -> Iterator[None]:
-    global _form
-    before, _form = _form, form
+def plain() -> Iterator[None]:
+    """What is called or traced within it is built as the paper writes it, of TensorFlow's operations alone: to count, to compare with,
+    and for servers, which may know no XLA."""
+    global _asked
+    before, _asked = _asked, True
     try:
         yield
     finally:
-        _form = before
+        _asked = before

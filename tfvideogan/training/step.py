@@ -10,7 +10,6 @@ from tfvideogan.config import Config
 from tfvideogan.gan import GAN, GENERATOR_STEP, Batch, Scalars
 from tfvideogan.layers import spectral
 from tfvideogan.ops import noise
-from tfvideogan.ops.pieces import compiled_ahead
 from tfvideogan.training.optimizers import make_optimizer
 
 BACKWARD = "backward"  # name scope of gradients that layers write by hand; TensorFlow's own stand in gradient_tape/
@@ -153,7 +152,7 @@ def make_step(
 
     if flat:
         return Step(d_update, g_update, finish)
-    return Step(*(tf.function(compiled_ahead(function), autograph=False) for function in (d_update, g_update, finish)))
+    return Step(*(tf.function(function, autograph=False) for function in (d_update, g_update, finish)))
 
 
 def part_of(batch: Batch, i: tf.Tensor, parts: int) -> Batch:
