@@ -22,7 +22,7 @@ from absl import app, flags
 from tqdm import tqdm
 
 from tfvideogan import data, models, prepare
-from tfvideogan.data.decode import crop, fit
+from tfvideogan.data.clips import crop, fit
 from tfvideogan.data.preparation.preparing import Settings
 from tfvideogan.data.sources import listing
 from tfvideogan.models.dvdgan import Config
@@ -60,7 +60,7 @@ def naive_clip(path: str, seed: int) -> np.ndarray:
     with av.open(path) as container:
         frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
     start = np.random.default_rng(seed).integers(len(frames) - FRAMES.value + 1)
-    return crop(fit(tf.constant(frames[start : start + FRAMES.value]), SIZE.value), SIZE.value).numpy()
+    return crop(fit(tf.constant(frames[start : start + FRAMES.value]), SIZE.value, SIZE.value), SIZE.value, SIZE.value).numpy()
 
 
 def files() -> list[str]:

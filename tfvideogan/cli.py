@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import flags, logging
 
 from tfvideogan import models
-from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError
+from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
 from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.training.run_folder import from_run
 
@@ -54,7 +54,7 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Config] | None) ->
     for name in saved:
         folder = _peek(arguments, name)
         if folder and (Path(folder) / FLAGS_FILE).is_file():
-            arguments = FLAGS.read_flags_from_files([f"--flagfile={folder}/{FLAGS_FILE}"]) + arguments
+            arguments = [f"--{field}={value}" for field, value in from_flags((Path(folder) / FLAGS_FILE).read_text()).items()] + arguments
         elif folder and not Path(folder).is_dir():
             raise UserError(f"--{name}={folder}: no such folder")
     kind = kind or models.find(_peek(arguments, "model") or Config.model).Config
@@ -94,7 +94,7 @@ def define_generator_flags() -> None:
     flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")
 
 
-def open_generator(config: Config, interpolate_frames: int = 1) -> Generator:
+def open_generator(config: Config, interpolate_frames: int = 1, truncations: tuple[float, ...] = (1.0,)) -> Generator:
     """The generator that --workdir or --module names. Raises UserError if there is none, or if it cannot interpolate frames."""
     workdir, module = flags.FLAGS.workdir, flags.FLAGS.module
     if bool(workdir) == bool(module):
@@ -102,7 +102,7 @@ def open_generator(config: Config, interpolate_frames: int = 1) -> Generator:
     if module and interpolate_frames > 1:
         raise UserError(f"--interpolate_frames={interpolate_frames}: want --workdir, an exported module has the frames it has")
     if workdir:
-        return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames)
+        return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames, truncations=truncations)
     generator = from_module(module, config)
     if flags.FLAGS["frames"].present and config.frames != generator.config.frames:
         raise UserError(f"--frames={config.frames}: want --workdir, an exported module has the {generator.config.frames} frames it has")

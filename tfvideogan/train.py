@@ -9,7 +9,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from tfvideogan import data
+from tfvideogan import data, models
 from tfvideogan.cli import define_strategy_flags, launch
 from tfvideogan.config import Config, UserError
 from tfvideogan.generation import module
@@ -32,9 +32,12 @@ def main(config: Config) -> None:
     strategy = make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas)
     dataset = data.load(config, config.split)
     config = _with_classes(config, dataset)
+    models.check(config, dataset.specs)
     train(config, dataset, workdir, strategy)
     if is_chief(strategy):
-        module.write(from_run(workdir, config, best=False), str(Path(workdir) / EXPORT), overwrite=True)
+        module.write(
+            from_run(workdir, config, best=False, truncations=module.EXPORT_TRUNCATIONS), str(Path(workdir) / EXPORT), overwrite=True
+        )
         logging.info("done: %s/%s is the generator, %s/samples show it", workdir, EXPORT, workdir)
 
 

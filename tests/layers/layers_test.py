@@ -154,8 +154,8 @@ def test_standing_statistics_are_the_average_of_the_calibration_batches():
     for batch in batches:
         layer(batch, tf.zeros([N, CONDITION]), mode="calibrate")
     moments = [(x.numpy().reshape(N, T, 2, 2, C).mean((0, 2, 3)), x.numpy().reshape(N, T, 2, 2, C).var((0, 2, 3))) for x in batches]
-    np.testing.assert_allclose(layer.standing[0], np.mean([m for m, _ in moments], 0), atol=1e-5)
-    np.testing.assert_allclose(layer.standing[1], np.mean([v for _, v in moments], 0), atol=1e-5)
+    np.testing.assert_allclose(layer.standing[0][0], np.mean([m for m, _ in moments], 0), atol=1e-5)
+    np.testing.assert_allclose(layer.standing[1][0], np.mean([v for _, v in moments], 0), atol=1e-5)
     alone = layer(batches[0][:T], tf.zeros([1, CONDITION]), mode="sample")
     together = layer(batches[0], tf.zeros([N, CONDITION]), mode="sample")
     np.testing.assert_allclose(alone, together[:T], atol=1e-6)  # a sample does not depend on its batch

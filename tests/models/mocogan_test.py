@@ -44,6 +44,7 @@ def test_the_authors_values_are_the_default():
     assert (config.optimizer, config.g_learning_rate, config.d_learning_rate, config.d_steps) == ("adam", 2e-4, 2e-4, 1)
     assert (config.beta_1, config.beta_2, config.adam_epsilon, config.weight_decay) == (0.5, 0.999, 1e-8, 1e-5)
     assert (config.use_categories, config.use_infogan, config.real_target, config.ema_decay) == (True, True, 1.0, 0.0)
+    assert config.q_on_generated  # the paper's text: the code trains Q on labels alone
 
 
 def test_parameter_counts_are_the_official_ones():
@@ -176,7 +177,7 @@ def test_generator_computes_the_table(changes, training):
     gan = built(**changes, channels=4)
     scramble(gan.generator.motion, scale=0.6)  # so that motions differ: float32 takes variances from squares
     n, mode = 5, "train" if training else "sample"
-    z, label = gan.inputs(batch_of(gan.config, n))
+    z, label = gan.inputs(batch_of(gan.config, n)).values()
     codes = reference_codes(gan, z, label, training)
     np.testing.assert_allclose(gan.generator.codes(z, label, mode), codes, atol=1e-5)
     frames = reference_image(gan.generator.image, tf.reshape(codes, [-1, codes.shape[-1]]), training)
@@ -296,7 +297,9 @@ def test_image_discriminator_sees_one_frame_of_clips_of_its_own(gan, monkeypatch
 def test_frames_and_categories_are_uniform_and_independent_of_the_labels(gan):
     @tf.function(autograph=False)
     def draws(seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return gan._frames(noise.fork(seeds, gan_module.FAKE_FRAMES)), gan.inputs({"seed": seeds, "label": tf.zeros([3000], tf.int32)})[1]
+        return gan._frames(noise.fork(seeds, gan_module.FAKE_FRAMES)), gan.inputs({"seed": seeds, "label": tf.zeros([3000], tf.int32)})[
+            "label"
+        ]
 
     index, category = (draw.numpy() for draw in draws(seeds_of(3000)))
     np.testing.assert_allclose(np.bincount(index, minlength=4) / 3000, np.full(4, 0.25), atol=0.03)
@@ -330,15 +333,45 @@ def test_the_terms_are_of_real_clips_for_d_and_of_fakes_for_g(gan, monkeypatch):
     batch = batch_of(gan.config, 5)
     d, _ = gan.discriminator_loss(batch)
     g, _ = gan.generator_loss(batch)
-    assert set(d) == {"d_image", "d_video", "d_category"} and set(g) == {"g_image", "g_video", "g_category"}
+    assert set(d) == {"d_image", "d_video", "d_category", "d_infogan"} and set(g) == {"g_image", "g_video", "g_category"}
     np.testing.assert_array_equal(labels[0][1], batch["label"])
-    np.testing.assert_array_equal(labels[1][1], gan.inputs(batch)[1])
+    inputs = gan.inputs(batch)
+    category = inputs["label"]
+    assert not np.array_equal(category, batch["label"])
+    for _, label in labels[1:]:
+        np.testing.assert_array_equal(label, category)
     index = gan._frames(noise.fork(batch["seed"], gan_module.REAL_FRAMES))
     frame = tf.gather(batch["video"], index, axis=1, batch_dims=1)
     real = gan.discriminator(frame, batch["video"], batch["seed"], mode="train")  # alone: real and fake are normalised apart
     np.testing.assert_allclose(labels[0][0], real["category"], atol=1e-6)
+    video = gan.generator(**inputs, mode="train")
+    fake = gan.discriminator(video[:, 0], video, batch["seed"], mode="train")
+    for logits, _ in labels[1:]:
+        np.testing.assert_allclose(logits, fake["category"], atol=1e-6)
     without = models.build(small("mocogan", **WITHOUT))
     assert set(without.discriminator_loss(batch)[0]) | set(without.generator_loss(batch)[0]) == {"d_image", "d_video", "g_image", "g_video"}
+
+
+@pytest.mark.parametrize("use_categories", [False, True])
+@pytest.mark.parametrize("use_infogan", [False, True])
+@pytest.mark.parametrize("q_on_generated", [False, True])
+def test_q_learns_where_it_is_asked_to(use_categories, use_infogan, q_on_generated):
+    changes = {"use_categories": use_categories, "use_infogan": use_infogan, "q_on_generated": q_on_generated}
+    if use_infogan and not (use_categories or q_on_generated):
+        with pytest.raises(UserError, match="--q_on_generated=false: got --use_categories=false too, so nothing would train Q"):
+            small("mocogan", **changes)
+        return
+    gan = models.build(small("mocogan", **changes))
+    batch = batch_of(gan.config, 4)
+    with tf.GradientTape() as tape:
+        terms, _ = gan.discriminator_loss(batch)
+        loss = tf.add_n(list(terms.values()))
+    asked = {"d_category": use_categories, "d_infogan": use_infogan and q_on_generated}
+    assert set(terms) == {"d_image", "d_video", *(name for name, is_asked in asked.items() if is_asked)}
+    head = gan.discriminator.video.blocks[-1].convolution.kernel.value
+    gradient = tape.gradient(loss, head)
+    assert np.any(gradient[..., 1:]) == any(asked.values())  # the logits of the categories
+    assert ("g_category" in gan.generator_loss(batch)[0]) == use_infogan
 
 
 # The step
@@ -364,8 +397,8 @@ def differentiable_fakes(gan: mocogan.Model, batch: dict) -> tuple[tf.Tensor, tf
     image, n = gan.generator.image, len(batch["seed"])
     other = noise.fork(batch["seed"], mocogan.IMAGES)
     index = gan._frames(noise.fork(batch["seed"], gan_module.FAKE_FRAMES))
-    frame = reference_image(image, tf.gather(differentiable_codes(gan, *gan.inputs({"seed": other})), index, batch_dims=1), True)
-    z, category = gan.inputs(batch)
+    frame = reference_image(image, tf.gather(differentiable_codes(gan, **gan.inputs({"seed": other})), index, batch_dims=1), True)
+    z, category = gan.inputs(batch).values()
     video = reference_image(image, tf.reshape(differentiable_codes(gan, z, category), [n * gan.config.frames, -1]), True)
     return frame, tf.reshape(video, [n, -1, *video.shape[1:]]), category
 
@@ -405,14 +438,15 @@ def test_a_step_is_the_one_computed_by_hand():
     def total(frame: tf.Tensor, video: tf.Tensor) -> dict:
         return reference_discriminator(twin, frame, video, batch["seed"], True)
 
-    frame, video, _ = differentiable_fakes(twin, batch)
+    frame, video, category = differentiable_fakes(twin, batch)
     index = twin._frames(noise.fork(batch["seed"], gan_module.REAL_FRAMES))
     with tf.GradientTape() as tape:
         real, fake = total(tf.gather(batch["video"], index, axis=1, batch_dims=1), batch["video"]), total(frame, video)
-        d_loss = sum(bce(real[name], 0.9) + bce(fake[name], 0.0) for name in ("image", "video")) + nll(real["category"], batch["label"])
+        d_loss = sum(bce(real[name], 0.9) + bce(fake[name], 0.0) for name in ("image", "video"))
+        d_loss += nll(real["category"], batch["label"]) + nll(fake["category"], category)
     weights = twin.discriminator.trainable_variables
     expected = adam_by_hand(weights, tape.gradient(d_loss, [w.value for w in weights]), config, 0.05)
-    assert sum(float(scalars[name]) for name in ("d_image", "d_video", "d_category")) == pytest.approx(float(d_loss), rel=1e-5)
+    assert sum(float(scalars[name]) for name in ("d_image", "d_video", "d_category", "d_infogan")) == pytest.approx(float(d_loss), rel=1e-5)
     for value, weight in zip(expected, gan.discriminator.trainable_variables, strict=True):
         np.testing.assert_allclose(weight, value, rtol=1e-3, atol=2e-5)
 

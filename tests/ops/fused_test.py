@@ -119,7 +119,7 @@ def test_two_replicas_normalize_as_one():
 def test_what_is_served_holds_nothing_compiled(limit, tmp_path):
     config = small("dvdgan")
     sampler = Sampler(models.build(config)).calibrate()
-    module.write(module.Generator("", config, ("a",), 0, sampler.sample, sampler), str(tmp_path / "module"), overwrite=False)
+    module.write(module.Generator("", config, ("a",), 0, sampler), str(tmp_path / "module"), overwrite=False)
     loaded = tf.saved_model.load(tmp_path / "module")
     served, drawn = loaded.signatures["serving_default"], loaded.generate.concrete_functions[0]
     assert not compiled_in(served.graph)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.conftest import small
 from tfvideogan import models
-from tfvideogan.config import UserError, to_flags
+from tfvideogan.config import UserError, from_flags, to_flags
 from tfvideogan.training.run_folder import Run
 from tfvideogan.training.step import make_optimizers
 
@@ -44,3 +44,9 @@ def test_flags_hold_every_field():
     lines = to_flags(config).splitlines()
     assert len(lines) == len(dataclasses.fields(config))
     assert "--flip=true" in lines and "--beta_2=0.999" in lines
+
+
+def test_flags_of_earlier_versions_are_read_under_their_new_names():
+    config = small("dvdgan", g_attention=8, d_attention=8)
+    lines = [line for line in to_flags(config).splitlines() if "_attention" not in line]
+    assert from_flags("\n".join(["# by hand", "", *lines, "--attention=8"])) == from_flags(to_flags(config))

@@ -57,4 +57,4 @@ def load(spec: str, sha256: str) -> published.Published:
         raise UserError(f"--evaluator={spec}: cannot be called with frames ({published.line(error)}); {WANTED}") from error
     if missing:
         raise UserError(f"--evaluator={spec}: gives {', '.join(sorted(found))}, not {' and '.join(missing)}; {WANTED}")
-    return published.Published(spec, "inception", digest, Inception(module), None, BATCH)
+    return published.Published(spec, "inception", digest, Inception(module), None, BATCH, {})

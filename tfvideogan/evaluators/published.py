@@ -32,10 +32,12 @@ class Published(Evaluator):
         network: `look` prepares clips [N,T,H,W,3] in [-1,1]; called, it gives features and logits of what `look` gives.
         frames: lengths T of the clips it takes; None is any length.
         batch: clips that go through the network at a time.
+        protocol: what a reader of scores must know.
     """
 
-    def __init__(self, spec: str, name: str, sha256: str, network: Callable, frames: range | None, batch: int):
+    def __init__(self, spec: str, name: str, sha256: str, network: Callable, frames: range | None, batch: int, protocol: dict[str, object]):
         super().__init__(name, sha256, (), network)
+        self.protocol = protocol
         self.spec, self.network, self.frames, self.batch = spec, network, frames, batch
 
     def __call__(self, video: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:

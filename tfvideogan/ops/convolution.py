@@ -30,6 +30,9 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: s
     """Convolution of [N,...,C] by a kernel [...,C,C'] of one to three axes -> [N,...,C']. Padding is "SAME" or "VALID"."""
     if forms.is_plain() or len(strides) == 1:
         return _forward(x, kernel, strides, padding)
+    if len(strides) == 3 and x.shape[1] == strides[0] == 1 and padding == "SAME":  # of one frame: the other taps in time see zeros
+        middle = kernel[(kernel.shape[0] - 1) // 2]
+        return tf.expand_dims(convolve(tf.squeeze(x, 1), middle, strides[1:], padding), 1)
     if padding == "VALID" and x.shape[1:-1] == kernel.shape[:-2]:
         inputs = math.prod(kernel.shape[:-1])
         y = tf.matmul(tf.reshape(x, [-1, inputs]), tf.reshape(kernel, [inputs, -1]))

@@ -63,3 +63,18 @@ def downsample_time(x: tf.Tensor) -> tf.Tensor:
     frames, height, width, channels = x.shape[1:]
     pairs = tf.nn.avg_pool2d(tf.reshape(x, [-1, frames, height * width, channels]), [2, 1], [2, 1], "VALID")
     return tf.reshape(pairs, [-1, frames // 2, height, width, channels])
+
+
+def downsample_padded(x: tf.Tensor, official: bool) -> tf.Tensor:
+    """2x2x2 average pooling of [N,T,H,W,C], where an odd axis gets a zero before its first pixel, which counts in the mean.
+
+    n becomes n / 2 or (n + 1) / 2. An axis of 1 is left alone; if `official` it becomes 3, zeros before and after, as TGANv2's code
+    has it (padding 1 of any odd axis, windows of at most its length).
+    """
+    lengths = x.shape[1:-1]
+    pads = [(n % 2, 1) if n == 1 and official else (n % 2 if n > 1 else 0, 0) for n in lengths]
+    if any(map(any, pads)):
+        x = tf.pad(x, [[0, 0], *pads, [0, 0]])
+    windows = [min(n, 2) for n in lengths[1:]]
+    x = unfold(tf.nn.avg_pool2d(fold(x), windows, windows, "VALID"), x.shape[1])
+    return downsample_time(x) if lengths[0] > 1 else x

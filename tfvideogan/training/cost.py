@@ -138,16 +138,13 @@ def _needed(graph: tf.Graph, results: list[tf.Tensor], before: int = 0) -> list[
 
 
 def _batch_bytes(config: Config) -> int:
-    return config.batch_size * math.prod([config.frames, config.size, config.size, 3]) * 4
+    specs = models.find(config.model).Model.batch_specs(config).values()
+    return config.batch_size * sum(math.prod(spec.shape[1:]) * spec.dtype.size for spec in specs)
 
 
 def _placeholders(config: Config) -> Batch:
-    n = config.batch_size
-    return {
-        "video": tf.compat.v1.placeholder(tf.float32, [n, config.frames, config.size, config.size, 3]),
-        "label": tf.compat.v1.placeholder(tf.int32, [n]),
-        "seed": tf.compat.v1.placeholder(tf.int32, [n, 2]),
-    }
+    specs = models.find(config.model).Model.batch_specs(config)
+    return {name: tf.compat.v1.placeholder(spec.dtype, [config.batch_size, *spec.shape[1:]]) for name, spec in specs.items()}
 
 
 def _parameters(gan: GAN) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 from absl import logging
 
-from tfvideogan import models
+from tfvideogan import data, models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags, to_flags
 from tfvideogan.files import write_whole
 from tfvideogan.gan import GAN
@@ -191,9 +191,23 @@ def open_run(workdir: str, config: Config, best: bool = False, precision: str = 
     return run
 
 
-def from_run(workdir: str, config: Config, best: bool, interpolate_frames: int = 1, precision: str = "float32") -> Generator:
-    """The averaged weights of a run's newest (or best) checkpoint, with standing statistics, computing in this precision."""
+def from_run(
+    workdir: str,
+    config: Config,
+    best: bool,
+    interpolate_frames: int = 1,
+    precision: str = "float32",
+    truncations: tuple[float, ...] = (1.0,),
+) -> Generator:
+    """The averaged weights of a run's newest (or best) checkpoint, with standing statistics for these truncations, computing in
+    this precision. A generator that reads videos computes them from the run's data set, which must be there."""
     run = open_run(workdir, config, best, precision)
-    sampler = Sampler(run.gan, interpolate_frames=interpolate_frames).calibrate()
+    sampler = Sampler(run.gan, interpolate_frames=interpolate_frames, truncations=truncations)
+    sampler.calibrate(given_batches(sampler, run.config))
     scores = tuple(record for record in read_records(workdir) if record["step"] == run.done())
-    return Generator(workdir, run.config, run.labels, run.done(), sampler.sample, sampler, scores)
+    return Generator(workdir, run.config, run.labels, run.done(), sampler, scores)
+
+
+def given_batches(sampler: Sampler, config: Config) -> tf.data.Dataset | None:
+    """The batches behind the standing statistics of a generator that reads videos; None for others."""
+    return None if sampler.kind == "synthesis" else data.load(config, config.split).batches(config.calibration_clips)

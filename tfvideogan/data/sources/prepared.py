@@ -85,7 +85,7 @@ def builder_source(config: Config, builder: tfds.core.DatasetBuilder, split: str
         **({"times": tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)} if config.fps else {}),
     }
 
-    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         record = tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), [])
         example = tf.io.parse_single_example(record, stored)
         images = example["video"]
@@ -96,7 +96,7 @@ def builder_source(config: Config, builder: tfds.core.DatasetBuilder, split: str
         images = tf.gather(images, indices)  # only these are decoded
         # Unrolled: a loop in the graph took a third longer.
         video = tf.stack([tf.io.decode_image(images[t], 3, expand_animations=False) for t in range(config.frames)])
-        return shape(config, video, seed, training), tf.cast(example["label"], tf.int32)
+        return {"video": shape(config, video, seed, training), "label": tf.cast(example["label"], tf.int32)}
 
     return Source(tuple(features["label"].names), size, clip)
 
