@@ -90,8 +90,8 @@ MUTANTS = [
     Mutant(NORM, "1.0 + self.gain(condition", "self.gain(condition", f"{LAYERS} -k new_norm", "a gain around 0"),
     Mutant(
         NORM,
-        "(moment - standing) / count",
-        "(moment - standing)",
+        "share * (moment - standing)",
+        "moment - standing",
         f"{LAYERS} -k calibration",
         "standing statistics of the last batch alone",
     ),

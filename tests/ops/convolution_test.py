@@ -127,7 +127,7 @@ def test_kernels_have_their_gradients_of_few_frames_in_bfloat16(frames, kernel, 
     for _ in range(5):
         dirt = [tf.fill([length], np.float32(np.nan)) for length in range(1000, 200_000, 7000)]  # what is read must have been written
         del dirt
-        np.testing.assert_allclose(gradient(tf.bfloat16), exact, atol=0.02 * np.abs(exact).max())
+        np.testing.assert_allclose(gradient(tf.bfloat16), exact, atol=0.04 * np.abs(exact).max())  # 0.027 without AVX-512: sums in bfloat16
 
 
 def transposed_shape(y, w, strides, padding):
@@ -181,7 +181,7 @@ def test_a_bias_has_its_gradient_of_many_positions(channels, dtype):
         tape.watch(bias)
         y = convolution.epilogue(x, bias)
     exact = tf.cast(d, tf.float32).numpy().astype(np.float64).sum((0, 1, 2))
-    np.testing.assert_allclose(tf.cast(tape.gradient(y, bias, d), tf.float32), exact, rtol=1e-5 if dtype == tf.float32 else 2**-8)
+    np.testing.assert_allclose(tf.cast(tape.gradient(y, bias, d), tf.float32), exact, rtol=5e-5 if dtype == tf.float32 else 2**-8)
 
 
 def test_layers_ignore_keras_data_format():
