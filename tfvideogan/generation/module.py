@@ -104,7 +104,7 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         module.labels = tf.saved_model.Asset(str(labels))
         module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
         generate = module.generate
-        with forms.portable():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
+        with forms.plain():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
             signature = serving(generate).get_concrete_function()
         tf.saved_model.save(module, str(new), signatures=signature)
         (new / FLAGS_FILE).write_text(to_flags(generator.config))

@@ -42,7 +42,7 @@ from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, SpectralLayer
 from tfvideogan.losses import hinge_discriminator, hinge_generator
 from tfvideogan.ops import noise
-from tfvideogan.ops.fused import relu
+from tfvideogan.ops.relu import relu
 from tfvideogan.ops.resample import UPSAMPLING
 from tfvideogan.ops.video import fold, unfold
 

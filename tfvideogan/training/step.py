@@ -9,7 +9,6 @@ import tensorflow as tf
 from tfvideogan.gan import GAN, GENERATOR_STEP, Batch, Scalars
 from tfvideogan.layers import spectral
 from tfvideogan.ops import noise
-from tfvideogan.ops.pieces import compiled_ahead
 
 BACKWARD = "backward"  # name scope of gradients that layers write by hand; TensorFlow's own stand in gradient_tape/
 Sum = tuple[list[tf.Tensor], Scalars]  # gradients, and what is logged: of a part, or of several added
@@ -184,11 +183,7 @@ def make_step(
         return strategy.run(gan.next_state, args=(chunk,))
 
     def function(python: Callable) -> Callable:
-        if flat:
-            return python
-        if whole:
-            return tf.function(python, autograph=False, jit_compile=True)
-        return tf.function(compiled_ahead(python), autograph=False)
+        return python if flat else tf.function(python, autograph=False, jit_compile=whole or None)
 
     return Step(*map(function, (d_update, g_update, finish)), gan.chunks, *map(function, (cut, advance)))
 
