@@ -1,6 +1,6 @@
 """Config: what every run needs, and the only home of defaults.
 
-A paper's model file subclasses `Config`, overrides defaults with the paper's values (`frames = 12`) and adds its own
+A paper's model file subclasses `Config`, overrides defaults with the paper's values (`frames: int = 12`) and adds its own
 fields. Every field becomes a flag of the same name, type, default and help (see `cli.py`).
 """
 
@@ -61,15 +61,16 @@ class Clips:
     batch_size: int = field(64, "Clips in a global batch, over all replicas.")
     seed: int = field(0, "Seed of the weights, the order of clips, and every random draw.", fixed=True)
 
-    def __init_subclass__(cls):
-        """A default that a subclass assigns without a type (`frames = 12`) keeps the field's type and help.
+    def __init_subclass__(cls) -> None:
+        """A default that a subclass assigns (`frames: int = 12`, or `frames = 12`) keeps the field's type and help.
 
         Raises: TypeError if there is no such field, or the default is not of its type.
         """
-        inherited = {one.name: one for base in cls.__mro__[1:] if dataclasses.is_dataclass(base) for one in dataclasses.fields(base)}
+        bases = [base for base in cls.__mro__[1:] if dataclasses.is_dataclass(base)]
+        inherited: dict[str, Any] = {one.name: one for base in bases for one in dataclasses.fields(base)}
         own = cls.__annotations__
         for name, default in list(vars(cls).items()):
-            if name.startswith("__") or name in own or callable(default) or isinstance(default, property):
+            if name.startswith("__") or isinstance(default, dataclasses.Field | property) or callable(default):
                 continue
             if name not in inherited:
                 raise TypeError(f"{cls.__module__}.{cls.__name__}.{name}: overrides no field")
@@ -78,7 +79,7 @@ class Clips:
             own[name] = inherited[name].type
             setattr(cls, name, dataclasses.field(default=default, metadata=inherited[name].metadata))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for one in dataclasses.fields(self):
             if one.type is float and not math.isfinite(getattr(self, one.name)):
                 raise UserError(f"--{one.name}={getattr(self, one.name)}: want a finite number")
@@ -91,6 +92,12 @@ class Clips:
     def frame_size(self) -> tuple[int, int]:
         """(height, width) of a frame, in pixels."""
         return self.size, self.width or self.size
+
+    def want_square(self, flag: str = "model") -> None:
+        """Raises UserError if frames are not square, for a model or data set, named by the flag, that makes no others."""
+        if self.frame_size != (self.size, self.size):
+            name = f"--{flag}={getattr(self, flag)}"
+            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones for {name}")
 
     def want_at_least(self, least: int, *names: str) -> None:
         """Raises UserError if one of these fields is less."""
@@ -109,7 +116,7 @@ class Evaluation(Clips):
     evaluator_sha256: str = field("", "The checksum that the evaluator's weights must have; empty takes any.")
     evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.evaluate_videos < 2:
             raise UserError(f"--evaluate_videos={self.evaluate_videos}: want at least 2, for a covariance")
@@ -157,7 +164,7 @@ class Config(Evaluation):
     keep_checkpoints: int = field(3, "Newest checkpoints to keep, beside the best one.")
     max_rollbacks: int = field(3, "Times a non-finite loss sends the run back to one checkpoint, to go on with other clips.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.want_at_least(1, "channels", "d_steps", "standing_batches", "keep_checkpoints")
         self.want_at_least(1, "accumulate_steps", "log_every_steps", "checkpoint_every_steps", "sample_every_steps")
@@ -177,11 +184,6 @@ class Config(Evaluation):
     def calibration_clips(self) -> int:
         """Clips in a batch behind standing statistics: as many as behind the moments in training, but 256 at most."""
         return min(self.batch_size // self.accumulate_steps, 256)
-
-    def want_square(self) -> None:
-        """Raises UserError if frames are not square, for models that build nothing else."""
-        if self.frame_size != (self.size, self.size):
-            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones for --model={self.model}")
 
     def want_parts(self, replicas: int) -> None:
         """Raises UserError if the batch cannot be shared by that many replicas, and each share taken in `accumulate_steps` parts."""

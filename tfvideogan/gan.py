@@ -40,8 +40,6 @@ class GAN(keras.Model):
             embeddings.
         free_frames: whether the generator's weights are the same for any number of frames, so that a trained one can sample
             clips longer or shorter than those it learned from.
-        latent_parts: slices of the latent that hold a clip's content and its motion, of a model that tells them apart:
-            some of {"content": ..., "motion": ...}.
         chunks: parts, one after the other in time, that each batch is learned in; see `chunk`.
 
     Networks that are other attributes, such as a pretrained one, are neither trained, averaged, counted, saved nor exported.
@@ -51,7 +49,6 @@ class GAN(keras.Model):
     latent_distribution: Distribution = NORMAL
     blends = False
     free_frames = False
-    latent_parts: dict[str, slice] = {}
     chunks = 1
 
     def __init__(self, config: Config):
@@ -74,6 +71,12 @@ class GAN(keras.Model):
     def latent_width(self) -> int:
         """Numbers in one clip's latent; 0 for a generator without one."""
         raise NotImplementedError
+
+    @property
+    def latent_parts(self) -> dict[str, slice]:
+        """Slices of the latent that hold a clip's content and its motion, of a model that tells them apart: some of
+        {"content": ..., "motion": ...}."""
+        return {}
 
     def latents(self, seeds: tf.Tensor) -> tf.Tensor:
         """The latents of examples with these seeds: [N,2] int32 -> [N,latent_width] float32."""

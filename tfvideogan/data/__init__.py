@@ -13,7 +13,7 @@ from types import ModuleType
 
 import tensorflow as tf
 
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Clips, UserError
 from tfvideogan.data import paths, sources
 from tfvideogan.data.source import Source
 from tfvideogan.ops.video import from_uint8
@@ -82,7 +82,7 @@ class Dataset:
         return {**self.source.clip(index, seed, training), "seed": seed}
 
 
-def load(config: Config, split: str) -> Dataset:
+def load(config: Clips, split: str) -> Dataset:
     """The clips of `config.dataset`, cut as the config says. `split`: train, test or train+test, or of its file's SPLITS.
 
     Raises: UserError for an unknown name, variant or split, and for data that cannot be used.

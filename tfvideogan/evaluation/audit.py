@@ -40,8 +40,8 @@ def memorised(
         evaluation.of_data(dataset, evaluator, videos, False, name, {**told, "split": name}, remember)
         for name, dataset in (("train", training), ("test", held_out))
     )
-    flat = [clips.features.reshape(len(clips), -1) for clips in (fake, seen, unseen)]
-    audit = memorisation.audit(*flat, neighbours=min(NEIGHBOURS, len(seen)))
+    samples, references, held_apart = (clips.features.reshape(len(clips), -1) for clips in (fake, seen, unseen))
+    audit = memorisation.audit(samples, references, held_apart, neighbours=min(NEIGHBOURS, len(seen)))
     rows = []
     for sample in np.argsort(audit.distances[:, 0])[:PAIRS]:
         found = [_generated(generator, fake.labels, int(sample), config, truncation)]

@@ -46,7 +46,8 @@ class C3D:
     """
 
     def __init__(self, classes: int, look: Callable[[tf.Tensor], tf.Tensor]):
-        self.look, self.variables = look, {}
+        self.look = look
+        self.variables: dict[str, keras.Variable] = {}
         video = keras.Input([FRAMES, SIZE, SIZE, 3], dtype="float32")
         x = video
         for group, convolutions in CONVOLUTIONS.items():

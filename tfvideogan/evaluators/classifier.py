@@ -7,6 +7,7 @@ import hashlib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -51,6 +52,15 @@ class VideoClassifier(keras.Model):
         return features, self.logits(features)
 
 
+class Network(Protocol):
+    """What an evaluator runs: `look` prepares clips [N,T,H,W,3] in [-1,1]; a call gives features and logits of what `look` gives."""
+
+    @property
+    def look(self) -> Callable[[tf.Tensor], tf.Tensor]: ...
+
+    def __call__(self, video: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]: ...
+
+
 class Evaluator:
     """A trained classifier, as `evaluator.Evaluator` promises.
 
@@ -63,7 +73,7 @@ class Evaluator:
         run: what calls `compute`: itself, or `strategy.spread`'s form of it.
     """
 
-    def __init__(self, name: str, sha256: str, labels: tuple[str, ...], network: VideoClassifier):
+    def __init__(self, name: str, sha256: str, labels: tuple[str, ...], network: Network):
         self.name, self.sha256, self.labels = name, sha256, labels
         self.protocol: dict[str, object] = {}
         self.compute = tf.function(lambda video: network(network.look(video)), input_signature=[tf.TensorSpec([None, None, None, None, 3])])

@@ -8,7 +8,7 @@ import glob
 import hashlib
 import logging
 import zipfile
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import keras
@@ -17,7 +17,7 @@ import tensorflow as tf
 import tensorflow_hub as hub
 
 from tfvideogan.config import UserError
-from tfvideogan.evaluators.classifier import Evaluator
+from tfvideogan.evaluators.classifier import Evaluator, Network
 from tfvideogan.files import without_patterns
 
 LOG = logging.getLogger(__name__)
@@ -31,13 +31,13 @@ class Published(Evaluator):
         spec: what it was loaded from, for errors.
         name: suffix of the scores' names.
         sha256: of its weights.
-        network: `look` prepares clips [N,T,H,W,3] in [-1,1]; called, it gives features and logits of what `look` gives.
+        network: what it runs.
         frames: lengths T of the clips it takes; None is any length.
         batch: clips that go through the network at a time.
         protocol: what a reader of scores must know.
     """
 
-    def __init__(self, spec: str, name: str, sha256: str, network: Callable, frames: range | None, batch: int, protocol: dict[str, object]):
+    def __init__(self, spec: str, name: str, sha256: str, network: Network, frames: range | None, batch: int, protocol: dict[str, object]):
         super().__init__(name, sha256, (), network)
         self.protocol = protocol
         self.spec, self.network, self.frames, self.batch = spec, network, frames, batch

@@ -107,8 +107,8 @@ def test_accuracy(evaluator: classifier.Evaluator, dataset: data.Dataset, config
     for batch in dataset.once(config.batch_size).take(-(-config.test_videos // config.batch_size)):
         logits.append(evaluator(batch["video"])[1])
         labels.append(batch["label"].numpy())
-    labels = np.concatenate(labels)[: config.test_videos]
-    return class_accuracy(np.concatenate(logits)[: config.test_videos], labels), len(labels)
+    truth = np.concatenate(labels)[: config.test_videos]
+    return class_accuracy(np.concatenate(logits)[: config.test_videos], truth), len(truth)
 
 
 def saw_the_test_clips(config: Config) -> bool:

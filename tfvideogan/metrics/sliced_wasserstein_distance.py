@@ -52,8 +52,8 @@ def sliced_wasserstein_distance(real: np.ndarray, fake: np.ndarray, seed: int, r
     levels = len(level_sizes(min(real.shape[1:3])))
     distances = []
     for level in range(levels):
-        patches = (_patches(images, level, levels, seed, recipe) for images in (real, fake))
-        distances.append(_distance(*patches, np.random.default_rng([seed, level]), recipe))
+        real_patches, fake_patches = (_patches(images, level, levels, seed, recipe) for images in (real, fake))
+        distances.append(_distance(real_patches, fake_patches, np.random.default_rng([seed, level]), recipe))
     return np.array(distances)
 
 

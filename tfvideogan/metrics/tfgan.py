@@ -28,7 +28,7 @@ def load() -> types.SimpleNamespace:
     except (ImportError, AttributeError):  # AttributeError: no tf.estimator; ImportError: no distutils
         _forget()
     spec = importlib.util.find_spec("tensorflow_gan")
-    if spec is None:
+    if spec is None or spec.submodule_search_locations is None:
         raise UserError("tensorflow-gan is not installed, and the metrics need it: pip install 'tensorflow-gan>=2.1'")
     folder = Path(spec.submodule_search_locations[0])
     try:

@@ -37,7 +37,7 @@ from tfvideogan.layers import Mode
 from tfvideogan.layers.attention import SelfAttention
 from tfvideogan.layers.conv_gru import ConvGRU
 from tfvideogan.layers.norm import ConditionalBatchNorm
-from tfvideogan.layers.recompute import Layers, recomputed
+from tfvideogan.layers.recompute import recomputed
 from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, SpectralLayer
 from tfvideogan.losses import hinge_discriminator, hinge_generator
@@ -53,6 +53,7 @@ VOLUMETRIC_BLOCKS = 2  # "the first two residual blocks" of D_T are 3-D (3.2)
 PHI = ("4x4", "2x2", "identity", "crop")
 BN_STATISTICS = ("per_frame", "all_frames")
 FAKE_LABELS = ("data", "drawn")
+Stage = tuple[ConvGRU, GeneratorBlock, GeneratorBlock, SelfAttention | None]
 DRAWN_LABELS = 10  # stream of an example's seed, beside those of gan.py
 
 
@@ -60,12 +61,12 @@ DRAWN_LABELS = 10  # stream of an example's seed, beside those of gan.py
 class Config(base.Config):
     """DVD-GAN at the values of its paper: Kinetics-600, 12 frames of 64x64."""
 
-    model = "dvdgan"
-    frames = 12
-    stride = 2  # every 2nd frame of Kinetics
-    channels = 128
-    batch_size = 512
-    steps = 300_000
+    model: str = "dvdgan"
+    frames: int = 12
+    stride: int = 2  # every 2nd frame of Kinetics
+    channels: int = 128
+    batch_size: int = 512
+    steps: int = 300_000
     latent: int = field(120, "Width of z.", network=True)
     embedding: int = field(120, "Width of the class embedding e(y).", network=True)
     upsampling: str = field("bilinear", "How G doubles a map: bilinear (the figure) or nearest (BigGAN, and faster).", network=True)
@@ -78,9 +79,9 @@ class Config(base.Config):
     )
     fake_labels: str = field("data", "Labels of generated clips in training: the batch's (data), or uniform over the classes (drawn).")
     orthogonal_regularization: float = field(0.0, "Weight of BigGAN's orthogonal regularisation of G; 1e-4 there.")
-    g_learning_rate = 1e-4
-    d_learning_rate = 5e-4
-    d_steps = 2
+    g_learning_rate: float = 1e-4
+    d_learning_rate: float = 5e-4
+    d_steps: int = 2
     recompute: bool = field(False, "Compute the activations of a stage of G and of a block of D again in the gradient, not keep them.")
 
     def __post_init__(self):
@@ -143,7 +144,7 @@ class Generator(keras.Model):
         x = self.norm(fold(x), condition, mode=mode, relu=True)
         return unfold(tf.tanh(tf.cast(self.to_rgb(x, mode=mode), tf.float32)), self.frames)
 
-    def _stage(self, layers: Layers, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
+    def _stage(self, layers: Stage, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
         """One resolution: [N,T or 1,h,w,c] -> [N,T,2h,2w,c']."""
         gru, block, up, attention = layers
         x = fold(gru(x, mode=mode))  # [N,T,h,w,c] -> [N*T,h,w,c]
@@ -184,7 +185,7 @@ class Trunk(keras.layers.Layer):
         return tf.reduce_sum(unfold(self.linear(h, mode=mode), frames)[..., 0] + projection, 1)
 
     @staticmethod
-    def _stage(layers: Layers, x: tf.Tensor, mode: Mode) -> tf.Tensor:
+    def _stage(layers: tuple[DiscriminatorBlock, SelfAttention | None], x: tf.Tensor, mode: Mode) -> tf.Tensor:
         """A block and its attention, frame by frame, of [N,T,h,w,c] or [N*T,h,w,c]."""
         block, attention = layers
         x = block(x, mode=mode)
@@ -240,6 +241,7 @@ class Discriminator(keras.Model):
 class Model(gan.GAN):
     """DVD-GAN's three networks and hinge losses."""
 
+    config: Config
     networks = Generator, Discriminator
     blends = True
     free_frames = True

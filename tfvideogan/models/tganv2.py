@@ -53,20 +53,20 @@ SUBSAMPLINGS = ("pick", "mean")
 class Config(base.Config):
     """TGANv2 at the values of its best run on UCF-101: 16 frames of 192x192, four levels."""
 
-    model = "tganv2"
-    size = 192
-    batch_size = 128
+    model: str = "tganv2"
+    size: int = 192
+    batch_size: int = 128
     latent: int = field(256, "Width of z.", network=True)
     lstm_channels: int = field(1024, "Width of the ConvLSTM's state.", network=True)
     levels: int = field(4, "Levels of frames, each of half of the frames and twice the size of the one below.", network=True)
     subsample: str = field("pick", "From two frames' maps to the next level's: pick one, or take their mean.")
     official_pooling: bool = field(False, "Pool an axis of 1 to 3, between two zeros, as the authors' code does.", network=True)
     r1_weight: float = field(16.0, "Weight of |dD/dx|^2 of real clips, summed over levels, its mean over clips; 8 for FaceForensics.")
-    g_learning_rate = 1e-4
-    d_learning_rate = 1e-4
-    beta_2 = 0.9
-    adam_epsilon = 8e-8
-    ema_decay = 0.0  # no average: the generator itself is sampled
+    g_learning_rate: float = 1e-4
+    d_learning_rate: float = 1e-4
+    beta_2: float = 0.9
+    adam_epsilon: float = 8e-8
+    ema_decay: float = 0.0  # no average: the generator itself is sampled
 
     def __post_init__(self):
         super().__post_init__()
@@ -284,6 +284,7 @@ def real_pyramid(video: tf.Tensor, offsets: tf.Tensor) -> list[tf.Tensor]:
 class Model(gan.GAN):
     """TGANv2's networks and losses."""
 
+    config: Config
     networks = Generator, Discriminator
     latent_distribution = UNIFORM
 
@@ -292,7 +293,7 @@ class Model(gan.GAN):
         return self.config.latent
 
     @classmethod
-    def batch_specs(cls, config: Config) -> gan.Specs:
+    def batch_specs(cls, config: base.Config) -> gan.Specs:
         """Without labels: no network reads them."""
         return {name: spec for name, spec in super().batch_specs(config).items() if name != "label"}
 

@@ -44,16 +44,16 @@ REAL_CLASS, FAKE_CLASS = 0, 1
 class Config(base.Config):
     """VGAN at the values of its paper: 32 frames of 64x64, two streams."""
 
-    model = "vgan"
-    frames = 32
+    model: str = "vgan"
+    frames: int = 32
     latent: int = field(100, "Width of z.", network=True)
     streams: int = field(2, "2: background and masked foreground; 1: the 3-D stream alone.", network=True)
     conditional: bool = field(False, "Read a first frame, not z. The paper's has --channels=128 --batch_size=32.", network=True)
     mask_penalty: float = field(0.1, "Weight of the mask's mean; not for the conditional model.")
     first_frame_weight: float = field(10.0, "Weight of the conditional model's distance from the given frame.")
-    beta_1 = 0.5
-    adam_epsilon = 1e-8
-    ema_decay = 0.0  # no average: the generator itself is sampled
+    beta_1: float = 0.5
+    adam_epsilon: float = 1e-8
+    ema_decay: float = 0.0  # no average: the generator itself is sampled
 
     def __post_init__(self):
         super().__post_init__()
@@ -154,7 +154,12 @@ class Generator(keras.Model):
 
     def with_mask(self, mode: Mode, z: tf.Tensor | None = None, first_frames: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """The video, and the foreground's mask [N,T,H,W,1] in [0,1] (all ones with one stream)."""
-        x = z[:, None, None] if self.encoder is None else self.encoder(first_frames[:, 0], mode=mode)
+        if self.encoder is not None:
+            assert first_frames is not None  # what the conditional model's `inputs` gives
+            x = self.encoder(first_frames[:, 0], mode=mode)
+        else:
+            assert z is not None
+            x = z[:, None, None]
         foreground = self.foreground(x[:, None], mode=mode)
         if self.background is None:
             video = tf.tanh(foreground[0])
@@ -183,10 +188,11 @@ class Discriminator(keras.Model):
 class Model(gan.GAN):
     """VGAN's networks and losses."""
 
+    config: Config
     networks = Generator, Discriminator
 
     @classmethod
-    def batch_specs(cls, config: Config) -> gan.Specs:
+    def batch_specs(cls, config: base.Config) -> gan.Specs:
         """Without labels: no network reads them."""
         return {name: spec for name, spec in super().batch_specs(config).items() if name != "label"}
 

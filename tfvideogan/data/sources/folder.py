@@ -14,14 +14,14 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Clips, UserError
 from tfvideogan.data import paths
 from tfvideogan.data.decode import PICTURES, SUFFIXES, VIDEOS
 from tfvideogan.data.source import Source
 from tfvideogan.data.sources.listing import Listing, Rejected, Video, files_source
 
 
-def source(config: Config, variant: str, split: str) -> Source:
+def source(config: Clips, variant: str, split: str) -> Source:
     """See the module, `listing` and `files_source`. Raises UserError as they do, and for a class without videos in the split."""
     if variant:
         raise UserError(f"--dataset={config.dataset}: want folder, without a variant")
@@ -87,7 +87,7 @@ def _is_video(root: str, name: str) -> bool:
     return not paths.suffix(name) and tf.io.gfile.isdir(path) and any(paths.suffix(file) in PICTURES for file in paths.children(path))
 
 
-def loose(config: Config, root: str, known: Sequence[str]) -> Source:
+def loose(config: Clips, root: str, known: Sequence[str]) -> Source:
     """Clips of all video files under `root`, however deep: its subfolders are the classes; of videos beside them, or without any,
     there is one class, with an empty name. Each is decoded when it is needed, and not kept.
 
