@@ -25,7 +25,9 @@ def made_up(**changes) -> tuple[Generator, list]:
         asked.append((int(seed[0]), float(truncation)))
         return noise(label, seed) * truncation
 
-    return Generator("some/run", dataclasses.replace(CONFIG, **changes), LABELS, 8, sample, tf.Module()), asked
+    module = tf.Module()
+    module.sample = sample
+    return Generator("some/run", dataclasses.replace(CONFIG, **changes), LABELS, 8, module), asked
 
 
 def evaluated(**settings):

@@ -17,7 +17,7 @@ from tfvideogan.evaluators.evaluator import Evaluator
 
 LOG = logging.getLogger(__name__)
 QUICK = ("is", "fid", "accuracy")  # while training, and if nothing else is asked for
-CLIPS_DEPEND_ON = ("dataset", "split", "held_out", "frames", "size", "short_side", "stride", "fps", "seed")  # of the Config
+CLIPS_DEPEND_ON = ("dataset", "split", "held_out", "frames", "size", "width", "short_side", "stride", "fps", "seed")  # of the Config
 
 Remember = Callable[[dict, Callable[[], Clips]], Clips]
 Draw = Callable[[data.Batch, tf.Tensor], tf.Tensor]

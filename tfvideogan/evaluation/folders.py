@@ -14,7 +14,7 @@ from tfvideogan.evaluation.clips import Clips
 from tfvideogan.evaluation.settings import Settings
 from tfvideogan.evaluators.evaluator import Evaluator
 
-CLIPS_DEPEND_ON = ("frames", "size", "short_side", "stride", "fps", "seed")  # of the Config
+CLIPS_DEPEND_ON = ("frames", "size", "width", "short_side", "stride", "fps", "seed")  # of the Config
 ALL = "train+validation+test"
 
 
@@ -61,7 +61,8 @@ def evaluate(
     result.require(scored.metrics + in_pairs, settings.metrics, scored.missing)
     generated = look("fake", fake, videos)
     records = scored.score(generated, scored.metrics, config.seed, protocol)
-    records += pairs.records(opened["real"], opened["fake"], config.size, in_pairs, config.seed, protocol, scored.missing)
+    side = min(config.size, config.width or config.size)
+    records += pairs.records(opened["real"], opened["fake"], side, in_pairs, config.seed, protocol, scored.missing)
     result.require(records, settings.metrics, scored.missing)
     shown = report.Set(f"real: {real}", scored.real, names["real"]), report.Set(f"generated: {fake}", generated, names["fake"])
     return result.Result(f"{fake} against {real}", 0, records, [], shown)

@@ -34,6 +34,8 @@ def evaluate(generator: Generator, settings: Settings, evaluator: Evaluator) -> 
         is_splits=settings.is_splits,
     )
     given = None if generator.kind == "synthesis" else data.load(config, "test")
+    if given is not None:
+        scored.protocol["labels"] = "of the given clips"
     result.require(scored.metrics, settings.metrics, scored.missing)
 
     def look(truncation: float, seed: int) -> Clips:

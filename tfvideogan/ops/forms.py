@@ -1,30 +1,47 @@
-"""Which form of a formula is built: the one that is faster on a CPU, or the plain one, which every other device runs."""
+"""Which form of a formula is built: the one that is faster on a CPU, or the plain one, which every other device runs; and whether XLA
+compiles parts of it."""
 
 import contextlib
 from collections.abc import Iterator
 
 import tensorflow as tf
 
-_asked = False
+_plain = _uncompiled = False
 
 
 def is_plain() -> bool:
     """Whether the plain formulas are built: within `plain()`, and wherever there is a GPU or TPU, which every strategy then uses."""
-    return _asked or any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+    return _plain or any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
 
 
 def is_asked() -> bool:
     """Whether the plain formulas are asked for, by `plain()`."""
-    return _asked
+    return _plain
+
+
+def is_compiled() -> bool:
+    """Whether XLA compiles parts of a graph."""
+    return not (_uncompiled or is_plain())
 
 
 @contextlib.contextmanager
 def plain() -> Iterator[None]:
     """What is called or traced within it is built as the paper writes it, of TensorFlow's operations alone: to count, to compare with,
     and for servers, which may know no XLA."""
-    global _asked
-    before, _asked = _asked, True
+    global _plain
+    before, _plain = _plain, True
     try:
         yield
     finally:
-        _asked = before
+        _plain = before
+
+
+@contextlib.contextmanager
+def uncompiled() -> Iterator[None]:
+    """What is called or traced within it is compiled by nobody (--xla=false)."""
+    global _uncompiled
+    before, _uncompiled = _uncompiled, True
+    try:
+        yield
+    finally:
+        _uncompiled = before

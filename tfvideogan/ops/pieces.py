@@ -19,7 +19,7 @@ def compiled(function: Callable, *tensors: tf.Tensor, numbers: int | None = None
         tensors: what it reads.
         numbers: how many it computes; by default those of one example of the first tensor.
     """
-    if forms.is_plain() or (math.prod(tensors[0].shape[1:]) if numbers is None else numbers) < LARGE:
+    if not forms.is_compiled() or (math.prod(tensors[0].shape[1:]) if numbers is None else numbers) < LARGE:
         return function(*tensors)
     return _traced(function, *(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors))(*tensors)
 
