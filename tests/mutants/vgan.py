@@ -38,7 +38,7 @@ MUTANTS = [
         FILE,
         "video = tf.tanh(foreground[0])\n            return",
         "video = foreground[0]\n            return",
-        f"{TEST} -k 'compute and changes3'",
+        f"{TEST} -k 'compute and changes1'",
         "one stream without tanh",
     ),
     Mutant(
