@@ -58,7 +58,7 @@ def forward(config: Config, videos: int) -> Callable[[int], None]:
 
     @tf.function(autograph=False)
     def train(seed: tf.Tensor) -> tf.Tensor:
-        return gan.generator(*gan.inputs({"seed": seed, "label": label}), mode="train")
+        return gan.generator(**gan.inputs({"seed": seed, "label": label}), mode="train")
 
     return lambda call: train(tf.stack([tf.fill([videos], call), tf.range(videos)], 1)).numpy()
 

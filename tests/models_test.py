@@ -17,17 +17,22 @@ from tfvideogan.gan import GAN
 from tfvideogan.generation.sampler import Sampler, fixed_sampler
 from tfvideogan.ops import fused, noise
 from tfvideogan.training import cost
-from tfvideogan.training.step import Step, make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import Step, make_step
 
 ALL = models.names()
 
 
 def batch_of(config: Config, n: int, first: int = 0) -> dict[str, tf.Tensor]:
-    """Made-up clips in the clip contract."""
+    """A made-up batch of what the model reads."""
     index = tf.range(first, first + n)
     seeds = tf.stack([tf.zeros([n], tf.int32), index], 1)
-    video = tf.tanh(noise.normal(noise.fork(seeds, 99), [config.frames, config.size, config.size, 3]))
-    return {"video": video, "label": index % config.classes, "seed": seeds}
+    made = {"seed": seeds}
+    for stream, (name, spec) in enumerate(models.find(config.model).Model.batch_specs(config).items(), 99):
+        if name == "seed":
+            continue
+        made[name] = tf.tanh(noise.normal(noise.fork(seeds, stream), spec.shape[1:])) if spec.dtype.is_floating else index % config.classes
+    return made
 
 
 def fixed_draws(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
@@ -44,11 +49,9 @@ def gan(request) -> GAN:
 
 def optimizers_and_step_of(gan: GAN, flat: bool = False) -> tuple[dict[str, keras.optimizers.Optimizer], Step]:
     """Of a model on one device."""
-    optimizers = make_optimizers(gan.config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    return optimizers, make_step(gan, optimizers, step, tf.distribute.get_strategy(), flat)
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    return optimizers, make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat)
 
 
 def step_of(gan: GAN, flat: bool = False) -> Step:
@@ -64,9 +67,14 @@ def batches_of(config: Config) -> list[dict[str, tf.Tensor]]:
     return [batch_of(config, config.batch_size, first=config.batch_size * i) for i in range(config.d_steps)]
 
 
+def asked(gan: GAN, z: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Those of a latent and labels that the generator reads, by name."""
+    return {name: {"z": z, "label": label}[name] for name in gan.input_specs}
+
+
 def test_generator_makes_clips_of_the_contract(gan):
     config, batch = gan.config, batch_of(gan.config, 3)
-    video = gan.generator(*gan.inputs(batch), mode="train")
+    video = gan.generator(**gan.inputs(batch), mode="train")
     assert video.shape == (3, config.frames, config.size, config.size, 3) and video.dtype == tf.float32
     assert -1 <= float(tf.reduce_min(video)) < float(tf.reduce_max(video)) <= 1
 
@@ -317,15 +325,15 @@ def test_the_cost_of_a_step_is_read_off_its_graph_and_parts_of_a_batch_cost_what
 
 
 def test_frames_between_frames_or_one_line_that_there_are_none(gan):
-    z, label = gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1])
+    inputs = asked(gan, gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1]))
     plain, finer = Sampler(gan).calibrate(), Sampler(gan, interpolate_frames=3)
     try:
-        video = finer.generate(z, label)
+        video = finer.generate(**inputs)
     except UserError as error:
         assert str(error).startswith("--interpolate_frames=3: ")
         return
-    assert video.shape == (2, 3 * (gan.config.frames - 1) + 1, *plain.generate(z, label).shape[2:])
-    np.testing.assert_allclose(video[:, ::3], plain.generate(z, label), atol=1e-5)
+    assert video.shape == (2, 3 * (gan.config.frames - 1) + 1, *plain.generate(**inputs).shape[2:])
+    np.testing.assert_allclose(video[:, ::3], plain.generate(**inputs), atol=1e-5)
 
 
 def test_a_generator_of_free_frames_has_the_same_weights_for_more(gan):
@@ -345,11 +353,11 @@ def test_clips_of_one_content_or_motion_share_that_part_of_the_latent(gan):
         taken[part] += 1
         sampler = Sampler(gan).calibrate()
         z = gan.latents(tf.stack([tf.random.experimental.stateless_fold_in(seed, i) for i in range(3)])).numpy()
-        free = sampler.generate(0.5 * z, label)
+        free = sampler.generate(**asked(gan, 0.5 * z, label))
         np.testing.assert_allclose(sampler.sample(label, seed, half), free, atol=1e-5)
         z[:, part] = z[0, part]
         fixed = getattr(sampler, fixed_sampler(name))(label, seed, half)
-        np.testing.assert_allclose(fixed, sampler.generate(0.5 * z, label), atol=1e-5)
+        np.testing.assert_allclose(fixed, sampler.generate(**asked(gan, 0.5 * z, label)), atol=1e-5)
         assert np.abs(fixed[1:] - free[1:]).max() > 1e-4
     assert np.all(taken <= 1)
 
@@ -359,12 +367,12 @@ def test_weight_decay_adds_the_weights_to_the_gradient(gan, monkeypatch):
     seen = {}
     for decay in (0.0, 0.25):
         fresh = models.build(dataclasses.replace(gan.config, weight_decay=decay, d_steps=1))
-        optimizers = make_optimizers(fresh.config)
+        count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        optimizers = make_optimizers(fresh, count)
         for player, optimizer in optimizers.items():
             key = decay, player
             monkeypatch.setattr(optimizer, "apply", lambda gradients, weights, key=key: seen.setdefault(key, gradients))
         weights = {"d_optimizer": fresh.discriminator, "g_optimizer": fresh.generator}
-        count = tf.Variable(0, dtype=tf.int64, trainable=False)
         step = make_step(fresh, optimizers, count, tf.distribute.get_strategy(), flat=True)
         step([batch_of(fresh.config, 2)])
     for player, network in weights.items():
@@ -377,10 +385,9 @@ def test_the_gradient_norm_is_that_of_the_gradient(gan):
     # Adam's first moment is then the gradient, and nothing moves.
     still = {"optimizer": "adam", "beta_1": 0.0, "g_learning_rate": 0.0, "d_learning_rate": 0.0, "d_steps": 1}
     fresh = models.build(dataclasses.replace(gan.config, **still))
-    optimizers = make_optimizers(fresh.config)
-    optimizers["d_optimizer"].build(fresh.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(fresh.generator.trainable_variables)
-    step = make_step(fresh, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(fresh, count)
+    step = make_step(fresh, optimizers, count, tf.distribute.get_strategy())
     batch = {**batch_of(fresh.config, 4), "label": tf.constant([1, 1, 1, 2])}  # an embedding's row is read three times
     scalars = step([batch])
     for player, optimizer in optimizers.items():

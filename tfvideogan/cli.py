@@ -5,6 +5,7 @@ default and help. A run folder keeps every field in `run.flags`, so the programs
 the folder, and a later change of a default cannot change an old run.
 """
 
+import contextlib
 import dataclasses
 import logging as stdlib_logging
 import sys
@@ -16,12 +17,14 @@ from absl import flags, logging
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
 from tfvideogan.generation.module import Generator, from_module
+from tfvideogan.ops import forms
 from tfvideogan.training.run_folder import from_run
 
 FLAGS = flags.FLAGS
 DEFINE = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
 
 flags.DEFINE_string("workdir", None, "Folder of the run.")
+flags.DEFINE_enum("xla", "auto", ["auto", "true", "false"], "What XLA compiles: what gains by it; in train, every update whole; nothing.")
 
 
 def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: type[Config] | None = None) -> None:
@@ -42,7 +45,9 @@ def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: ty
     logging.get_absl_handler().addFilter(lambda record: record.levelno > stdlib_logging.INFO or "/tensorflow/" not in record.pathname)
     stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
     try:
-        main(parse(sys.argv, saved, kind))
+        config = parse(sys.argv, saved, kind)
+        with forms.uncompiled() if FLAGS.xla == "false" else contextlib.nullcontext():
+            main(config)
     except (UserError, RunFailed, flags.Error) as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1 if isinstance(error, RunFailed) else 2)
@@ -94,7 +99,7 @@ def define_generator_flags() -> None:
     flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")
 
 
-def open_generator(config: Config, interpolate_frames: int = 1) -> Generator:
+def open_generator(config: Config, interpolate_frames: int = 1, truncations: tuple[float, ...] = (1.0,)) -> Generator:
     """The generator that --workdir or --module names. Raises UserError if there is none, or if it cannot interpolate frames."""
     workdir, module = flags.FLAGS.workdir, flags.FLAGS.module
     if bool(workdir) == bool(module):
@@ -102,7 +107,7 @@ def open_generator(config: Config, interpolate_frames: int = 1) -> Generator:
     if module and interpolate_frames > 1:
         raise UserError(f"--interpolate_frames={interpolate_frames}: want --workdir, an exported module has the frames it has")
     if workdir:
-        return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames)
+        return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames, truncations=truncations)
     generator = from_module(module, config)
     if flags.FLAGS["frames"].present and config.frames != generator.config.frames:
         raise UserError(f"--frames={config.frames}: want --workdir, an exported module has the {generator.config.frames} frames it has")

@@ -1,14 +1,18 @@
 """GAN: what a model promises."""
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import tensorflow as tf
 
 from tfvideogan.config import Config, UserError
 from tfvideogan.ops import noise
+from tfvideogan.ops.latent import NORMAL, Distribution
 
 Batch = dict[str, tf.Tensor]
+Inputs = dict[str, tf.Tensor]
+Specs = dict[str, tf.TensorSpec]
 Scalars = dict[str, tf.Tensor]
 Constraint = tuple[tf.Variable, Callable[..., tf.Tensor], tuple[tf.Variable, ...]]  # (w, f, reads): w := f(w, *reads)
 
@@ -22,25 +26,33 @@ class GAN(keras.Model):
     A model file (`models/<name>.py`) defines `Config` and `Model`, a subclass of this that names the classes of its networks
     and writes the methods below. The trainer asks nothing else of it.
 
+    Everything that draws from a generator follows from the names of its inputs: `z` is the latent, which is drawn, truncated and
+    interpolated by its distribution; `label` the class; `first_frames` the frames of a clip that a prediction continues; `source`
+    the video that is translated. What else a generator reads is taken from the batch under its name.
+
     Attributes:
         networks: the classes of the generator and of the discriminator; each is made from the Config.
-        generator: called with `inputs(batch)` and a mode, gives video [N,T,H,W,3] in [-1,1], float32.
+        generator: called with the tensors of `inputs(batch)` by name and a mode, gives video [N,T,H,W,3] in [-1,1], float32.
         ema_generator: the same network, holding the moving average of the generator's weights.
         discriminator: all discriminators of the paper.
+        latent_distribution: of `z`.
         blends: whether the generator, in place of labels, also takes weights of the classes [N,classes], which mix their
             embeddings.
-        latent_law: the law of `latents`, for the exported module's card.
         free_frames: whether the generator's weights are the same for any number of frames, so that a trained one can sample
             clips longer or shorter than those it learned from.
         latent_parts: slices of the latent that hold a clip's content and its motion, of a model that tells them apart:
             some of {"content": ..., "motion": ...}.
+        chunks: parts, one after the other in time, that each batch is learned in; see `chunk`.
+
+    Networks that are other attributes, such as a pretrained one, are neither trained, averaged, counted, saved nor exported.
     """
 
     networks: tuple[type[keras.Model], type[keras.Model]]
+    latent_distribution: Distribution = NORMAL
     blends = False
-    latent_law = "N(0,1)"
     free_frames = False
     latent_parts: dict[str, slice] = {}
+    chunks = 1
 
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
@@ -49,18 +61,34 @@ class GAN(keras.Model):
         self.generator, self.ema_generator = generator(config), generator(config)
         self.discriminator = discriminator(config)
 
+    @classmethod
+    def batch_specs(cls, config: Config) -> Specs:
+        """What the model reads of a batch: names, shapes [None,...] and types. The data set must give all of it."""
+        return {
+            "video": tf.TensorSpec([None, config.frames, *config.frame_size, 3], tf.float32),
+            "label": tf.TensorSpec([None], tf.int32),
+            "seed": tf.TensorSpec([None, 2], tf.int32),
+        }
+
     @property
     def latent_width(self) -> int:
-        """Numbers in one clip's latent."""
+        """Numbers in one clip's latent; 0 for a generator without one."""
         raise NotImplementedError
 
     def latents(self, seeds: tf.Tensor) -> tf.Tensor:
         """The latents of examples with these seeds: [N,2] int32 -> [N,latent_width] float32."""
-        return noise.normal(noise.fork(seeds, LATENT), [self.latent_width])
+        return self.latent_distribution.draw(noise.fork(seeds, LATENT), self.latent_width)
 
-    def inputs(self, batch: Batch) -> tuple[tf.Tensor, ...]:
-        """What the generator reads: latents [N,latent_width] and labels [N]."""
-        return self.latents(batch["seed"]), batch["label"]
+    def inputs(self, batch: Batch) -> Inputs:
+        """What the generator reads for a batch in training, by name."""
+        return {"z": self.latents(batch["seed"]), "label": batch["label"]}
+
+    @functools.cached_property
+    def input_specs(self) -> Specs:
+        """Names, shapes [None,...] and types of `inputs`."""
+        with tf.init_scope():
+            function = tf.function(self.inputs, autograph=False).get_concrete_function(self.batch_specs(self.config))
+        return {name: tf.TensorSpec([None, *t.shape[1:]], t.dtype, name) for name, t in function.structured_outputs.items()}
 
     def discriminator_loss(self, batch: Batch) -> tuple[Scalars, Scalars]:
         """Named terms, which the loop sums and logs, and named scalars that it only logs."""
@@ -78,7 +106,29 @@ class GAN(keras.Model):
         """
         return iter(())
 
-    def interpolate(self, network: keras.Model, z: tf.Tensor, label: tf.Tensor, factor: int) -> tf.Tensor:
+    def learning_rates(self) -> dict[str, tuple[Sequence[keras.layers.Layer], float]]:
+        """Layers whose weights have a learning rate of their own, by the group's name; none by default.
+
+        Other weights have `g_learning_rate` or `d_learning_rate`. The schedule applies to all. Asked once, when the run starts.
+        """
+        return {}
+
+    # For a model that learns from long clips in chunks, one after the other: `chunks` is above 1, and it writes the three below.
+
+    def chunk(self, batch: Batch, i: int) -> Batch:
+        """The i-th of `chunks` parts of a batch, cut in time; all have the same shapes. Draws of its own want seeds of its own."""
+        raise NotImplementedError
+
+    def initial_state(self, batch: Batch) -> Batch:
+        """What the first chunk of a batch reads beside its own entries, by name: tensors [N,...]."""
+        raise NotImplementedError
+
+    def next_state(self, chunk: Batch) -> Batch:
+        """What the next chunk reads, with the names and shapes of `initial_state`, computed once both players have learned from
+        this chunk (with its state). No gradient goes through it."""
+        raise NotImplementedError
+
+    def interpolate(self, network: keras.Model, inputs: Inputs, factor: int) -> tf.Tensor:
         """Clips [N,factor*(T-1)+1,H,W,3] with factor - 1 new frames between each two, of a generator in mode "sample".
 
         Raises UserError for a model whose frames have no latents of their own to go between.

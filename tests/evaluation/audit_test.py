@@ -22,9 +22,11 @@ def test_copies_of_training_clips_are_found_and_shown_beside_them():
     def copy(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
         return to_unit(seen[seed[1] : seed[1] + len(label)])  # clips 0, 1, 2, ... of the training set
 
-    generator = Generator("copies", config, training.labels, 1, copy, tf.Module())
-    judge = evaluation.of_config(config, training.labels, ("fid",), 1.0, True, evaluator)
-    fake = judge.generated(lambda label, seed: copy(label, seed, tf.constant(1.0)), config.seed)
+    source = tf.Module()
+    source.sample = copy
+    generator = Generator("copies", config, training.labels, 1, source)
+    scored = evaluation.of_config(config, training.labels, ("fid",), 1.0, True, evaluator)
+    fake = scored.generated(lambda batch, seed: generator.draw(batch, seed, 1.0), config.seed)
     section = audit.memorised(config, generator, fake, 1.0, evaluator, 128, lambda settings, make: make())
     assert "copying 1;" in section.text and "closer_than_p1 1;" in section.text
     rows = section.clips.reshape(audit.PAIRS, section.columns, *section.clips.shape[1:])
@@ -42,7 +44,7 @@ def test_no_audit_without_held_out_clips(caplog):
 def test_interpolation_sheets_go_within_and_across_classes():
     config = dataclasses.replace(small("dvdgan"), classes=4)
     sampler = Sampler(models.build(config)).calibrate()
-    generator = Generator("run", config, ("a", "b", "c", "d"), 1, sampler.sample, sampler)
+    generator = Generator("run", config, ("a", "b", "c", "d"), 1, sampler)
     section = audit.interpolated(generator, 1.0)
     assert list(section.names) == ["a", "b", "c", "a to b", "b to c", "c to d"]
     assert section.clips.shape == (6 * audit.STEPS, config.frames, 32, 32, 3) and section.clips.dtype == np.uint8

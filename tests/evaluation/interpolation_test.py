@@ -9,12 +9,13 @@ from tests.conftest import small
 from tfvideogan import models
 from tfvideogan.evaluation.interpolation import interpolate, names
 from tfvideogan.generation.sampler import Sampler
+from tfvideogan.ops.latent import NORMAL, UNIFORM
 
 
 class Shown(tf.Module):
     """Clips [N,1,1,1,3] whose colour is z's two numbers and the label."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 2]), tf.TensorSpec([None], tf.int32)])
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], name="z"), tf.TensorSpec([None], tf.int32, "label")])
     def generate(self, z, label):
         return tf.concat([z, tf.cast(label, tf.float32)[:, None]], 1)[:, None, None, None]
 
@@ -25,14 +26,17 @@ class Blending(Shown):
         return tf.concat([z, tf.reduce_sum(weights * [0.0, 10.0, 20.0, 40.0], 1, keepdims=True)], 1)[:, None, None, None]
 
 
-def rows(module, pairs, steps=5, seed=3, truncation=1.0):
-    return [row[:, 0, 0, 0] for row in interpolate(module, pairs, steps, seed, truncation)]
+def rows(module, pairs, steps=5, seed=3, truncation=1.0, distribution=NORMAL):
+    return [row[:, 0, 0, 0] for row in interpolate(module, distribution, pairs, steps, seed, truncation)]
 
 
-def test_latents_go_in_a_straight_line_and_the_label_changes_at_the_middle():
-    within, across = rows(Shown(), [(2, 2), (0, 1)])
-    for row in (within, across):
-        np.testing.assert_allclose(np.diff(row[:, :2], axis=0), np.tile((row[4, :2] - row[0, :2]) / 4, [4, 1]), atol=1e-6)
+@pytest.mark.parametrize("distribution", [NORMAL, UNIFORM], ids=lambda distribution: distribution.name)
+def test_latents_go_by_their_distribution_and_the_label_changes_at_the_middle(distribution):
+    within, across = rows(Shown(), [(2, 2), (0, 1)], distribution=distribution)
+    for number, row in enumerate((within, across)):
+        first, last = distribution.draw(tf.constant([[3, 2 * number], [3, 2 * number + 1]]), 2)
+        np.testing.assert_array_equal(row[[0, 4], :2], [first, last])
+        np.testing.assert_allclose(row[1:4, :2], distribution.interpolate(first, last, [[0.25], [0.5], [0.75]]), atol=1e-6)
         assert np.abs(row[4, :2] - row[0, :2]).min() > 0.01
     assert within[:, 2].tolist() == [2] * 5 and across[:, 2].tolist() == [0, 0, 1, 1, 1]
     assert not np.allclose(within[:, :2], across[:, :2])
@@ -54,7 +58,7 @@ def test_rows_follow_from_seed_number_and_truncation():
 def test_rows_are_named_and_have_two_ends():
     assert names([(0, 0), (0, 1)], ["bend", "jack"]) == ["bend", "bend to jack"]
     with pytest.raises(ValueError, match="steps=1: want at least 2"):
-        next(interpolate(Shown(), [(0, 0)], 1, 0, 1.0))
+        next(interpolate(Shown(), NORMAL, [(0, 0)], 1, 0, 1.0))
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +78,8 @@ def test_dvdgan_blends_its_embeddings(module):
 def test_an_exported_dvdgan_gives_the_same_rows(module, tmp_path):
     tf.saved_model.save(module, str(tmp_path))
     pairs = [(0, 0), (0, 2)]
-    for ours, theirs in zip(interpolate(module, pairs, 3, 0, 1.0), interpolate(hub.load(str(tmp_path)), pairs, 3, 0, 1.0), strict=True):
+    for ours, theirs in zip(
+        interpolate(module, NORMAL, pairs, 3, 0, 1.0), interpolate(hub.load(str(tmp_path)), NORMAL, pairs, 3, 0, 1.0), strict=True
+    ):
         assert ours.shape == (3, 4, 32, 32, 3)
         np.testing.assert_allclose(ours, theirs, atol=1e-5)

@@ -19,7 +19,7 @@ def record(metric: str, value: float | None, truncation: float = 1.0, **more: ob
 def clips(count: int) -> Clips:
     none = np.zeros([0, 1])
     shown = np.zeros([count, 3, 16, 16, 3], np.uint8)
-    return Clips(*[none] * 7, shown=shown, shown_labels=np.arange(count) // 2)
+    return Clips(*[none] * 8, shown=shown, shown_labels=np.arange(count) // 2)
 
 
 @pytest.fixture

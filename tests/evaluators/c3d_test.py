@@ -10,6 +10,7 @@ import tensorflow as tf
 from tests.conftest import refusal
 from tfvideogan.config import UserError
 from tfvideogan.evaluators import c3d, published
+from tfvideogan.ops.video import from_uint8
 
 KERNELS = {  # layer: (outputs, inputs)
     **{"conv1a": (64, 3), "conv2a": (128, 64), "conv3a": (256, 128), "conv3b": (256, 256)},
@@ -54,7 +55,7 @@ def test_it_loads_whole_and_computes_what_the_table_says(evaluator, weights, fil
     content = file.read_bytes() + file.with_name("mean2.npz").read_bytes()
     assert evaluator.sha256 == hashlib.sha256(content).hexdigest()
     video = np.random.default_rng(2).uniform(-1, 1, [1, 16, 112, 112, 3]).astype(np.float32)
-    x = 128 * video[..., ::-1] + 128 - LAST_MEAN[:, 8:120, 8:120]  # 112x112: no resize
+    x = 127.5 * video[..., ::-1] + 127.5 - LAST_MEAN[:, 8:120, 8:120]  # 112x112: no resize
     for name in ("conv1a", "conv2a", "conv3a", "conv3b", "conv4a", "conv4b", "conv5a", "conv5b"):
         kernel = weights[f"{name}/W"].transpose(2, 3, 4, 1, 0)
         x = np.maximum(tf.nn.conv3d(np.pad(x, [(0, 0)] + [(1, 1)] * 3 + [(0, 0)]), kernel, [1] * 5, "VALID") + weights[f"{name}/b"], 0)
@@ -74,12 +75,12 @@ def test_it_loads_whole_and_computes_what_the_table_says(evaluator, weights, fil
 
 def test_tganv2_aligns_corners_and_subtracts_the_corner_of_the_mean():
     video = np.zeros([1, 16, 2, 2, 3])
-    video[..., 1, 0] = 1  # the right column is red: 256 of 0..256
+    video[..., 1, 0] = 1  # the right column is red: 255
     red = looked_at(c3d.tganv2_look, video)[0, :, :, :, 2]
-    wanted = 128 + 128 * np.arange(112) / 111 - LAST_MEAN[:, 8:120, 8:120, 2]
+    wanted = 127.5 + 127.5 * np.arange(112) / 111 - LAST_MEAN[:, 8:120, 8:120, 2]
     np.testing.assert_allclose(red, wanted, atol=1e-3)
     blue = looked_at(c3d.tganv2_look, video)[0, :, :, :, 0]
-    np.testing.assert_allclose(blue, 128 - LAST_MEAN[:, 8:120, 8:120, 0], atol=1e-4)
+    np.testing.assert_allclose(blue, 127.5 - LAST_MEAN[:, 8:120, 8:120, 0], atol=1e-4)
 
 
 def test_tgan_resizes_to_128_and_subtracts_the_centre_of_the_mean():
@@ -87,8 +88,17 @@ def test_tgan_resizes_to_128_and_subtracts_the_centre_of_the_mean():
     video[:, :, 8, 8] = [-1, -0.5, 0]
     seen = looked_at(c3d.tgan_look, video)[0]
     mean = LAST_MEAN[:, 8:120, 29:141]  # 21 + 8
-    np.testing.assert_allclose(seen[:, 1:], (np.array([3, 2, 1]) * 32 + 128 - mean)[:, 1:], atol=1e-3)
-    np.testing.assert_allclose(seen[:, 0, 0], [128, 64, 0] - mean[:, 0, 0], atol=1e-3)
+    np.testing.assert_allclose(seen[:, 1:], (np.array([3, 2, 1]) * 31.875 + 127.5 - mean)[:, 1:], atol=1e-3)
+    np.testing.assert_allclose(seen[:, 0, 0], [127.5, 63.75, 0] - mean[:, 0, 0], atol=1e-3)
+
+
+@pytest.mark.parametrize("look", [c3d.tganv2_look, c3d.tgan_look])
+def test_real_clips_have_the_values_of_their_files(look):
+    """0 and 255, less the mean."""
+    pixels = np.zeros([1, 16, 112, 112, 3], np.uint8)
+    black, white = (looked_at(look, from_uint8(pixels + value).numpy()) for value in (np.uint8(0), np.uint8(255)))
+    np.testing.assert_allclose(white - black, 255, atol=1e-3)
+    assert black.max() <= -80 and white.min() >= 255 - 120  # the mean is between 80 and 120
 
 
 def test_bicubic_is_that_of_opencv():
@@ -107,7 +117,7 @@ def test_bicubic_is_that_of_opencv():
     )
 
 
-def test_the_two_judges_have_names_of_their_own(file, evaluator, monkeypatch):
+def test_the_two_evaluators_have_names_of_their_own(file, evaluator, monkeypatch):
     monkeypatch.setattr(published, "fill", lambda *_: None)  # the weights are not looked at
     other = c3d.load(f"c3d_tgan:{file}", evaluator.sha256)
     assert (other.name, other.sha256) == ("c3d_tgan", evaluator.sha256)

@@ -18,7 +18,7 @@ SCOPE = "RGB/inception_i3d/"
 def weights_of(classes: int) -> dict[str, np.ndarray]:
     """Random weights as published: shapes of Sonnet, where moments are [1,1,1,1,C]; names without the scope."""
     draw, weights = np.random.default_rng(classes), {}
-    for name, variable in i3d.I3D(classes).variables.items():
+    for name, variable in i3d.I3D(classes, True).variables.items():
         shape = tuple(variable.shape)
         if name.endswith("conv_3d/w"):
             shape = (1, 1, 1, *shape) if len(shape) == 2 else shape
@@ -97,7 +97,7 @@ def evaluator(places) -> published.Published:
 
 @pytest.mark.parametrize("classes, values", [(400, 12_704_544), (600, 12_909_544)])
 def test_it_has_the_published_number_of_values(classes, values):
-    variables = i3d.I3D(classes).variables
+    variables = i3d.I3D(classes, True).variables
     assert len(variables) == 230 and sum(int(np.prod(variable.shape)) for variable in variables.values()) == values
 
 
@@ -154,7 +154,8 @@ def block(x, weights, name, second="Conv3d_0b_3x3"):
 
 
 def test_it_computes_what_the_table_says(evaluator, weights):
-    video = np.random.default_rng(3).uniform(-1, 1, [1, 17, 224, 224, 3]).astype(np.float32)
+    pixels = np.random.default_rng(3).integers(256, size=[1, 17, 224, 224, 3])  # rounding leaves these as they are
+    video = (pixels / 127.5 - 1).astype(np.float32)
     x = same(video, weights, "Conv3d_1a_7x7", 7, 2)
     assert x.shape == (1, 9, 112, 112, 64)
     x = same(pooled(x, (1, 3, 3), (1, 2, 2)), weights, "Conv3d_2b_1x1", 1)
@@ -186,11 +187,22 @@ def test_more_clips_than_a_batch_are_judged_batch_by_batch(evaluator, monkeypatc
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
-def test_frames_are_resized_as_tensorflow_1_did():
+def test_frames_are_resized_as_tensorflow_1_did(evaluator):
     halves = tf.constant([-1.0, 1.0])[None, None, None, :, None] * tf.ones([1, 1, 2, 1, 3])  # two columns
-    row = i3d.I3D.look(halves)[0, 0, 7, :, 0].numpy()
+    row = evaluator.network.look(halves)[0, 0, 7, :, 0].numpy()
     # Output column i looks at i * 2 / 224: 0 at the first column, half way at 56, at the last from 112 on.
     assert row[[0, 28, 56, 84, 112, 223]].tolist() == pytest.approx([-1, -0.5, 0, 0.5, 1, 1])
+
+
+def test_clips_are_rounded_to_uint8_unless_the_spec_says_float(evaluator, places, monkeypatch):
+    assert (evaluator.name, evaluator.protocol) == ("i3d_400", {"evaluator_uint8": True})
+    monkeypatch.setattr(published, "fill", lambda *_: None)  # the weights are not looked at
+    exact = i3d.load(f"i3d_float:{places['plain checkpoint']}", "")
+    assert (exact.name, exact.protocol) == ("i3d_400_float", {"evaluator_uint8": False})
+    clip = tf.reshape(tf.constant([0.4, 127.4, 127.6, 254.9]) / 127.5 - 1, [1, 1, 2, 2, 1]) * tf.ones([1, 9, 1, 1, 3])
+    corners = np.ix_([0], [0], [0, 112], [0, 112], [0])  # where the resize leaves the four pixels as they are
+    rounded, left = ((127.5 * (one.network.look(clip).numpy()[corners] + 1)).ravel() for one in (evaluator, exact))
+    assert rounded == pytest.approx([0, 127, 128, 255], abs=1e-4) and left == pytest.approx([0.4, 127.4, 127.6, 254.9], abs=1e-4)
 
 
 def test_what_is_missing_and_what_is_left_over_is_named(tmp_path, weights):

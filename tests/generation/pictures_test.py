@@ -136,7 +136,7 @@ def test_write_chooses_by_ending(clips, tmp_path):
     assert mean_difference(read_gif((tmp_path / "new/clips.gif").read_bytes())[0], picture) < 0.1
     assert len(read_mp4((tmp_path / "new/clips.mp4").read_bytes())[0]) == 6
     sheet = np.asarray(Image.open(tmp_path / "new/clips.png"))
-    np.testing.assert_array_equal(sheet, pictures.contact_sheet(clips, video.SHEET_FRAMES, ["run", "", "jump", ""]))
+    np.testing.assert_array_equal(sheet, pictures.contact_sheet(clips, pictures.SHEET_FRAMES, ["run", "", "jump", ""]))
 
 
 def test_write_refuses_other_endings_and_speeds(clips, tmp_path):

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tfvideogan import metrics
+from tfvideogan.data.sources import moving_shapes
 from tfvideogan.metrics import tfgan
-from tfvideogan.metrics.average_content_distance import mean_colour
+from tfvideogan.metrics.average_content_distance import frame_color, shape_color
 from tfvideogan.metrics.sliced_wasserstein_distance import PROGRESSIVE_GAN, TFGAN, Recipe, laplacian_level
 
 RANDOM = np.random.default_rng(0)
@@ -49,19 +50,30 @@ def test_ssim_goes_with_the_range():
 
 
 def test_psnr_by_hand():
-    # An error of a tenth of the range: 10 log10(100) = 20 dB; of a hundredth: 40 dB; the mean of the frames: 30.
+    # Errors of 0.2 and 0.02 in the two frames: a mean square of (0.04 + 0.0004) / 2 = 0.0202, 10 log10(4 / 0.0202) = 22.967 dB.
     x = np.zeros([1, 2, 4, 4, 3])
     y = x + np.array([0.2, 0.02])[:, None, None, None]
-    assert metrics.psnr(x, y, 2.0) == pytest.approx([30])
+    assert metrics.psnr(x, y, 2.0) == pytest.approx([22.9671], abs=1e-4)
 
 
-def test_psnr_is_tensorflows():
-    expected = tf.reduce_mean(tf.image.psnr(tf.constant(CLIPS, tf.float32), tf.constant(OTHERS, tf.float32), 1.0), 1)
-    assert metrics.psnr(CLIPS, OTHERS, 1.0) == pytest.approx(expected.numpy(), rel=1e-5)
+def test_psnr_is_tensorflows_of_all_frames_as_one_picture():
+    tall = (tf.constant(clips.reshape([2, 60, 24, 3]), tf.float32) for clips in (CLIPS, OTHERS))
+    assert metrics.psnr(CLIPS, OTHERS, 1.0) == pytest.approx(tf.image.psnr(*tall, 1.0).numpy(), rel=1e-5)
 
 
-def test_psnr_of_a_clip_and_itself_is_infinite():
-    assert np.isposinf(metrics.psnr(CLIPS, CLIPS, 1.0)).all()
+def test_psnr_with_a_first_frame_that_is_given_is_finite():
+    x = np.zeros([1, 4, 4, 4, 3])
+    y = x + np.array([0, 0.2, 0.2, 0.2])[:, None, None, None]
+    # A quarter of the error is 0: 20 dB and 10 log10(4 / 3) more.
+    assert metrics.psnr(x, y, 2.0) == pytest.approx([20 + 1.2494], abs=1e-4)
+
+
+@pytest.mark.parametrize("data_range", [1.0, 2.0])
+def test_psnr_of_equal_clips_is_60(data_range):
+    assert metrics.psnr(CLIPS, CLIPS, data_range) == pytest.approx([60, 60])
+    almost = CLIPS + data_range * 10**-3.1  # 62 dB
+    assert metrics.psnr(CLIPS, almost, data_range) == pytest.approx([60, 60])
+    assert metrics.psnr(CLIPS, CLIPS + data_range * 10**-2.9, data_range) == pytest.approx([58, 58])
 
 
 @pytest.mark.parametrize("metric", [metrics.ssim, metrics.psnr])
@@ -92,10 +104,62 @@ def test_average_content_distance_written_out():
     assert metrics.average_content_distance(features) == pytest.approx([2 * total / (6 * 5)])
 
 
-def test_the_mean_colour_counts_to_255():
+def test_the_color_of_a_frame_counts_to_255():
     video = np.zeros([1, 2, 4, 4, 3], np.float32)
     video[0, 1] = [1, -1, 0]
-    assert mean_colour(video).tolist() == [[[127.5] * 3, [255, 0, 127.5]]]
+    assert frame_color(video).tolist() == [[[127.5] * 3, [255, 0, 127.5]]]
+
+
+def on_gray(*frames: np.ndarray) -> np.ndarray:
+    """Frames [8,8,3] of 0 to 255, NaN where the background of 40 shows, as a clip in [-1,1]."""
+    return (np.where(np.isnan(frames), 40, frames) / 127.5 - 1)[None]
+
+
+def square(top: int, left: int, color: tuple[float, ...], edge: tuple[float, ...] | None = None) -> np.ndarray:
+    """A square of 4 x 4 pixels, whose 12 outermost may have another color."""
+    frame = np.full([8, 8, 3], np.nan)
+    frame[top : top + 4, left : left + 4] = color if edge is None else edge
+    frame[top + 1 : top + 3, left + 1 : left + 3] = color
+    return frame
+
+
+def test_the_color_of_the_shape_is_that_of_its_inside():
+    video = on_gray(square(1, 1, (200, 40, 120), edge=(120, 40, 80)), square(3, 4, (200, 40, 120)))
+    assert shape_color(video) == pytest.approx(np.tile([200, 40, 120], [1, 2, 1]), abs=1e-3)
+
+
+def test_the_content_distance_of_shapes_by_hand():
+    # The shape's color goes 3 up in red and 4 down in blue; half of the 16 pixels 30 up would be a mean of 15.
+    video = on_gray(square(0, 0, (200, 40, 120)), square(2, 2, (203, 40, 116)))
+    assert metrics.average_content_distance(shape_color(video)) == pytest.approx([5], abs=1e-3)
+    # Of a whole frame of 64 pixels 16 are the shape's.
+    assert metrics.average_content_distance(frame_color(video)) == pytest.approx([5 / 4], abs=1e-3)
+    halves = square(2, 2, (200, 40, 120))
+    halves[3:5, 3, 0] = 230  # of the inside's four pixels
+    assert metrics.average_content_distance(shape_color(on_gray(square(0, 0, (200, 40, 120)), halves))) == pytest.approx([15], abs=1e-3)
+
+
+def test_a_shape_of_thin_lines_is_seen_and_one_that_vanishes_has_drifted():
+    line = np.full([8, 8, 3], np.nan)
+    line[3] = [200, 40, 40]
+    dim = np.full([8, 8, 3], np.nan)
+    dim[3] = [40 + 63, 40, 40]  # too near to the background
+    found = shape_color(on_gray(line, dim, np.full([8, 8, 3], np.nan)))
+    assert found == pytest.approx(np.array([[[200, 40, 40], [40, 40, 40], [40, 40, 40]]]), abs=1e-3)
+
+
+def test_each_clip_has_a_background_of_its_own():
+    dark, light = on_gray(square(0, 0, (140, 40, 40))), on_gray(square(4, 4, (140, 40, 40))) + 60 / 127.5
+    assert shape_color(np.concatenate([dark, light]))[:, 0, 0] == pytest.approx([140, 200], abs=1e-3)
+
+
+def test_real_shapes_keep_their_color():
+    """The paper's reference is 0."""
+    video = np.stack([moving_shapes.render(index, 16, 64, "shape_motion")[0] for index in range(8)]) / 127.5 - 1
+    assert metrics.average_content_distance(shape_color(video)).max() < 0.2
+    fading = video.copy()
+    fading[:, :, 8:] *= np.linspace(1, 0.8, 16)[:, None, None, None]
+    assert metrics.average_content_distance(shape_color(fading)).min() > 2
 
 
 @pytest.mark.parametrize("features, words", [(np.ones([3, 1, 2]), "at least 2 frames"), (np.full([1, 2, 2], np.nan), "finite")])

@@ -14,7 +14,8 @@ from tfvideogan.config import UserError
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.models import mocogan
 from tfvideogan.ops import noise
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 WITHOUT = {"use_categories": False, "use_infogan": False}
 VIDEO_DISCRIMINATORS = [{"video_discriminator": name, **WITHOUT} for name in ("video", "patch", "strided")]
@@ -177,7 +178,7 @@ def test_generator_computes_the_table(changes, training):
     gan = built(**changes, channels=4)
     scramble(gan.generator.motion, scale=0.6)  # so that motions differ: float32 takes variances from squares
     n, mode = 5, "train" if training else "sample"
-    z, label = gan.inputs(batch_of(gan.config, n))
+    z, label = gan.inputs(batch_of(gan.config, n)).values()
     codes = reference_codes(gan, z, label, training)
     np.testing.assert_allclose(gan.generator.codes(z, label, mode), codes, atol=1e-5)
     frames = reference_image(gan.generator.image, tf.reshape(codes, [-1, codes.shape[-1]]), training)
@@ -297,7 +298,9 @@ def test_image_discriminator_sees_one_frame_of_clips_of_its_own(gan, monkeypatch
 def test_frames_and_categories_are_uniform_and_independent_of_the_labels(gan):
     @tf.function(autograph=False)
     def draws(seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return gan._frames(noise.fork(seeds, gan_module.FAKE_FRAMES)), gan.inputs({"seed": seeds, "label": tf.zeros([3000], tf.int32)})[1]
+        return gan._frames(noise.fork(seeds, gan_module.FAKE_FRAMES)), gan.inputs({"seed": seeds, "label": tf.zeros([3000], tf.int32)})[
+            "label"
+        ]
 
     index, category = (draw.numpy() for draw in draws(seeds_of(3000)))
     np.testing.assert_allclose(np.bincount(index, minlength=4) / 3000, np.full(4, 0.25), atol=0.03)
@@ -333,7 +336,8 @@ def test_the_terms_are_of_real_clips_for_d_and_of_fakes_for_g(gan, monkeypatch):
     g, _ = gan.generator_loss(batch)
     assert set(d) == {"d_image", "d_video", "d_category", "d_infogan"} and set(g) == {"g_image", "g_video", "g_category"}
     np.testing.assert_array_equal(labels[0][1], batch["label"])
-    z, category = gan.inputs(batch)
+    inputs = gan.inputs(batch)
+    category = inputs["label"]
     assert not np.array_equal(category, batch["label"])
     for _, label in labels[1:]:
         np.testing.assert_array_equal(label, category)
@@ -341,7 +345,7 @@ def test_the_terms_are_of_real_clips_for_d_and_of_fakes_for_g(gan, monkeypatch):
     frame = tf.gather(batch["video"], index, axis=1, batch_dims=1)
     real = gan.discriminator(frame, batch["video"], batch["seed"], mode="train")  # alone: real and fake are normalised apart
     np.testing.assert_allclose(labels[0][0], real["category"], atol=1e-6)
-    video = gan.generator(z, category, mode="train")
+    video = gan.generator(**inputs, mode="train")
     fake = gan.discriminator(video[:, 0], video, batch["seed"], mode="train")
     for logits, _ in labels[1:]:
         np.testing.assert_allclose(logits, fake["category"], atol=1e-6)
@@ -394,8 +398,8 @@ def differentiable_fakes(gan: mocogan.Model, batch: dict) -> tuple[tf.Tensor, tf
     image, n = gan.generator.image, len(batch["seed"])
     other = noise.fork(batch["seed"], mocogan.IMAGES)
     index = gan._frames(noise.fork(batch["seed"], gan_module.FAKE_FRAMES))
-    frame = reference_image(image, tf.gather(differentiable_codes(gan, *gan.inputs({"seed": other})), index, batch_dims=1), True)
-    z, category = gan.inputs(batch)
+    frame = reference_image(image, tf.gather(differentiable_codes(gan, **gan.inputs({"seed": other})), index, batch_dims=1), True)
+    z, category = gan.inputs(batch).values()
     video = reference_image(image, tf.reshape(differentiable_codes(gan, z, category), [n * gan.config.frames, -1]), True)
     return frame, tf.reshape(video, [n, -1, *video.shape[1:]]), category
 
@@ -426,11 +430,9 @@ def test_a_step_is_the_one_computed_by_hand():
     changes = dict(noise=0.0, adam_epsilon=0.1, weight_decay=0.1, d_learning_rate=0.05, g_learning_rate=0.2, real_target=0.9)
     gan, twin = built(**changes), built(**changes)
     config, batch = gan.config, batch_of(gan.config, 4)
-    optimizers = make_optimizers(config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    scalars = make_step(gan, optimizers, step, tf.distribute.get_strategy())([batch])
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    scalars = make_step(gan, optimizers, count, tf.distribute.get_strategy())([batch])
 
     def total(frame: tf.Tensor, video: tf.Tensor) -> dict:
         return reference_discriminator(twin, frame, video, batch["seed"], True)

@@ -16,8 +16,8 @@ from tfvideogan.generation.sampler import Sampler
 from tfvideogan.layers.conv import Conv
 from tfvideogan.models import tgan
 from tfvideogan.ops import noise
-from tfvideogan.training.optimizers import RMSProp
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import RMSProp, make_optimizers
+from tfvideogan.training.step import make_step
 
 EPSILON = 2e-5
 
@@ -148,7 +148,7 @@ def test_the_players_losses_are_those_of_the_scores(loss, monkeypatch):
     gan = built(loss=loss)
     monkeypatch.setattr(noise, "added", lambda x, seeds, deviation: x)
     batch = batch_of(gan.config, 3)
-    fake = gan.generator(*gan.inputs(batch), mode="train")
+    fake = gan.generator(**gan.inputs(batch), mode="train")
     real_score, fake_score = (reference_discriminator(gan.discriminator, video, None, True).numpy() for video in (batch["video"], fake))
     d, g = (sum(float(term) for term in player(batch)[0].values()) for player in (gan.discriminator_loss, gan.generator_loss))
     if loss == "vanilla":
@@ -187,10 +187,9 @@ def spectrum(kernel) -> np.ndarray:
 
 
 def step_of(gan):
-    optimizers = make_optimizers(gan.config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    return make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    return make_step(gan, optimizers, count, tf.distribute.get_strategy())
 
 
 def test_singular_values_are_clipped_every_fifth_step_and_then_only_those_above_one():
@@ -336,8 +335,8 @@ def test_interpolated_latents_lie_on_the_line():
 
 def test_interpolated_frames_are_the_image_generators():
     gan = built()
-    z, label = gan.latents(seeds_of(2)), tf.zeros([2], tf.int32)
-    video = gan.interpolate(gan.generator, z, label, 2)
+    z = gan.latents(seeds_of(2))
+    video = gan.interpolate(gan.generator, {"z": z}, 2)
     z1 = gan.generator.temporal(z, mode="sample")
     middle = gan.generator.image([z[:, None], (z1[:, 2:3] + z1[:, 3:4]) / 2], mode="sample")
     assert video.shape == (2, 15, 32, 32, 3)
@@ -359,9 +358,9 @@ def test_samples_are_of_the_weights_themselves():
     gan = models.build(small("tgan", ema_start_step=0))
     gan = models.build(dataclasses.replace(gan.config, ema_decay=tgan.Config().ema_decay))
     step_of(gan)([batch_of(gan.config, 4)])
-    z, label = gan.latents(seeds_of(1)), tf.zeros([1], tf.int32)
+    z = gan.latents(seeds_of(1))
     assert all(np.array_equal(a, b) for a, b in zip(gan.ema_generator.variables, gan.generator.variables, strict=True))
-    assert Sampler(gan).calibrate().generate(z, label).shape == (1, 8, 32, 32, 3)
+    assert Sampler(gan).calibrate().generate(z).shape == (1, 8, 32, 32, 3)
 
 
 @pytest.mark.parametrize(

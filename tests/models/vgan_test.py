@@ -5,12 +5,16 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import small
-from tests.reference import batch_norm, clips, conv, count, deconv, leaky, relu, scrambled, seeds_of
+from tests.reference import AdamByHand, batch_norm, clips, conv, count, deconv, leaky, relu, scrambled, seeds_of
+from tfvideogan import gan as gan_module
 from tfvideogan import models
 from tfvideogan.config import UserError
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.models import vgan
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.ops import noise
+from tfvideogan.ops.video import to_unit
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 
 def batch_of(config: vgan.Config, n: int) -> dict[str, tf.Tensor]:
@@ -86,8 +90,8 @@ def reference_down(body: vgan.Down, x: tf.Tensor, slope, training: bool) -> tf.T
 
 def reference_generator(network: vgan.Generator, z: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor | None]:
     if network.encoder is not None:
-        z = tf.reshape(z, [-1, network.size, network.size, 3])
-        x, first = reference_down(network.encoder, z, relu, training), None
+        side = int((z.shape[1] // 3) ** 0.5)
+        x, first = reference_down(network.encoder, tf.reshape(z, [-1, side, side, 3]), relu, training), None
     else:
         x, first = tf.reshape(z, [-1, 1, 1, z.shape[1]]), (1, 0)
     foreground, *mask = reference_up(network.foreground, x[:, None], (1, 0), training)
@@ -108,11 +112,12 @@ def test_networks_compute_the_tables(changes, training):
     gan = built(**changes, channels=4)
     mode = "train" if training else "sample"
     batch = batch_of(gan.config, 4)
-    z, video = gan.inputs(batch)[0], tf.cast(batch["video"], tf.float64)
-    expected, expected_mask = reference_generator(gan.generator, tf.cast(z, tf.float64), training)
-    clip, mask = gan.generator.with_mask(z, mode)
+    inputs, video = gan.inputs(batch), tf.cast(batch["video"], tf.float64)
+    read = next(iter(inputs.values()))
+    expected, expected_mask = reference_generator(gan.generator, tf.cast(tf.reshape(read, [4, -1]), tf.float64), training)
+    clip, mask = gan.generator.with_mask(mode, **inputs)
     np.testing.assert_allclose(clip, expected, atol=1e-5)
-    np.testing.assert_array_equal(gan.generator(z, batch["label"], mode=mode), clip)
+    np.testing.assert_array_equal(gan.generator(**inputs, mode=mode), clip)
     np.testing.assert_allclose(mask, np.ones(mask.shape) if expected_mask is None else expected_mask, atol=1e-5)
     logits = gan.discriminator(batch["video"], mode=mode)
     expected = conv(reference_down(gan.discriminator.body, video, leaky, training), gan.discriminator.logits, 1, 0)
@@ -127,7 +132,7 @@ def test_background_is_still_where_the_mask_is_shut_and_the_foreground_moves_whe
     head.kernel.assign(tf.zeros_like(head.kernel))
     for bias, still in ((-30.0, True), (30.0, False)):
         head.bias.assign([bias])
-        video, mask = gan.generator.with_mask(z, "sample")
+        video, mask = gan.generator.with_mask("sample", z=z)
         assert np.allclose(mask, 0.0 if still else 1.0) and np.allclose(video, video[:, :1], atol=1e-6) == still
         assert np.ptp(video[0, 0]) > 0.1  # a picture
 
@@ -139,7 +144,7 @@ def test_losses_are_the_cross_entropies_the_mask_and_the_first_frame():
     for changes in ({}, {"streams": 1}, {"conditional": True}):
         gan = built(**changes)
         batch = batch_of(gan.config, 4)
-        clip, mask = gan.generator.with_mask(gan.inputs(batch)[0], "train")
+        clip, mask = gan.generator.with_mask("train", **gan.inputs(batch))
 
         def log_softmax(video, gan=gan):
             logits = gan.discriminator(video, mode="train").numpy().astype(np.float64)
@@ -159,37 +164,80 @@ def test_losses_are_the_cross_entropies_the_mask_and_the_first_frame():
         assert not terms
 
 
+# The step
+
+
+@pytest.mark.parametrize("changes", [{}, {"streams": 1}, {"conditional": True}], ids=["two", "one", "conditional"])
+def test_a_step_is_the_one_computed_by_hand(changes):
+    # An epsilon of the gradients' size, so that the update tells the size of a gradient and not its sign alone.
+    changes = dict(adam_epsilon=0.1, beta_2=0.9, d_learning_rate=0.05, g_learning_rate=0.05, channels=4) | changes
+    gan, twin = built(**changes, mask_penalty=3.0), built(**changes)
+    config, batch = gan.config, batch_of(gan.config, 4)
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    step = make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat=True)
+    before = {network: [weight.numpy() for weight in network.trainable_variables] for network in (gan.discriminator, gan.generator)}
+    scalars = step([batch])
+
+    def fakes(batch: dict) -> tuple[tf.Tensor, tf.Tensor | None]:
+        (read,) = twin.inputs(batch).values()
+        return reference_generator(twin.generator, tf.cast(tf.reshape(read, [4, -1]), tf.float64), True)
+
+    def mean_log(video: tf.Tensor, kind: int) -> tf.Tensor:
+        """Of the probability of a class: 0 is real, 1 is generated."""
+        logits = conv(reference_down(twin.discriminator.body, video, leaky, True), twin.discriminator.logits, 1, 0)
+        p = tf.exp(tf.reshape(logits, [-1, 2]))
+        return tf.reduce_mean(tf.math.log(p[:, kind] / (p[:, 0] + p[:, 1])))
+
+    def update(network, rate: float, loss: tf.Tensor, tape: tf.GradientTape) -> None:
+        weights = [weight.value for weight in network.trainable_variables]
+        AdamByHand(network, config, rate).apply(tape.gradient(loss, weights))
+
+    real = tf.cast(batch["video"], tf.float64)
+    fake, _ = fakes(batch)
+    with tf.GradientTape() as tape:
+        d_loss = -mean_log(real, 0) - mean_log(fake, 1)  # each normalized by its own moments
+    update(twin.discriminator, 0.05, d_loss, tape)
+    batch = {**batch, "seed": noise.fork(batch["seed"], gan_module.GENERATOR_STEP)}
+    with tf.GradientTape() as tape:
+        fake, mask = fakes(batch)
+        terms = {"g_loss": -mean_log(fake, 0)}  # of the D after its update
+        if config.conditional:
+            terms["g_first_frame"] = 10 * tf.reduce_mean(tf.abs(fake[:, 0] - real[:, 0]))
+        elif config.streams == 2:
+            terms["g_mask"] = 3 * tf.reduce_mean(mask)
+        g_loss = tf.add_n(list(terms.values()))
+    update(twin.generator, 0.05, g_loss, tape)
+
+    assert float(scalars["d_real"]) + float(scalars["d_fake"]) == pytest.approx(float(d_loss), rel=1e-4)
+    assert {name for name in scalars if name in ("g_loss", "g_mask", "g_first_frame")} == set(terms)
+    for name, term in terms.items():
+        assert float(scalars[name]) == pytest.approx(float(term), rel=1e-4)
+    for network, expected in ((gan.discriminator, twin.discriminator), (gan.generator, twin.generator)):
+        moved = []
+        for ours, theirs, first in zip(network.trainable_variables, expected.trainable_variables, before[network], strict=True):
+            moved.append(np.abs(theirs.numpy() - first).max())
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=0.03 * moved[-1] + 1e-5, err_msg=ours.path)
+        assert np.mean(np.array(moved) > 1e-3) > 0.5  # by far more than the tolerance
+
+
 # The conditional model
 
 
-def test_the_conditional_model_reads_a_frame_and_samples_from_those_it_was_trained_on():
-    gan = models.build(small("vgan", conditional=True, d_learning_rate=0.0, g_learning_rate=0.0))
-    optimizers = make_optimizers(gan.config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64), tf.distribute.get_strategy())
-    first, second = (clips(8, 32, 4, seed=seed) for seed in (1, 2))
-    for video in (first, second):
-        step([{**batch_of(gan.config, 4), "video": video}])
-    kept = tf.concat([second[:, 0], first[:, 0]], 0)  # the newest first
-    np.testing.assert_array_equal(gan.generator.kept[:8], kept)
-    np.testing.assert_array_equal(gan.ema_generator.kept[:8], kept)
-    assert not np.any(gan.generator.kept[8:])
-    z = gan.latents(seeds_of(3000))
-    assert gan.latent_width == 3 * 32 * 32
-    found = {row.tobytes() for row in z.numpy()}
-    assert {frame.tobytes() for frame in kept.numpy()} <= found and len(found) == 9  # each of the 8, and the grey ones
-    sampler = Sampler(gan).calibrate()
-    frames = tf.reshape(kept[:2], [2, -1])
-    assert not np.allclose(*sampler.generate(frames, tf.zeros([2], tf.int32)))
-
-
-def test_kept_frames_are_the_newest():
+def test_the_conditional_model_reads_first_frames_and_keeps_none():
     gan = models.build(small("vgan", conditional=True))
-    for number in range(5):
-        gan.generator.keep(tf.fill([100, 32, 32, 3], float(number)))
-    counts = np.unique(gan.generator.kept[:, 0, 0, 0], return_counts=True)
-    assert [list(part) for part in counts] == [[2, 3, 4], [56, 100, 100]]
+    assert list(gan.input_specs) == ["first_frames"] and gan.input_specs["first_frames"].shape == [None, 1, 32, 32, 3]
+    assert sum(int(tf.size(v)) for v in gan.generator.variables) == sum(int(tf.size(v)) for v in gan.generator.trainable_variables)
+    given = [batch_of(gan.config, 4)] * gan.config.standing_batches
+    sampler = Sampler(gan).calibrate(given)
+    frames = to_unit(given[0]["video"][:2, :1])
+    video, ahead = sampler.generate(frames), sampler.predict(frames, tf.constant([0, 0]), tf.constant(0.5))
+    assert video.shape == (2, gan.config.frames, 32, 32, 3) and not np.allclose(*video)
+    np.testing.assert_array_equal(ahead, video[:, 1:])  # a given frame is never truncated
+    inside = gan.ema_generator(first_frames=given[0]["video"][:2, :1], mode="sample")
+    np.testing.assert_allclose(video, to_unit(inside), atol=1e-5)  # [0,1] at the door is [-1,1] inside
+    with pytest.raises(UserError, match="got no data set"):
+        Sampler(gan).calibrate()
 
 
 @pytest.mark.parametrize(

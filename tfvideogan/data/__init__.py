@@ -6,6 +6,7 @@
 
 import dataclasses
 import difflib
+import functools
 import importlib
 import pkgutil
 from types import ModuleType
@@ -23,7 +24,8 @@ Batch = dict[str, tf.Tensor]
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Clips in batches: dicts of "video" float32 [n,T,H,W,3] in [-1,1], "label" int32 [n] and "seed" int32 [n,2].
+    """Clips in batches: dicts of "video" float32 [n,T,H,W,3] in [-1,1], "seed" int32 [n,2], and what else the source gives,
+    as "label" int32 [n]. Entries that the source gives as uint8 are pictures, and come in [-1,1].
 
     A seed is (config.seed, number of the example). Whatever is drawn for an example is drawn from its seed, so that
     training depends neither on the number of replicas nor on where it was interrupted.
@@ -70,10 +72,14 @@ class Dataset:
         """Every clip once, in the order of their indices: its centre, never mirrored. The last batch may be smaller."""
         return _batched(tf.data.Dataset.range(self.size), lambda n: self._example(n, n, training=False), batch_size, drop_remainder=False)
 
+    @functools.cached_property
+    def specs(self) -> dict[str, tf.TensorSpec]:
+        """What its batches hold: the entries' names, shapes [None,...] and types."""
+        return dict(self.once(1).element_spec)
+
     def _example(self, index: tf.Tensor, n: tf.Tensor, training: bool) -> Batch:
         seed = tf.stack([tf.constant(self.seed, tf.int32), tf.cast(n, tf.int32)])
-        video, label = self.source.clip(index, seed, training)
-        return {"video": video, "label": label, "seed": seed}
+        return {**self.source.clip(index, seed, training), "seed": seed}
 
 
 def load(config: Config, split: str) -> Dataset:
@@ -92,7 +98,12 @@ def load(config: Config, split: str) -> Dataset:
         raise UserError(f"--split={split}: want one of {', '.join(splits)}")
     paths.enable_schemes(config.data_dir)
     source = _file(name).source(config, variant, split)
-    return Dataset(source.labels, source.size, source, config.seed)
+    return of_source(source, config.seed)
+
+
+def of_source(source: Source, seed: int) -> Dataset:
+    """The clips of a source, shuffled by a seed."""
+    return Dataset(source.labels, source.size, source, seed)
 
 
 def _file(name: str) -> ModuleType:
@@ -101,7 +112,7 @@ def _file(name: str) -> ModuleType:
 
 def _batched(positions: tf.data.Dataset, example, size: int, drop_remainder: bool) -> tf.data.Dataset:
     def to_float(batch: Batch) -> Batch:
-        return {**batch, "video": from_uint8(batch["video"])}
+        return {name: from_uint8(value) if value.dtype == tf.uint8 else value for name, value in batch.items()}
 
     examples = positions.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return examples.batch(size, drop_remainder=drop_remainder).map(to_float).prefetch(tf.data.AUTOTUNE)

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from tfvideogan import data
+from tfvideogan import data, models
 from tfvideogan.config import Config
 from tfvideogan.evaluation import evaluation, interpolation, memorisation
 from tfvideogan.evaluation.clips import Clips
@@ -63,7 +63,8 @@ def interpolated(generator: Generator, truncation: float) -> Section:
     """Clips between two latents, within classes and from one class to another."""
     classes = len(generator.labels)
     pairs = [(i, i) for i in range(min(ROWS, classes))] + [(i, i + 1) for i in range(min(ROWS, classes - 1))]
-    rows = interpolation.interpolate(generator.source, pairs, STEPS, generator.config.seed, truncation)
+    distribution = models.find(generator.config.model).Model.latent_distribution
+    rows = interpolation.interpolate(generator.source, distribution, pairs, STEPS, generator.config.seed, truncation)
     clips = np.concatenate([np.round(row * 255).astype(np.uint8) for row in rows])
     text = "A generator that has learned its classes changes steadily along a row; one that stores clips jumps."
     return Section("Interpolation", text, clips, STEPS, interpolation.names(pairs, generator.labels))
@@ -80,7 +81,7 @@ def _generated(generator: Generator, labels: np.ndarray, index: int, config: Con
     size = evaluation.generated_at_a_time(config)
     start = index // size * size
     label = np.resize(labels[start : start + size], size)
-    clips = generator.sample(tf.constant(label), tf.constant([config.seed, start], tf.int32), tf.constant(truncation))
+    clips = generator.draw({"label": tf.constant(label)}, tf.constant([config.seed, start], tf.int32), truncation)
     return to_uint8(clips[index - start] * 2 - 1).numpy()
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfvideogan.evaluators.evaluator import Evaluator
-from tfvideogan.metrics.average_content_distance import average_content_distance, mean_colour
+from tfvideogan.metrics.average_content_distance import average_content_distance, frame_color, shape_color
 from tfvideogan.metrics.psnr import psnr
 from tfvideogan.metrics.ssim import WINDOW, ssim
 from tfvideogan.ops.video import to_uint8
@@ -21,13 +21,13 @@ RANGE = 2.0  # of pixels in [-1,1]
 
 @dataclasses.dataclass(frozen=True)
 class Clips:
-    """A set of clips, as metrics need it. From `content` on empty, if pixels were not asked for.
+    """A set of clips, as metrics need it. From `shape_drift` on empty, if pixels were not asked for.
 
     Attributes:
         features: [N,...,F] float32, by an evaluator; of one that sees single frames [N,T,F].
         logits: [N,...,C] float32.
         labels: [N] int32, the classes.
-        content: [N], average content distance of a clip by its frames' mean colours.
+        shape_drift, frame_drift: [N], average content distance of a clip, of the shape's color and of whole frames'.
         ssim, psnr: [<= PAIRS], of pairs of clips of one class.
         frames: uint8 [<= FRAMES,H,W,3], one of each clip.
         shown: uint8 [E,T,H,W,3], the first SHOWN clips of the first SHOWN_CLASSES classes.
@@ -37,7 +37,8 @@ class Clips:
     features: np.ndarray
     logits: np.ndarray
     labels: np.ndarray
-    content: np.ndarray
+    shape_drift: np.ndarray
+    frame_drift: np.ndarray
     ssim: np.ndarray
     psnr: np.ndarray
     frames: np.ndarray
@@ -76,35 +77,21 @@ def look(batches: Iterable[tuple[tf.Tensor, tf.Tensor]], evaluator: Evaluator, v
     return Clips(*(np.concatenate(parts) if parts else np.zeros([0, 1]) for parts in (features, logits, labels)), *pictures.arrays())
 
 
-def paired(real: Iterable[tf.Tensor], fake: Iterable[tf.Tensor], clips: int) -> tuple[np.ndarray, np.ndarray]:
-    """SSIM and PSNR, [N] each, of each clip and the one at the same place in another set, as in prediction.
-
-    Args:
-        real, fake: batches of clips [n,T,H,W,3] in [-1,1], in the same order and of the same sizes.
-        clips: in a set.
-    """
-    similarity, ratio = [], []
-    with tqdm(total=clips, desc="pairs", unit="clip", leave=False, disable=None) as bar:
-        for x, y in zip(real, fake, strict=True):
-            similarity.append(ssim(x.numpy(), y.numpy(), RANGE))
-            ratio.append(psnr(x.numpy(), y.numpy(), RANGE))
-            bar.update(len(x))
-    return np.concatenate(similarity), np.concatenate(ratio)
-
-
 class Pictures:
     """Gathers what is measured on pixels, and the pictures that are kept."""
 
     def __init__(self):
         self._draw = np.random.default_rng(0)  # which frame of a clip
         self._waiting: dict[int, np.ndarray] = {}  # by class, the clip that has no partner yet
-        self._content, self._ssim, self._psnr, self._frames, self._shown, self._shown_labels = [], [], [], [], [], []
+        self._shape, self._frame, self._ssim, self._psnr = [], [], [], []
+        self._frames, self._shown, self._shown_labels = [], [], []
 
     def add(self, video: np.ndarray, labels: np.ndarray) -> None:
         """Clips [n,T,H,W,3] in [-1,1], and their classes [n]."""
         n, length, height, width, _ = video.shape
         if length > 1:
-            self._content.extend(average_content_distance(mean_colour(video)))
+            self._shape.extend(average_content_distance(shape_color(video)))
+            self._frame.extend(average_content_distance(frame_color(video)))
         for clip, label, time in zip(video, labels.tolist(), self._draw.integers(length, size=n), strict=True):
             if len(self._frames) < FRAMES:
                 self._frames.append(to_uint8(clip[time]).numpy())
@@ -115,9 +102,9 @@ class Pictures:
                 self._shown_labels.append(label)
 
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """The fields of `Clips` from content on."""
+        """The fields of `Clips` from shape_drift on."""
         self._waiting.clear()
-        lists = self._content, self._ssim, self._psnr, self._frames, self._shown, self._shown_labels
+        lists = self._shape, self._frame, self._ssim, self._psnr, self._frames, self._shown, self._shown_labels
         return tuple(np.array(found) for found in lists)
 
     def _pair(self, clip: np.ndarray, label: int) -> None:

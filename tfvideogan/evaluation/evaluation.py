@@ -1,21 +1,4 @@
-"""Scores of a set of clips against another: what the trainer's and the evaluate program's numbers come from.
-
-| metric | what | better |
-|---|---|---|
-| is, mode_score | of the evaluator's logits | higher |
-| m_is | the same within the classes: variety, but also doubt of the evaluator | as real |
-| fid, fid_infinity | Frechet distance of the features; the same, extrapolated to endlessly many clips | lower |
-| fvd | Frechet distance of the logits, which is what FVD takes of I3D (arXiv:1812.01717) | lower |
-| kid, mmd | of the features: cubic kernel; Gaussian kernel, as wide as the real clips' root mean square distance | lower |
-| precision_recall, density_coverage | of the features, with 3 and 5 nearest neighbours | higher |
-| accuracy | share of clips that the evaluator sees as the class they were made as: MoCoGAN's motion control score, MCS | higher |
-| swd, swd_tfgan | of one frame of each clip, at each scale, by Progressive GAN's and by TF-GAN's recipe | lower |
-| ssim, psnr | /same_class: of pairs of generated clips of one class, frame by frame: a measure of variety, as Odena et al. 2017 | as real |
-| | (arXiv:1610.09585) take MS-SSIM; /paired: of each generated clip and its real one, for prediction | higher |
-| acd | average content distance of the frames' mean colours, 0 to 255 | as real |
-
-What looks at one set alone has the same number of the real clips beside it, as `real`.
-"""
+"""An evaluation: one set of real clips, and the sets of generated ones that are scored against it, by one protocol."""
 
 import dataclasses
 import functools
@@ -28,39 +11,16 @@ import tensorflow as tf
 from tfvideogan import data
 from tfvideogan.config import Config, UserError
 from tfvideogan.data.decode import RESIZE
-from tfvideogan.evaluation.bootstrap import group_standard_error, standard_error
 from tfvideogan.evaluation.clips import Clips, look
-from tfvideogan.evaluation.extrapolation import extrapolate
+from tfvideogan.evaluation.scores import OF_PIXELS, scores, shortage
 from tfvideogan.evaluators.evaluator import Evaluator
-from tfvideogan.metrics.class_accuracy import class_accuracy
-from tfvideogan.metrics.density_coverage import density_coverage
-from tfvideogan.metrics.frechet_distance import frechet_distance
-from tfvideogan.metrics.inception_score import inception_score
-from tfvideogan.metrics.kernel_distance import kernel_distance
-from tfvideogan.metrics.mmd import gaussian, mmd, root_mean_square_distance
-from tfvideogan.metrics.mode_score import mode_score
-from tfvideogan.metrics.modified_inception_score import modified_inception_score
-from tfvideogan.metrics.precision_recall import precision_recall
-from tfvideogan.metrics.sliced_wasserstein_distance import PROGRESSIVE_GAN, TFGAN, Recipe, level_sizes, sliced_wasserstein_distance
 
 LOG = logging.getLogger(__name__)
 QUICK = ("is", "fid", "accuracy")  # while training, and if nothing else is asked for
-OF_LOGITS = ("is", "m_is", "mode_score")
-OF_FEATURES = ("fid", "fid_infinity", "fvd", "kid", "mmd", "precision_recall", "density_coverage")
-OF_PIXELS = ("swd", "swd_tfgan", "ssim", "psnr", "acd")
-OF_GROUPS = ("mmd", "precision_recall", "density_coverage", "swd", "swd_tfgan")
-METRICS = (*OF_LOGITS, *OF_FEATURES, "accuracy", *OF_PIXELS)
-
-RESAMPLES, GROUPS = 20, 8  # of the standard errors
-LEAST_GROUP = 8  # clips
-IS_SPLITS = 1
-CLIPS_DEPEND_ON = ("dataset", "split", "held_out", "frames", "size", "short_side", "stride", "fps", "seed")  # of the Config
-KID_SUBSET, KID_SUBSETS = 1000, 100  # clean-fid's
-PRECISION_K, DENSITY_K = 3, 5  # the papers'
-POINTS = 8  # of FID-infinity's line
-IS_CLIPS = 50  # for each class but one: the score is low by about (C - 1) / 2N of itself, and that is 1 %
+CLIPS_DEPEND_ON = ("dataset", "split", "held_out", "frames", "size", "width", "short_side", "stride", "fps", "seed")  # of the Config
 
 Remember = Callable[[dict, Callable[[], Clips]], Clips]
+Draw = Callable[[data.Batch, tf.Tensor], tf.Tensor]
 
 
 def of_config(
@@ -72,28 +32,36 @@ def of_config(
     evaluator: Evaluator,
     pixels: bool = False,
     remember: Remember = lambda settings, make: make(),
+    real_videos: int | None = None,
+    is_splits: int = 1,
 ) -> "Evaluation":
-    """The evaluation a Config asks for: against config.evaluate_videos shuffled clips of config.split.
+    """The evaluation a Config asks for: of config.evaluate_videos generated clips, against shuffled clips of config.split.
+
+    Where the generator's classes are the data set's, its clips have the shares of the real clips' classes; else these take turns.
 
     Args:
         labels: of the generator.
         metrics: some of METRICS.
         truncation, ema: how the generator will be sampled, for the protocol.
-        evaluator: the judge.
+        evaluator: gives features and logits.
         pixels: keep clips to show, even if no metric wants pixels.
         remember: looks up what was kept of the real clips, by all that it depends on, or makes it.
+        real_videos: real clips; None: as many as generated ones; 0: all.
+        is_splits: parts that the inception score is the mean of.
     """
     dataset = data.load(dataclasses.replace(config, flip=False, max_stride=0, random_crop=False), config.split)
-    told = {
-        name: getattr(config, name) for name in ("dataset", "split", "held_out", "frames", "size", "short_side", "stride", "fps", "seed")
-    }
-    if dataset.size < config.evaluate_videos:
-        LOG.warning("only %d real clips in %s for %d generated ones", dataset.size, config.dataset, config.evaluate_videos)
+    told = {name: getattr(config, name) for name in CLIPS_DEPEND_ON}
+    videos = config.evaluate_videos if real_videos is None else real_videos or dataset.size
+    if dataset.size < videos:
+        LOG.warning("only %d real clips in %s, where %d are asked for", dataset.size, config.dataset, videos)
     settings = {**told, "data_dir": config.data_dir}
     pixels = pixels or wants_pixels(metrics)
-    real = functools.partial(of_data, dataset, evaluator, config.evaluate_videos, pixels, "real", settings, remember)
+    real = functools.partial(of_data, dataset, evaluator, videos, pixels, "real", settings, remember)
+    as_real = dataset.labels == labels
     protocol = {**told, "resize": RESIZE, "ema": ema, "truncation": truncation}
-    return Evaluation(evaluator, real, labels, config.evaluate_videos, generated_at_a_time(config), metrics, pixels, protocol)
+    protocol["labels"] = "shares of the real clips" if as_real else "in turn"
+    size = generated_at_a_time(config)
+    return Evaluation(evaluator, real, labels, config.evaluate_videos, size, metrics, pixels, protocol, as_real, is_splits)
 
 
 def generated_at_a_time(config: Config) -> int:
@@ -116,8 +84,9 @@ def of_data(dataset: data.Dataset, evaluator: Evaluator, videos: int, pixels: bo
     videos = min(videos, dataset.size)
     size = looked_at_a_time(videos)
     batches = ((batch["video"], batch["label"]) for batch in dataset.batches(size).take(-(-videos // size)))
-    judge = {"evaluator": evaluator.name, "evaluator_sha256": evaluator.sha256, "videos": videos, "pixels": pixels, "resize": RESIZE}
-    return remember({**settings, **judge}, lambda: look(batches, evaluator, videos, pixels, name))
+    by = {"evaluator": evaluator.name, "evaluator_sha256": evaluator.sha256, **evaluator.protocol}
+    told = {**settings, **by, "videos": videos, "pixels": pixels, "resize": RESIZE}
+    return remember(told, lambda: look(batches, evaluator, videos, pixels, name))
 
 
 def wants_pixels(metrics: tuple[str, ...]) -> bool:
@@ -125,17 +94,21 @@ def wants_pixels(metrics: tuple[str, ...]) -> bool:
 
 
 class Evaluation:
-    """Judges sets of clips of one kind by one evaluator; looks at the real clips once.
+    """Scores sets of clips of one kind by one evaluator; looks at the real clips once.
 
     Args:
         evaluator: gives features and logits.
         real: what is kept of the real clips.
-        labels: names of the classes of the clips that are judged.
-        videos: generated clips; their classes take turns.
+        labels: names of the classes of the clips that are scored.
+        videos: generated clips.
         batch_size: clips generated at a time.
         metrics: some of METRICS.
         pixels: keep what metrics of pixels, and a report, need of the generated clips.
         protocol: what else a reader must know to repeat the numbers.
+        as_real: generated clips have the shares of the real clips' classes, whose numbers are the same; else these take turns.
+        is_splits: parts that the inception score is the mean of.
+
+    Attributes: missing: of each metric that cannot be taken, the reason.
     """
 
     def __init__(
@@ -148,34 +121,64 @@ class Evaluation:
         metrics: tuple[str, ...],
         pixels: bool,
         protocol: dict,
+        as_real: bool = False,
+        is_splits: int = 1,
     ):
         self.evaluator, self.labels, self.videos, self.batch_size, self.protocol = evaluator, labels, videos, batch_size, protocol
         self.metrics, self._real, self.pixels = tuple(metrics), real, pixels
+        self.as_real, self.is_splits = as_real, is_splits
+        self.missing: dict[str, str] = {}
         if "accuracy" in metrics and labels != evaluator.labels:
-            self._leave_out("accuracy", f"no class accuracy: evaluator {evaluator.name} knows other classes than the generator's")
+            self._leave_out("accuracy", f"evaluator {evaluator.name} knows other classes than the generator's")
         if "m_is" in metrics and len(labels) < 2:
-            self._leave_out("m_is", "no m-IS: the clips have no classes")
+            self._leave_out("m_is", "the clips have no classes")
 
     @functools.cached_property
     def real(self) -> Clips:
         """The real clips."""
         return self._real()
 
-    def generated(self, sample: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], seed: int) -> Clips:
-        """Looks at clips of `sample(label [n] int32, seed [2] int32) -> video [n,T,H,W,3] in [0,1]`."""
-        classes = np.arange(self.videos, dtype=np.int32) % max(len(self.labels), 1)
+    def classes(self, seed: int) -> np.ndarray:
+        """The labels of generated clips, [videos] int32: a function of the seed, and of how many real clips each class has.
 
-        def batches() -> Iterator[tuple[tf.Tensor, np.ndarray]]:
-            for start in range(0, self.videos, self.batch_size):
-                # Always a full batch, cut afterwards: one shape, one trace.
-                label = np.resize(classes[start : start + self.batch_size], self.batch_size)
-                yield sample(tf.constant(label), tf.constant([seed, start], tf.int32)) * 2 - 1, label
+        Fractions of a clip are rounded so that the sum is right: up where they are largest.
+        """
+        count = max(len(self.labels), 1)
+        if not self.as_real:
+            return np.arange(self.videos, dtype=np.int32) % count
+        exact = self.videos * np.bincount(self.real.labels, minlength=count) / len(self.real)
+        whole = np.floor(exact).astype(int)
+        whole[np.argsort(whole - exact, kind="stable")[: self.videos - whole.sum()]] += 1
+        return np.random.default_rng(seed).permutation(np.repeat(np.arange(count, dtype=np.int32), whole))
+
+    def requests(self, seed: int, given: data.Dataset | None) -> Iterator[data.Batch]:
+        """What generated clips are drawn from, a batch at a time: labels, or clips of a data set, for a generator that reads videos."""
+        if given is not None:
+            yield from given.batches(self.batch_size).take(-(-self.videos // self.batch_size))
+            return
+        classes = self.classes(seed)
+        for start in range(0, self.videos, self.batch_size):
+            # Always a full batch, cut afterwards: one shape, one trace.
+            yield {"label": tf.constant(np.resize(classes[start : start + self.batch_size], self.batch_size))}
+
+    def generated(self, draw: Draw, seed: int, given: data.Dataset | None = None) -> Clips:
+        """Looks at generated clips.
+
+        Args:
+            draw: from (a batch of `requests`, seed [2] int32) to clips [n,T,H,W,3] in [0,1].
+            seed: of labels and latents.
+            given: the data set that a generator reads videos of.
+        """
+
+        def batches() -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+            for number, batch in enumerate(self.requests(seed, given)):
+                yield draw(batch, tf.constant([seed, number * self.batch_size], tf.int32)) * 2 - 1, batch["label"]
 
         return look(batches(), self.evaluator, self.videos, self.pixels, "generated")
 
-    def __call__(self, sample: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], seed: int) -> list[dict]:
+    def __call__(self, draw: Draw, seed: int, given: data.Dataset | None = None) -> list[dict]:
         """Scores of what `generated` looks at."""
-        return self.score(self.generated(sample, seed), self.metrics, seed, self.protocol)
+        return self.score(self.generated(draw, seed, given), self.metrics, seed, self.protocol)
 
     def score(self, fake: Clips, metrics: tuple[str, ...], seed: int, protocol: dict) -> list[dict]:
         """Scores a set of clips.
@@ -195,17 +198,19 @@ class Evaluation:
         told = {
             "evaluator": self.evaluator.name,
             "evaluator_sha256": self.evaluator.sha256,
+            **self.evaluator.protocol,
             "num_real": len(self.real),
             "num_fake": len(fake),
             **protocol,
         }
-        table = scores(self.real, fake, seed)
+        table = scores(self.real, fake, seed, self.is_splits)
         records = []
         for metric in metrics:
             if table[metric].missing:
+                self.missing[metric] = table[metric].missing
                 LOG.warning("no %s: %s", metric, table[metric].missing)
                 continue
-            warning = self._shortage(metric, fake)
+            warning = shortage(metric, self.real, fake, self.is_splits)
             if warning:
                 LOG.warning("%s", warning)
             try:
@@ -215,175 +220,7 @@ class Evaluation:
                 raise UserError(f"--metrics={metric}: {error}") from error
         return records
 
-    def _shortage(self, metric: str, fake: Clips) -> str:
-        """What is to be said if there are fewer clips than a metric needs; else nothing."""
-        clips, features, classes = min(len(self.real), len(fake)), fake.features.shape[-1], fake.logits.shape[-1]
-        needs = {
-            **dict.fromkeys(OF_LOGITS, (IS_CLIPS * (classes - 1), f"for a bias below 1 % with {classes} classes")),
-            "fid": (features + 1, f"or the covariance of {features} features is singular"),
-            "fid_infinity": (4 * (features + 1), f"or the covariance of {features} features is singular in the smallest part"),
-            "fvd": (classes + 1, f"or the covariance of {classes} logits is singular"),
-            "kid": (KID_SUBSET, "the usual size of a subset"),
-            **dict.fromkeys(OF_GROUPS, (GROUPS * LEAST_GROUP, f"for a standard error from {GROUPS} groups")),
-        }
-        needed, why = needs.get(metric, (0, ""))
-        return f"{metric} of {clips:,} clips: want at least {needed:,}, {why}" if clips < needed else ""
-
     def _leave_out(self, metric: str, why: str) -> None:
-        LOG.warning(why)
+        self.missing[metric] = why
+        LOG.warning("no %s: %s", metric, why)
         self.metrics = tuple(other for other in self.metrics if other != metric)
-
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """How a metric is taken of two sets.
-
-    Attributes:
-        function: its numbers, from the samples.
-        samples: arrays of [N,...], which its error is estimated from.
-        real: the same of the real clips, if it looks at one set alone.
-        error: standard errors, from the function and the samples.
-        names: of its numbers, if not the metric's own.
-        of: what it looks at, if not the evaluator's features or logits.
-        told: settings, for the protocol.
-        missing: why it cannot be taken.
-    """
-
-    metric: str
-    function: Callable[..., list[float]]
-    samples: tuple[np.ndarray, ...]
-    real: tuple[np.ndarray, ...] = ()
-    error: Callable[..., np.ndarray] = functools.partial(standard_error, resamples=RESAMPLES)
-    names: tuple[str, ...] = ()
-    of: str = ""
-    told: dict = dataclasses.field(default_factory=dict)
-    missing: str = ""
-
-    def records(self, evaluator: str, protocol: dict, seed: int) -> list[dict]:
-        values, errors = self.function(*self.samples), self.error(self.function, *self.samples, seed=seed)
-        of_real = self.function(*self.real) if self.real else [None] * len(values)
-        records = []
-        for name, value, error, real in zip(self.names or (self.metric,), values, errors, of_real, strict=True):
-            record = {"metric": f"{name}/{self.of or evaluator}", "value": finite(value), "stderr": finite(error)}
-            records.append({**record, **({"real": finite(real)} if self.real else {}), "protocol": {**protocol, **self.told}})
-        return records
-
-
-def scores(real: Clips, fake: Clips, seed: int) -> dict[str, Score]:
-    """Every metric of METRICS, ready to be taken."""
-    clips = min(len(real), len(fake))
-    bandwidth = root_mean_square_distance(_flat(real.features))
-    of_both = (real.features, fake.features)
-    of_labelled = {"samples": (_labelled(fake),), "real": (_labelled(real),)}
-    # Groups, not resamples, where a clip that is there twice would falsify the score; KID's are no larger than a subset.
-    groups = max(min(GROUPS, clips // LEAST_GROUP), -(-clips // KID_SUBSET))
-    group_error = functools.partial(group_standard_error, groups=groups)
-    few = "" if clips >= 2 * LEAST_GROUP else f"{clips} clips, where it wants {2 * LEAST_GROUP}"
-
-    def kid(real: np.ndarray, fake: np.ndarray) -> list[float]:
-        size = min(len(real), len(fake), KID_SUBSET)
-        whole = size == len(real) == len(fake)  # then all subsets are the same
-        return [kernel_distance(real, fake, size, 1 if whole else KID_SUBSETS, seed)[0]]
-
-    def swd(recipe: Recipe, real: np.ndarray, fake: np.ndarray) -> list[float]:
-        levels = sliced_wasserstein_distance(real[: len(fake)], fake[: len(real)], seed, recipe)
-        return [*levels, np.mean(levels)]
-
-    def of_frames(metric: str, recipe: Recipe) -> Score:
-        count, sizes = min(len(real.frames), len(fake.frames)), level_sizes(min(fake.frames.shape[1:3], default=0))
-        missing = few or ("" if sizes else "frames of fewer than 16 pixels")
-        names = (*(f"{metric}_{size}" for size in sizes), metric)
-        told = {"swd_images": count, **{f"swd_{name}": value for name, value in recipe._asdict().items()}}
-        images = (real.frames[:count], fake.frames[:count])
-        function = functools.partial(swd, recipe)
-        return Score(metric, function, images, error=group_error, names=names, of="frames", told=told, missing=missing)
-
-    def mean(metric: str, field: str, of: str, missing: str) -> Score:
-        values, of_real = getattr(fake, field), getattr(real, field)
-        told = {"pairs": len(values)} if of == "same_class" else {}
-        return Score(
-            metric,
-            lambda x: [np.mean(x)],
-            (values,),
-            (of_real,) if len(of_real) else (),
-            of=of,
-            told=told,
-            missing="" if len(values) else missing,
-        )
-
-    no_pair = "no two clips of one class, or frames of fewer than 11 pixels"
-    table = [
-        Score("is", lambda x: [inception_score(_flat(x), IS_SPLITS)[0]], (fake.logits,), (real.logits,), told={"is_splits": IS_SPLITS}),
-        Score("m_is", lambda x: [modified_inception_score(x[:, :-1], x[:, -1])], **of_labelled),
-        Score("mode_score", lambda x, y: [mode_score(_flat(x), _flat(y))], (real.logits, fake.logits)),
-        Score("fid", _frechet, of_both),
-        Score(
-            "fid_infinity",
-            lambda x, y: [extrapolate(lambda *parts: _frechet(*parts)[0], x, y, points=POINTS, seed=seed)],
-            of_both,
-            told={"points": POINTS},
-            missing=few,
-        ),
-        Score("fvd", _frechet, (real.logits, fake.logits)),
-        Score(
-            "kid",
-            lambda x, y: kid(_flat(x), _flat(y)),
-            of_both,
-            error=group_error,
-            told={"kid_subset": min(clips, KID_SUBSET), "kid_subsets": KID_SUBSETS},
-            missing=few,
-        ),
-        Score(
-            "mmd",
-            lambda x, y: [mmd(_flat(x), _flat(y), gaussian(bandwidth))],
-            of_both,
-            error=group_error,
-            told={"mmd_bandwidth": bandwidth},
-            missing=few or ("" if bandwidth else "all real features are the same"),
-        ),
-        Score(
-            "precision_recall",
-            lambda x, y: list(precision_recall(_flat(x), _flat(y), PRECISION_K)),
-            of_both,
-            error=group_error,
-            names=("precision", "recall"),
-            told={"k": PRECISION_K},
-            missing=few,
-        ),
-        Score(
-            "density_coverage",
-            lambda x, y: list(density_coverage(_flat(x), _flat(y), DENSITY_K)),
-            of_both,
-            error=group_error,
-            names=("density", "coverage"),
-            told={"k": DENSITY_K},
-            missing=few,
-        ),
-        Score("accuracy", lambda x: [class_accuracy(x[:, :-1], x[:, -1])], **of_labelled),
-        of_frames("swd", PROGRESSIVE_GAN),
-        of_frames("swd_tfgan", TFGAN),
-        mean("ssim", "ssim", "same_class", no_pair),
-        mean("psnr", "psnr", "same_class", no_pair),
-        mean("acd", "content", "colour", "clips of one frame"),
-    ]
-    return {score.metric: score for score in table}
-
-
-def _frechet(real: np.ndarray, fake: np.ndarray) -> list[float]:
-    return [frechet_distance(_flat(real), _flat(fake))]
-
-
-def _flat(x: np.ndarray) -> np.ndarray:
-    """[N,...,F] -> [M,F]: of an evaluator of single frames, every frame counts."""
-    return x.reshape([-1, x.shape[-1]])
-
-
-def _labelled(clips: Clips) -> np.ndarray:
-    """Logits, averaged over the frames if they are of single ones, and the label beside them: [N,C+1]."""
-    logits = clips.logits.reshape([len(clips), -1, clips.logits.shape[-1]]).mean(1)
-    return np.concatenate([logits, clips.labels[:, None]], axis=1)
-
-
-def finite(value: float | None) -> float | None:
-    """JSON has no infinity."""
-    return float(value) if value is not None and np.isfinite(value) else None

@@ -1,12 +1,13 @@
 """C3D fine-tuned on UCF-101 (Tran et al., arXiv 1412.0767): the judge of the "video IS" on UCF-101, and of FID on its fc7.
 
 Trained on Sports-1M, then on split 1 of UCF-101: 78,409,573 values in 22 variables for 101 classes. It sees 16 frames of
-112x112, values of about 0..256 in the order BGR, less the mean of its training clips. Two ways to bring clips there give scores that
-do not compare:
+112x112, values of 0..255 in the order BGR, less the mean of its training clips: a pixel x in [-1,1] is 127.5 x + 127.5, which gives
+real clips the values of their files. (The authors write 128 x + 128 of clips they made by (value - 128) / 128, to the same end.) Two
+ways to bring clips there give scores that do not compare:
 
-- `c3d:PLACE`, TGANv2's (arXiv 1811.09245; DIGAN's, StyleGAN-V's and TATS's too): 128 x + 128, bilinear to 112x112 with corners
+- `c3d:PLACE`, TGANv2's (arXiv 1811.09245; DIGAN's, StyleGAN-V's and TATS's too): bilinear to 112x112 with corners
   aligned, less mean[8:120, 8:120] (the mean is 171 wide, so this is off its centre).
-- `c3d_tgan:PLACE`, TGAN's (arXiv 1611.06624; MoCoGAN's too): 128 x + 128, bicubic to 128x128 as OpenCV does it, less mean[:, 21:149], the
+- `c3d_tgan:PLACE`, TGAN's (arXiv 1611.06624; MoCoGAN's too): bicubic to 128x128 as OpenCV does it, less mean[:, 21:149], the
   centre 112x112 of that.
 """
 
@@ -84,20 +85,20 @@ def load(spec: str, sha256: str) -> published.Published:
     mean = mean.reshape(MEAN_SHAPE).transpose(1, 2, 3, 0).astype(np.float32)  # [T,H,W,BGR]
     network = C3D(found["fc8/b"].size if "fc8/b" in found else 101, lambda video: look(video, mean))
     published.fill(spec, network.variables, found)
-    return published.Published(spec, name, digest, network, range(FRAMES, FRAMES + 1), BATCH)
+    return published.Published(spec, name, digest, network, range(FRAMES, FRAMES + 1), BATCH, {})
 
 
 def tganv2_look(video: tf.Tensor, mean: np.ndarray) -> tf.Tensor:
     """[N,16,H,W,3] in [-1,1], mean [16,128,171,3] -> [N,16,112,112,3]."""
     frames = tf.reshape(video[..., ::-1], tf.concat([[-1], tf.shape(video)[2:]], 0))
     frames = tf.raw_ops.ResizeBilinear(images=frames, size=[SIZE, SIZE], align_corners=True, half_pixel_centers=False)
-    return 128 * tf.reshape(frames, [-1, FRAMES, SIZE, SIZE, 3]) + (128 - mean[:, 8:120, 8:120])
+    return 127.5 * tf.reshape(frames, [-1, FRAMES, SIZE, SIZE, 3]) + (127.5 - mean[:, 8:120, 8:120])
 
 
 def tgan_look(video: tf.Tensor, mean: np.ndarray) -> tf.Tensor:
     """[N,16,H,W,3] in [-1,1], mean [16,128,171,3] -> [N,16,112,112,3]."""
     video = _cubic(_cubic(video[..., ::-1], 2, 128), 3, 128)
-    return (128 * video + (128 - mean[:, :, 21:149]))[:, :, 8:120, 8:120]
+    return (127.5 * video + (127.5 - mean[:, :, 21:149]))[:, :, 8:120, 8:120]
 
 
 def _cubic(x: tf.Tensor, axis: int, size: int) -> tf.Tensor:

@@ -58,12 +58,14 @@ class Evaluator:
         name: of its weights file; the suffix of the scores' names.
         sha256: of its weights file.
         labels: names of its classes.
+        protocol: what else of it a reader of scores must know.
         compute: [N,T,H,W,3] in [-1,1] -> features [N,128], logits [N,classes], as tensors.
         run: what calls `compute`: itself, or `strategy.spread`'s form of it.
     """
 
     def __init__(self, name: str, sha256: str, labels: tuple[str, ...], network: VideoClassifier):
         self.name, self.sha256, self.labels = name, sha256, labels
+        self.protocol: dict[str, object] = {}
         self.compute = tf.function(lambda video: network(network.look(video)), input_signature=[tf.TensorSpec([None, None, None, None, 3])])
         self.run: Callable = self.compute
 

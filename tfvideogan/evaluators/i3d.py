@@ -7,6 +7,9 @@ Inception-v1 with its kernels inflated to 3-D. 12,704,544 values in 230 variable
   TF-Hub has as deepmind/i3d-kinetics-400/1. The checkpoints of the kinetics-i3d repository are others, and so are scores by them.
 - DVD-GAN's IS and FID (arXiv 1907.06571, 4.1): weights rgb_scratch_kin600; IS of the softmax of the 600 logits, FID of
   the FEATURES, the 1024 numbers of the average pooling, averaged over time.
+
+Clips are rounded to 0..255 first, as the reference code of FVD, which takes clips of uint8, does to generated ones; real clips are
+that already. `i3d_float:PLACE` leaves them as the generator made them, and gives scores a name of their own.
 """
 
 from collections.abc import Mapping
@@ -16,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvideogan.evaluators import published
+from tfvideogan.ops.video import from_uint8, to_uint8
 
 SIZE = 224
 FRAMES = range(9, 1 << 31)  # T -> T/2 -> T/4 -> T/8, each rounded up, must leave the 2 frames that the last pooling takes
@@ -41,9 +45,15 @@ MIXED = {
 
 
 class I3D:
-    """The network. Attributes: variables: each by its published name, without the scope; zeros until `published.fill`."""
+    """The network. Attributes: variables: each by its published name, without the scope; zeros until `published.fill`.
 
-    def __init__(self, classes: int):
+    Args:
+        classes: 400 or 600.
+        uint8: round clips to 0..255 before they are resized.
+    """
+
+    def __init__(self, classes: int, uint8: bool):
+        self.uint8 = uint8
         self.variables: dict[str, keras.Variable] = {}
         video = keras.Input([None, SIZE, SIZE, 3], dtype="float32")  # [N,T,224,224,3]
         x = self._unit(video, "Conv3d_1a_7x7", 64, 7, 2)  # -> T/2, 112
@@ -64,11 +74,11 @@ class I3D:
         self._network = keras.Model(video, [features, dense(features)])
         self.variables |= {f"{LOGITS}/w": dense.kernel, f"{LOGITS}/b": dense.bias}
 
-    @staticmethod
-    def look(video: tf.Tensor) -> tf.Tensor:
-        """[N,T,H,W,3] -> [N,T,224,224,3], by TensorFlow 1's bilinear resize as in the reference code of FVD: neither
+    def look(self, video: tf.Tensor) -> tf.Tensor:
+        """[N,T,H,W,3] in [-1,1] -> [N,T,224,224,3], by TensorFlow 1's bilinear resize as in the reference code of FVD: neither
         antialiased nor of half-pixel centres, and squeezed if not square."""
         shape = tf.shape(video)
+        video = from_uint8(to_uint8(video)) if self.uint8 else video
         frames = tf.reshape(video, tf.concat([[-1], shape[2:]], 0))
         frames = tf.raw_ops.ResizeBilinear(images=frames, size=[SIZE, SIZE], align_corners=False, half_pixel_centers=False)
         return tf.reshape(frames, [shape[0], shape[1], SIZE, SIZE, 3])
@@ -103,17 +113,19 @@ class I3D:
 
 
 def load(spec: str, sha256: str) -> published.Published:
-    """I3D with the weights of `i3d:PLACE`, in any of their published forms; as many classes as they have.
+    """I3D with the weights of `i3d:PLACE` or `i3d_float:PLACE`, in any of their published forms; as many classes as they have.
 
-    Returns: an evaluator named i3d_<classes>, of clips of at least 9 frames: features [N,1024], logits [N,classes].
+    Returns: an evaluator named i3d_<classes> or i3d_<classes>_float, of clips of at least 9 frames: features [N,1024], logits [N,classes].
     Raises: UserError if they are missing, incomplete, or not of this sha256 (see `published.find`).
     """
     path, digest = published.find(spec, sha256, WANTED)
     found = _without_scope(published.tensors(spec, path))
     classes = found[f"{LOGITS}/b"].size if f"{LOGITS}/b" in found else 400
-    network = I3D(classes)
+    uint8 = not spec.startswith("i3d_float:")
+    network = I3D(classes, uint8)
     published.fill(spec, network.variables, found)
-    return published.Published(spec, f"i3d_{classes}", digest, network, FRAMES, BATCH)
+    name = f"i3d_{classes}" if uint8 else f"i3d_{classes}_float"
+    return published.Published(spec, name, digest, network, FRAMES, BATCH, {"evaluator_uint8": uint8})
 
 
 def _without_scope(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,8 +1,18 @@
-"""Spreads an evaluator's clips over the replicas of a strategy."""
+"""An evaluator on the replicas of a strategy, which share its clips."""
 
 import tensorflow as tf
 
 from tfvideogan.evaluators.evaluator import Evaluator
+from tfvideogan.evaluators.load import load
+
+
+def load_on(strategy: tf.distribute.Strategy, spec: str, sha256: str) -> Evaluator:
+    """The evaluator that a spec names (see `load`), spread over the replicas of a strategy of one process."""
+    with strategy.scope():
+        evaluator = load(spec, sha256)
+    if strategy.num_replicas_in_sync > 1:
+        spread(evaluator, strategy)
+    return evaluator
 
 
 def spread(evaluator: Evaluator, strategy: tf.distribute.Strategy) -> None:

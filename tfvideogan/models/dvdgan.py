@@ -42,7 +42,7 @@ from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, SpectralLayer
 from tfvideogan.losses import hinge_discriminator, hinge_generator
 from tfvideogan.ops import noise
-from tfvideogan.ops.fused import relu
+from tfvideogan.ops.relu import relu
 from tfvideogan.ops.resample import UPSAMPLING
 from tfvideogan.ops.video import fold, unfold
 
@@ -60,12 +60,12 @@ DRAWN_LABELS = 10  # stream of an example's seed, beside those of gan.py
 class Config(base.Config):
     """DVD-GAN at the values of its paper: Kinetics-600, 12 frames of 64x64."""
 
-    model: str = field("dvdgan", "Name of a file in tfvideogan/models.", network=True)
-    frames: int = field(12, "Frames of a clip (T).", network=True)
-    stride: int = field(2, "Source frames from one frame of a clip to the next; the paper keeps every 2nd of Kinetics.")
-    channels: int = field(128, "Base width of the networks (ch).", network=True)
-    batch_size: int = field(512, "Clips in a global batch, over all replicas.")
-    steps: int = field(300_000, "Generator steps of the whole run.")
+    model = "dvdgan"
+    frames = 12
+    stride = 2  # every 2nd frame of Kinetics
+    channels = 128
+    batch_size = 512
+    steps = 300_000
     latent: int = field(120, "Width of z.", network=True)
     embedding: int = field(120, "Width of the class embedding e(y).", network=True)
     upsampling: str = field("bilinear", "How G doubles a map: bilinear (the figure) or nearest (BigGAN, and faster).", network=True)
@@ -78,13 +78,14 @@ class Config(base.Config):
     )
     fake_labels: str = field("data", "Labels of generated clips in training: the batch's (data), or uniform over the classes (drawn).")
     orthogonal_regularization: float = field(0.0, "Weight of BigGAN's orthogonal regularisation of G; 1e-4 there.")
-    g_learning_rate: float = field(1e-4, "The optimizer's learning rate for G.")
-    d_learning_rate: float = field(5e-4, "The optimizer's learning rate for D.")
-    d_steps: int = field(2, "D steps, each with fresh clips, before a G step.")
+    g_learning_rate = 1e-4
+    d_learning_rate = 5e-4
+    d_steps = 2
     recompute: bool = field(False, "Compute the activations of a stage of G and of a block of D again in the gradient, not keep them.")
 
     def __post_init__(self):
         super().__post_init__()
+        self.want_square()
         self.want_at_least(1, "latent", "embedding")
         if self.size not in G_CHANNELS:
             raise UserError(f"--size={self.size}: dvdgan builds 32, 64, 128 or 256")
@@ -247,21 +248,21 @@ class Model(gan.GAN):
     def latent_width(self) -> int:
         return self.config.latent
 
-    def inputs(self, batch: gan.Batch) -> tuple[tf.Tensor, ...]:
+    def inputs(self, batch: gan.Batch) -> gan.Inputs:
         """Latents [N,latent] and the labels [N] of the clips to be generated."""
         if self.config.fake_labels == "data":
             return super().inputs(batch)
         draws = noise.uniform(noise.fork(batch["seed"], DRAWN_LABELS), [])
-        return self.latents(batch["seed"]), tf.cast(draws * max(self.config.classes, 1), tf.int32)
+        return {"z": self.latents(batch["seed"]), "label": tf.cast(draws * max(self.config.classes, 1), tf.int32)}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Hinge losses of D_S and D_T, added (3.2); the hinge is taken of the summed score."""
-        z, label = self.inputs(batch)
-        fake = self.generator(z, label, mode="train")
+        inputs = self.inputs(batch)
+        fake = self.generator(**inputs, mode="train")
         seeds = [noise.fork(batch["seed"], stream) for stream in (gan.REAL_FRAMES, gan.FAKE_FRAMES)]
         # Real and fake in one pass: one power iteration, larger convolutions. D has no BN, so nothing mixes.
         scores = self.discriminator(
-            tf.concat([batch["video"], fake], 0), tf.concat([batch["label"], label], 0), tf.concat(seeds, 0), mode="train"
+            tf.concat([batch["video"], fake], 0), tf.concat([batch["label"], inputs["label"]], 0), tf.concat(seeds, 0), mode="train"
         )
         terms, watched = {}, {}
         for name, score in scores.items():
@@ -272,9 +273,9 @@ class Model(gan.GAN):
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """-E[D_S] - E[D_T], and orthogonal regularisation where asked for."""
-        z, label = self.inputs(batch)
-        video = self.generator(z, label, mode="train")
-        scores = self.discriminator(video, label, noise.fork(batch["seed"], gan.FAKE_FRAMES), mode="train")
+        inputs = self.inputs(batch)
+        video = self.generator(**inputs, mode="train")
+        scores = self.discriminator(video, inputs["label"], noise.fork(batch["seed"], gan.FAKE_FRAMES), mode="train")
         terms = {f"g_{name}": hinge_generator(score) for name, score in scores.items()}
         if self.config.orthogonal_regularization:
             terms["g_orthogonal"] = self.config.orthogonal_regularization * self._non_orthogonality()

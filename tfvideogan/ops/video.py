@@ -17,6 +17,11 @@ def to_unit(video: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(tf.cast(video, tf.float32) * 0.5 + 0.5, 0.0, 1.0)
 
 
+def from_unit(video: tf.Tensor) -> tf.Tensor:
+    """float [0,1] -> float32 [-1,1], any shape."""
+    return tf.cast(video, tf.float32) * 2.0 - 1.0
+
+
 def to_uint8(video: tf.Tensor) -> tf.Tensor:
     """float [-1,1] -> uint8 0..255, any shape, rounded to nearest."""
     return tf.cast(tf.round(to_unit(video) * 255.0), tf.uint8)

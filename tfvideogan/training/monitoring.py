@@ -8,13 +8,15 @@ import tensorflow as tf
 from absl import logging
 from tensorboard.plugins.hparams import api as hparams
 
-from tfvideogan import __version__
+from tfvideogan import __version__, data
 from tfvideogan.config import to_flags
 from tfvideogan.evaluation import evaluation
 from tfvideogan.evaluators.load import load
+from tfvideogan.gan import Batch
 from tfvideogan.generation import pictures
+from tfvideogan.generation.module import Generator
 from tfvideogan.generation.sampler import Sampler
-from tfvideogan.training.run_folder import LOGS, SAMPLES, Run, append_records
+from tfvideogan.training.run_folder import LOGS, SAMPLES, Run, append_records, given_batches
 from tfvideogan.training.signals import Signals
 
 ROWS, COLUMNS = 12, 4  # fixed latents: one row a class
@@ -79,7 +81,7 @@ class Monitoring:
 
     def due(self, step: int) -> None:
         """Samples and evaluates, if it is time to. Raises signals.Stopped where the process shall stop first."""
-        config, last = self.config, step == self.config.steps
+        config, last = self.config, step >= self.config.steps
         if step and (step % config.sample_every_steps == 0 or last):
             self.sample(step)
         if config.evaluate_every_steps and (step % config.evaluate_every_steps == 0 or last):
@@ -87,10 +89,10 @@ class Monitoring:
 
     def sample(self, step: int) -> None:
         """Animated GIFs of fixed latents, one row a class, from the averaged and the raw weights."""
-        label = np.repeat(self.classes, COLUMNS)
-        names = [self.run.labels[i] for i in self.classes]
         for name in ("ema", "raw"):
-            clips = self.sampler(name).sample(tf.constant(label), tf.constant([self.config.seed, 0]), tf.constant(1.0)).numpy()
+            generator = self.generator(name)
+            batch, names = self.shown(generator)
+            clips = generator.draw(batch, tf.constant([self.config.seed, 0]), 1.0).numpy()
             spread = clips.reshape(-1, COLUMNS, *clips.shape[1:]).std(1).mean()
             if spread < NO_SPREAD:
                 self.warn(step, f"clips of one class are alike (standard deviation {spread:.2g} of [0,1], {name} weights): G has collapsed")
@@ -112,13 +114,14 @@ class Monitoring:
                 ema=True,
                 evaluator=load(self.config.evaluator, self.config.evaluator_sha256),
             )
-        sampler = self.sampler("ema")
+        generator = self.generator("ema")
 
-        def sample(label: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        def draw(batch: Batch, seed: tf.Tensor) -> tf.Tensor:
             self.signals.check()
-            return sampler.sample(label, seed, tf.constant(1.0))
+            return generator.draw(batch, seed, 1.0)
 
-        records = self.evaluation(sample, self.config.seed)
+        given = None if generator.kind == "synthesis" else data.load(self.config, self.config.split)
+        records = self.evaluation(draw, self.config.seed, given)
         append_records(self.run.path, step, records)
         for record in records:
             logging.info("step %d  %s %.4g +- %.2g", step, record["metric"], record["value"], record["stderr"])
@@ -127,12 +130,20 @@ class Monitoring:
             if record["metric"].startswith("fid/"):
                 self.run.save_best(record["value"])
 
-    def sampler(self, name: str) -> Sampler:
-        """The calibrated sampler of the "ema" or "raw" weights; traced once."""
+    def shown(self, generator: Generator) -> tuple[Batch, list[str]]:
+        """What the clips that are shown are drawn from, COLUMNS a row, and the rows' names: classes, or clips of the data set."""
+        if generator.kind == "synthesis":
+            return {"label": tf.constant(np.repeat(self.classes, COLUMNS))}, [self.run.labels[i] for i in self.classes]
+        return next(iter(data.load(self.config, self.config.split).once(COLUMNS * len(self.classes)))), []
+
+    def generator(self, name: str) -> Generator:
+        """The generator of the "ema" or "raw" weights, with standing statistics of now; traced once."""
         self.signals.check()
         if name not in self.samplers:
             self.samplers[name] = Sampler(self.run.gan, ema=name == "ema")
-        return self.samplers[name].calibrate()
+        sampler = self.samplers[name]
+        sampler.calibrate(given_batches(sampler, self.config))
+        return Generator(str(self.run.path), self.config, self.run.labels, self.run.done(), sampler)
 
 
 def _group(name: str) -> str:

@@ -14,6 +14,7 @@ from tfvideogan.config import Config
 from tfvideogan.data import paths
 from tfvideogan.data.sources import prepared
 from tfvideogan.files import write_whole
+from tfvideogan.generation import pictures
 
 PAGE, SHEET = "preview.html", "preview.png"
 ROWS, FRAMES = 16, 8  # of the contact sheet
@@ -39,9 +40,9 @@ def sheet(folder: str, size: int) -> bytes:
         if len(chosen) == ROWS:
             break
     videos = np.stack([chosen[label] for label in sorted(chosen)])
-    pictures = np.rint((videos + 1) * 127.5).astype(np.uint8)
+    clips = np.rint((videos + 1) * 127.5).astype(np.uint8)
     names = [dataset.labels[label] for label in sorted(chosen)]
-    return tf.io.encode_png(pictures.contact_sheet(pictures, FRAMES, names)).numpy()
+    return tf.io.encode_png(pictures.contact_sheet(clips, FRAMES, names)).numpy()
 
 
 def page(settings: dict, videos: Sequence[dict], rejected: Sequence[dict], rejected_file: str) -> str:

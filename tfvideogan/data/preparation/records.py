@@ -22,7 +22,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfvideogan.data import paths
-from tfvideogan.data.decode import crop, fit
+from tfvideogan.data.clips import crop, fit
 from tfvideogan.data.sources import listing as listings
 from tfvideogan.data.sources.listing import Listing, Rejected, Video
 from tfvideogan.data.sources.prepared import LENGTHS_FILE
@@ -198,7 +198,7 @@ def _encoder(format: Format) -> Callable:
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)], autograph=False)
     def encode(frames: tf.Tensor) -> tf.Tensor:
-        video = fit(frames, format.size)
-        return tf.map_fn(picture, crop(video, format.size) if format.crop else video, fn_output_signature=tf.string)
+        video = fit(frames, format.size, format.size)
+        return tf.map_fn(picture, crop(video, format.size, format.size) if format.crop else video, fn_output_signature=tf.string)
 
     return encode

@@ -107,10 +107,10 @@ def files_source(config: Config, listing: Listing, split: str, keep: bool = True
     def read(index: np.int64, indices: np.ndarray) -> np.ndarray:
         return whole(int(index))[indices] if in_memory else decode.read(files[index], indices.tolist(), facts[index])
 
-    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         when = tf.ensure_shape(tf.numpy_function(times, [index], tf.float32, stateful=False), [None])
         video = tf.numpy_function(read, [index, cut(config, when, seed, training)], tf.uint8, stateful=False)
-        return shape(config, video, seed, training), numbers[index]
+        return {"video": shape(config, video, seed, training), "label": numbers[index]}
 
     return Source(listing.labels, len(usable), clip)
 

@@ -44,9 +44,9 @@ def source(config: Config, variant: str, split: str) -> Source:
         part, index = clips[number]
         return render(digits[part], part, index, config.frames, config.size), np.int32(index % len(PAIRS))
 
-    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         video, label = tf.numpy_function(draw, [index], [tf.uint8, tf.int32], stateful=False)
-        return tf.ensure_shape(video, [config.frames, config.size, config.size, 3]), tf.ensure_shape(label, [])
+        return {"video": tf.ensure_shape(video, [config.frames, config.size, config.size, 3]), "label": tf.ensure_shape(label, [])}
 
     return Source(LABELS, len(clips), clip)
 

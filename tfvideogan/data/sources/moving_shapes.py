@@ -28,15 +28,16 @@ WAVES = 3  # sinusoids in a texture
 
 def source(config: Config, variant: str, split: str) -> Source:
     """Clips of config.frames frames and config.size pixels. Raises UserError for an unknown variant."""
+    config.want_square()
     variant = variant or "mixed"
     if variant not in VARIANTS:
         raise UserError(f"--dataset={config.dataset}: want moving_shapes/ and one of {', '.join(VARIANTS)}")
     clips = clips_of(variant, split)
     draw = partial(render, frames=config.frames, size=config.size, variant=variant)
 
-    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         video, label = tf.numpy_function(draw, [index + clips.start], [tf.uint8, tf.int32], stateful=False)
-        return tf.ensure_shape(video, [config.frames, config.size, config.size, 3]), tf.ensure_shape(label, [])
+        return {"video": tf.ensure_shape(video, [config.frames, config.size, config.size, 3]), "label": tf.ensure_shape(label, [])}
 
     return Source(labels_of(variant), len(clips), clip)
 
