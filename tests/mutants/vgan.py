@@ -120,11 +120,4 @@ MUTANTS = [
         f"{TEST} -k first_weights",
         "kernels start twice as wide",
     ),
-    Mutant(
-        FILE,
-        "tf.concat([frames, self.kept.value], 0)[:KEPT_FRAMES]",
-        "tf.concat([self.kept.value, frames], 0)[-KEPT_FRAMES:]",
-        f"{TEST} -k 'kept or samples_from'",
-        "kept frames stand oldest first",
-    ),
 ]
