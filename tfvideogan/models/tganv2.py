@@ -37,8 +37,8 @@ from tfvideogan.layers.conv_lstm import ConvLSTM
 from tfvideogan.layers.norm import BatchNorm
 from tfvideogan.losses import logistic_discriminator, logistic_generator
 from tfvideogan.ops import noise
-from tfvideogan.ops.fused import relu
 from tfvideogan.ops.latent import UNIFORM
+from tfvideogan.ops.relu import relu
 from tfvideogan.ops.resample import downsample, downsample_padded, upsample_nearest
 from tfvideogan.ops.video import fold, unfold
 
