@@ -18,7 +18,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 class UserError(ValueError):
     """A mistake the user can mend. Programs print it as one line and exit with code 2.
 
-    The message names what was received, what is wanted, and the flag or file.
+    The message names the flag or file, what was got and what was expected.
     """
 
 
@@ -47,16 +47,18 @@ class Clips:
     data_dir: str = field("", "Folder of the data set; for moving_mnist the .npz of the digits. moving_shapes needs none.")
     split: str = field("train", "Clips to learn from: train, test, validation where there is one, or several, as train+test.")
     held_out: str = field(
-        "", "Regular expression: of a folder, the files CLASS/NAME it is found in are split test, the others train. Empty: all are both."
+        "", "Regular expression: files CLASS/NAME of a folder that match it are split test, the others train. Empty: every file is in both."
     )
     frames: int = field(16, "Frames of a clip (T).", network=True)
     size: int = field(64, "Height of a frame, in pixels.", network=True)
     width: int = field(0, "Width of a frame, in pixels; 0: as the height.", network=True)
     stride: int = field(1, "Source frames from one frame of a clip to the next.")
     max_stride: int = field(0, "If larger than stride, training draws each clip's stride uniformly from [stride, max_stride].")
-    fps: float = field(0.0, "If not 0, clips have this many frames a second, picked by their times; stride and max_stride have no part.")
+    fps: float = field(
+        0.0, "If not 0, clips have this many frames a second, picked by their times; stride and max_stride are then ignored."
+    )
     flip: bool = field(False, "Mirror half of the training clips left to right.")
-    random_crop: bool = field(False, "Crop training clips at a random place, not at the centre; see short_side.")
+    random_crop: bool = field(False, "Crop training clips at a random place, not at the center; see short_side.")
     short_side: int = field(0, "Short side that frames are resized to before the crop; 0: the smallest that covers a frame.")
     batch_size: int = field(64, "Clips in a global batch, over all replicas.")
     seed: int = field(0, "Seed of the weights, the order of clips, and every random draw.", fixed=True)
@@ -82,11 +84,11 @@ class Clips:
     def __post_init__(self) -> None:
         for one in dataclasses.fields(self):
             if one.type is float and not math.isfinite(getattr(self, one.name)):
-                raise UserError(f"--{one.name}={getattr(self, one.name)}: want a finite number")
+                raise UserError(f"--{one.name}={getattr(self, one.name)}: expected a finite number")
         self.want_at_least(1, "frames", "size", "stride", "batch_size")
         self.want_at_least(0, "width", "max_stride", "seed", "fps")
         if self.short_side and self.short_side < min(self.frame_size):
-            raise UserError(f"--short_side={self.short_side}: want 0, or at least {min(self.frame_size)}, the short side of a frame")
+            raise UserError(f"--short_side={self.short_side}: expected 0, or at least {min(self.frame_size)}, the short side of a frame")
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -103,7 +105,7 @@ class Clips:
         """Raises UserError if one of these fields is less."""
         for name in names:
             if getattr(self, name) < least:
-                raise UserError(f"--{name}={getattr(self, name)}: want {f'at least {least}' if least else '0 or more'}")
+                raise UserError(f"--{name}={getattr(self, name)}: expected {f'at least {least}' if least else '0 or more'}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +113,8 @@ class Evaluation(Clips):
     """And how clips are evaluated."""
 
     evaluator: str = field(
-        "moving_shapes", "Who judges clips: moving_shapes, FILE.npz of your own, i3d:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE."
+        "moving_shapes",
+        "Network that evaluates clips: moving_shapes, FILE.npz of your own, i3d:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE.",
     )
     evaluator_sha256: str = field("", "The checksum that the evaluator's weights must have; empty takes any.")
     evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
@@ -119,7 +122,7 @@ class Evaluation(Clips):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.evaluate_videos < 2:
-            raise UserError(f"--evaluate_videos={self.evaluate_videos}: want at least 2, for a covariance")
+            raise UserError(f"--evaluate_videos={self.evaluate_videos}: expected at least 2, for a covariance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,10 +176,10 @@ class Config(Evaluation):
         self.want_parts(replicas=1)
         for name in ("beta_1", "beta_2", "rmsprop_decay", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"--{name}={getattr(self, name):g}: want at least 0 and less than 1")
+                raise UserError(f"--{name}={getattr(self, name):g}: expected at least 0 and less than 1")
         for name, choices in (("optimizer", OPTIMIZERS), ("learning_rate_schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in choices:
-                raise UserError(f"--{name}={getattr(self, name)}: want one of {', '.join(choices)}")
+                raise UserError(f"--{name}={getattr(self, name)}: expected one of {', '.join(choices)}")
         if self.learning_rate_schedule == "halving":
             self.want_at_least(1, "decay_every_steps")
 
@@ -187,10 +190,10 @@ class Config(Evaluation):
 
     def want_parts(self, replicas: int) -> None:
         """Raises UserError if the batch cannot be shared by that many replicas, and each share taken in `accumulate_steps` parts."""
-        wanted = replicas * self.accumulate_steps
-        if self.batch_size % wanted:
+        parts = replicas * self.accumulate_steps
+        if self.batch_size % parts:
             raise UserError(
-                f"--batch_size={self.batch_size}: want a multiple of {wanted}, "
+                f"--batch_size={self.batch_size}: expected a multiple of {parts}, "
                 f"the number of replicas ({replicas}) times --accumulate_steps={self.accumulate_steps}"
             )
 

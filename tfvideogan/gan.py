@@ -119,7 +119,7 @@ class GAN(keras.Model):
     # For a model that learns from long clips in chunks, one after the other: `chunks` is above 1, and it writes the three below.
 
     def chunk(self, batch: Batch, i: int) -> Batch:
-        """The i-th of `chunks` parts of a batch, cut in time; all have the same shapes. Draws of its own want seeds of its own."""
+        """The i-th of `chunks` parts of a batch, cut in time; all have the same shapes. A chunk that draws needs seeds of its own."""
         raise NotImplementedError
 
     def initial_state(self, batch: Batch) -> Batch:
@@ -134,7 +134,7 @@ class GAN(keras.Model):
     def interpolate(self, network: keras.Model, inputs: Inputs, factor: int) -> tf.Tensor:
         """Clips [N,factor*(T-1)+1,H,W,3] with factor - 1 new frames between each two, of a generator in mode "sample".
 
-        Raises UserError for a model whose frames have no latents of their own to go between.
+        Raises UserError for a model whose frames have no latents of their own to interpolate.
         """
         raise UserError(f"--interpolate_frames={factor}: {self.config.model} has no latent for each frame to interpolate")
 

@@ -70,7 +70,7 @@ def test_a_damaged_file_is_a_users_mistake(tmp_path, content):
 
 
 def test_an_absent_file_is_a_users_mistake():
-    with pytest.raises(UserError, match="--evaluator=moving_shape: want .*moving_shapes"):
+    with pytest.raises(UserError, match="--evaluator=moving_shape: expected .*moving_shapes"):
         classifier.load("moving_shape")
 
 

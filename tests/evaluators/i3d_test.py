@@ -211,7 +211,7 @@ def test_what_is_missing_and_what_is_left_over_is_named(tmp_path, weights):
     changed[f"{SCOPE}global_step"] = np.float32(1)
     changed[f"{SCOPE}Conv3d_1a_7x7/conv_3d/w"] = np.zeros([7, 7, 7, 2, 64], np.float32)  # as for optical flow
     message = refusal(i3d.load, f"i3d:{checkpoint(tmp_path, changed)}")
-    assert "not the 230 variables wanted: 1 missing (Mixed_4c/Branch_0/Conv3d_0a_1x1/conv_3d/w)" in message
+    assert "expected 230 variables: 1 missing (Mixed_4c/Branch_0/Conv3d_0a_1x1/conv_3d/w)" in message
     assert "1 left over (global_step); 1 of another shape (Conv3d_1a_7x7/conv_3d/w)" in message
 
 
@@ -226,7 +226,7 @@ def test_another_checksum_is_refused(places):
     right = hashlib.sha256(Path(f"{place}.data-00000-of-00001").read_bytes()).hexdigest()
     assert i3d.load(f"i3d:{place}", right.upper()).sha256 == right
     assert refusal(i3d.load, f"i3d:{place}", "0" * 64) == (
-        f"--evaluator=i3d:{place}: the sha256 of model.ckpt.data-00000-of-00001 is {right}, not {'0' * 64}"
+        f"--evaluator=i3d:{place}: got sha256 {right} of model.ckpt.data-00000-of-00001, expected {'0' * 64}"
     )
 
 
@@ -266,5 +266,5 @@ def test_clips_of_fewer_than_nine_frames_are_refused(evaluator, spreads, monkeyp
     monkeypatch.setattr(evaluator, "run", evaluator.run)  # and back to it after the test
     if spreads:
         spread(evaluator, tf.distribute.get_strategy())
-    with pytest.raises(UserError, match="judges clips of at least 9 frames, not of --frames=8"):
+    with pytest.raises(UserError, match="--frames=8: expected at least 9 frames"):
         evaluator(tf.zeros([1, 8, 32, 32, 3]))

@@ -78,7 +78,7 @@ def test_psnr_of_equal_clips_is_60(data_range):
 
 @pytest.mark.parametrize("metric", [metrics.ssim, metrics.psnr])
 def test_clips_that_cannot_be_compared_are_refused(metric):
-    with pytest.raises(ValueError, match=r"\[2, 3, 20, 24, 3\] and \[2, 3, 20, 23, 3\]: want the same"):
+    with pytest.raises(ValueError, match=r"\[2, 3, 20, 24, 3\] and \[2, 3, 20, 23, 3\]: expected the same"):
         metric(CLIPS, CLIPS[:, :, :, :23], 1.0)
     with pytest.raises(ValueError, match="finite"):
         metric(CLIPS, np.full_like(CLIPS, np.nan), 1.0)
@@ -194,13 +194,13 @@ def test_swd_sees_a_blur_in_the_finest_level_most():
 
 
 def test_swd_does_not_mind_brightness_and_contrast():
-    """Patches are normalised; sums of weights and sorting are left to compare."""
+    """Patches are normalized; sums of weights and sorting are left to compare."""
     found = metrics.sliced_wasserstein_distance(REAL, 3 * REAL + 7, seed=0, recipe=SMALL)
     assert found == pytest.approx([0, 0], abs=0.01)
 
 
 def test_swd_by_hand():
-    """Patches of one pixel's pattern: of each colour half are +1 and half -1 in one set, all 0 in the other. A projection on
+    """Patches of one pixel's pattern: of each color half are +1 and half -1 in one set, all 0 in the other. A projection on
     w is then +-sum(w), and the distance the mean |sum of a unit vector's 147 entries|: sqrt(2 / pi) for a normal one."""
     flat = np.zeros([64, 16, 16, 3])
     halves = flat.copy()
@@ -249,8 +249,8 @@ def test_flat_patches_are_no_trouble():
 @pytest.mark.parametrize(
     "fake, words",
     [
-        (REAL[:5], "want the same"),
-        (REAL[..., :1], "want .N,H,W,3."),
+        (REAL[:5], "expected the same"),
+        (REAL[..., :1], "expected .N,H,W,3."),
         (REAL[:, :15], "at least 16 pixels"),
         (np.full_like(REAL, np.nan), "finite"),
     ],

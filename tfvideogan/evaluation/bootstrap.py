@@ -25,7 +25,7 @@ def standard_error(score: Score, *samples: np.ndarray, seed: int, resamples: int
 def group_standard_error(score: Score, *samples: np.ndarray, seed: int, groups: int = 8) -> np.ndarray:
     """Standard error of the mean of `score(*samples)` over disjoint groups of clips, drawn at random.
 
-    For scores that a clip drawn twice would falsify, as those of nearest neighbours or of pairs of clips, and for slow ones: all
+    For scores that a clip drawn twice would falsify, as those of nearest neighbors or of pairs of clips, and for slow ones: all
     groups take no longer than the score itself. 8 groups give the error to about 27 %, 1 / sqrt(2 * 7).
 
     Args, Returns: as `standard_error`. Raises: ValueError for fewer than 2 clips a group.

@@ -1,4 +1,4 @@
-"""Our own small video classifiers, whose features and logits judge clips of the data they were trained on.
+"""Our own small video classifiers, whose features and logits evaluate clips of the data they were trained on.
 
 Scores by them carry the classifier's name: they compare runs on one data set, and are not the published IS, FID or FVD.
 """
@@ -40,7 +40,7 @@ class VideoClassifier(keras.Model):
         """[N,T,H,W,3] -> what the network sees of it, [N,8,32,32,3]."""
         times = tf.linspace(0.0, tf.cast(tf.shape(video)[1] - 1, tf.float32), FRAMES)
         video = tf.gather(video, tf.cast(tf.round(times), tf.int32), axis=1)
-        frames = tf.reshape(video, tf.concat([[-1], tf.shape(video)[2:]], 0))  # `fold` wants static sizes; one evaluator serves all
+        frames = tf.reshape(video, tf.concat([[-1], tf.shape(video)[2:]], 0))  # `fold` needs static sizes; one evaluator serves all
         return unfold(tf.image.resize(frames, [SIZE, SIZE], antialias=True), FRAMES)
 
     def call(self, video: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -102,7 +102,7 @@ def load(name_or_path: str) -> Evaluator:
     if not path.is_file():
         names = sorted(file.stem for file in Path(__file__).parent.glob("*.npz"))
         raise UserError(
-            f"--evaluator={name_or_path}: want {', '.join(names)} or an .npz file made by "
+            f"--evaluator={name_or_path}: expected {', '.join(names)} or an .npz file made by "
             "python -m tfvideogan.train_evaluator --dataset=... --data_dir=... --output=FILE.npz"
         )
     try:

@@ -46,8 +46,8 @@ class Published(Evaluator):
         """[N,T,H,W,3] in [-1,1] -> features [N,...,F], logits [N,...,C]. Raises: UserError for clips of a length it does not take."""
         length = video.shape[1]
         if self.frames is not None and length not in self.frames:
-            wanted = f"exactly {self.frames[0]}" if len(self.frames) == 1 else f"at least {self.frames[0]}"
-            raise UserError(f"--evaluator={self.spec} judges clips of {wanted} frames, not of --frames={length}")
+            expected = f"exactly {self.frames[0]}" if len(self.frames) == 1 else f"at least {self.frames[0]}"
+            raise UserError(f"--frames={length}: expected {expected} frames for --evaluator={self.spec}")
         features, logits = [], []
         for start in range(0, len(video), self.batch):
             found = super().__call__(video[start : start + self.batch])
@@ -56,7 +56,7 @@ class Published(Evaluator):
         return np.concatenate(features), np.concatenate(logits)
 
 
-def find(spec: str, sha256: str, wanted: str, beside: tuple[str, ...] = ()) -> tuple[Path, str]:
+def find(spec: str, sha256: str, hint: str, beside: tuple[str, ...] = ()) -> tuple[Path, str]:
     """The weights of `KIND:PLACE`, and their checksum: what `cat FILES | sha256sum` prints.
 
     FILES are the file itself; of a checkpoint `PREFIX.data-*`; of a SavedModel `saved_model.pb variables/variables.data-*`;
@@ -65,24 +65,24 @@ def find(spec: str, sha256: str, wanted: str, beside: tuple[str, ...] = ()) -> t
     Args:
         spec: KIND:PLACE.
         sha256: the checksum they must have; empty takes any.
-        wanted: what to get and where to put it, for the error.
+        hint: what to get and where to put it, for the error.
         beside: files that must lie in the same folder.
     Raises: UserError if there are none, or others.
     """
     place = spec.partition(":")[2]
     if not place:
-        raise UserError(f"--evaluator={spec}: names no weights; {wanted}")
-    path = _resolve(spec, place, wanted) if "://" in place else Path(place).expanduser()
+        raise UserError(f"--evaluator={spec}: got no place of weights; {hint}")
+    path = _resolve(spec, place, hint) if "://" in place else Path(place).expanduser()
     prefixes = [index.with_suffix("") for index in path.glob("*.index")] if path.is_dir() else []
     if len(prefixes) == 1 and not (path / "saved_model.pb").is_file():
         path = prefixes[0]
     files = _files(path)
     files += [path.with_name(name) for name in beside] if files else []
     if not files or not all(file.is_file() for file in files):
-        raise UserError(f"--evaluator={spec}: no weights there; {wanted}")
+        raise UserError(f"--evaluator={spec}: no weights there; {hint}")
     found = _sha256(files)
     if sha256 and found != sha256.lower():
-        raise UserError(f"--evaluator={spec}: the sha256 of {' '.join(file.name for file in files)} is {found}, not {sha256}")
+        raise UserError(f"--evaluator={spec}: got sha256 {found} of {' '.join(file.name for file in files)}, expected {sha256}")
     return path, found
 
 
@@ -115,18 +115,18 @@ def fill(spec: str, variables: Mapping[str, keras.Variable], found: Mapping[str,
         "of another shape": {name for name in common if shapes[name] != [side for side in found[name].shape if side != 1]},
     }
     if any(faults.values()):
-        told = "; ".join(f"{len(names)} {fault} ({_some(names)})" for fault, names in faults.items() if names)
-        raise UserError(f"--evaluator={spec}: these are not the {len(variables)} variables wanted: {told}")
+        listed = "; ".join(f"{len(names)} {fault} ({_some(names)})" for fault, names in faults.items() if names)
+        raise UserError(f"--evaluator={spec}: got other weights, expected {len(variables)} variables: {listed}")
     for name, variable in variables.items():
         variable.assign(found[name].reshape(variable.shape))
 
 
-def _resolve(spec: str, handle: str, wanted: str) -> Path:
+def _resolve(spec: str, handle: str, hint: str) -> Path:
     LOG.warning("%s is downloaded by TF-Hub, unless it is in its cache (TFHUB_CACHE_DIR)", handle)
     try:
         return Path(hub.resolve(handle))
     except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise UserError(f"--evaluator={spec}: TF-Hub cannot fetch it ({line(error)}); {wanted}") from error
+        raise UserError(f"--evaluator={spec}: TF-Hub cannot fetch it ({line(error)}); {hint}") from error
 
 
 def _files(path: Path) -> list[Path]:

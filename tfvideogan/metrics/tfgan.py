@@ -1,6 +1,6 @@
 """TF-GAN's `eval` and `losses`, on a TensorFlow for which `import tensorflow_gan` fails.
 
-tensorflow-gan 2.1.0 wants `tf.estimator`, gone since TensorFlow 2.16, but only its `estimator`, `tpu` and `train` use
+tensorflow-gan 2.1.0 needs `tf.estimator`, gone since TensorFlow 2.16, but only its `estimator`, `tpu` and `train` use
 it. A submodule imports alone once its parents stand in `sys.modules` as bare packages that know their folders.
 """
 

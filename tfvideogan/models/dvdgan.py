@@ -1,7 +1,7 @@
 """DVD-GAN: "Adversarial Video Generation on Complex Datasets", Clark, Donahue, Simonyan, arXiv 1907.06571 v2.
 
-A generator with one ConvGRU per resolution, against two discriminators: D_S judges k single frames at full resolution,
-D_T judges the whole clip at half resolution. Sections and figures cited below are the paper's.
+A generator with one ConvGRU per resolution, against two discriminators: D_S scores k single frames at full resolution,
+D_T scores the whole clip at half resolution. Sections and figures cited below are the paper's.
 
 The paper leaves open, and this file takes:
 - channel lists (recalled from BigGAN's family; those of 256x256 are a guess), ConvGRU width = its input's width; DGMR, of the
@@ -17,7 +17,7 @@ The paper leaves open, and this file takes:
 
 Differences from the paper:
 - 32x32 lists of our own, for small work.
-- G's class embedding e(y) is not spectrally normalised (as in BigGAN: it is an input, not a layer).
+- G's class embedding e(y) is not spectrally normalized (as in BigGAN: it is an input, not a layer).
   Every other weight matrix and kernel of G and D is; biases and attention's scalar gamma have no spectrum.
 - The two orders of 1x1 convolution and resampling in shortcuts are exchanged: equal, and faster.
 
@@ -71,14 +71,14 @@ class Config(base.Config):
     embedding: int = field(120, "Width of the class embedding e(y).", network=True)
     upsampling: str = field("bilinear", "How G doubles a map: bilinear (the figure) or nearest (BigGAN, and faster).", network=True)
     bn_statistics: str = field("per_frame", "BN moments for each frame index (per_frame) or over all frames (all_frames).", network=True)
-    k: int = field(8, "Frames that D_S judges.", network=True)
+    k: int = field(8, "Frames that D_S scores.", network=True)
     phi: str = field("2x2", "What D_T sees: 4x4 or 2x2 average pooling, identity, or a random half-size crop.", network=True)
     g_attention: int = field(0, "Map size at which G has a self-attention block; 0 for none.", network=True)
     d_attention: int = field(
         0, "Map size at which D_S, and D_T if its smaller input has such a map, get a self-attention block; 0 for none.", network=True
     )
     fake_labels: str = field("data", "Labels of generated clips in training: the batch's (data), or uniform over the classes (drawn).")
-    orthogonal_regularization: float = field(0.0, "Weight of BigGAN's orthogonal regularisation of G; 1e-4 there.")
+    orthogonal_regularization: float = field(0.0, "Weight of BigGAN's orthogonal regularization of G; 1e-4 there.")
     g_learning_rate: float = 1e-4
     d_learning_rate: float = 5e-4
     d_steps: int = 2
@@ -89,21 +89,21 @@ class Config(base.Config):
         self.want_square()
         self.want_at_least(1, "latent", "embedding")
         if self.size not in G_CHANNELS:
-            raise UserError(f"--size={self.size}: dvdgan builds 32, 64, 128 or 256")
+            raise UserError(f"--size={self.size}: expected 32, 64, 128 or 256 for --model=dvdgan")
         if self.k > self.frames or self.k < 1:
-            raise UserError(f"--k={self.k}: D_S draws k different frames, want 1 to --frames={self.frames}")
+            raise UserError(f"--k={self.k}: expected 1 to --frames={self.frames}, as D_S draws k different frames")
         if self.phi not in PHI:
-            raise UserError(f"--phi={self.phi}: want one of {', '.join(PHI)}")
+            raise UserError(f"--phi={self.phi}: expected one of {', '.join(PHI)}")
         if self.upsampling not in UPSAMPLING:
-            raise UserError(f"--upsampling={self.upsampling}: want one of {', '.join(UPSAMPLING)}")
+            raise UserError(f"--upsampling={self.upsampling}: expected one of {', '.join(UPSAMPLING)}")
         if self.bn_statistics not in BN_STATISTICS:
-            raise UserError(f"--bn_statistics={self.bn_statistics}: want one of {', '.join(BN_STATISTICS)}")
+            raise UserError(f"--bn_statistics={self.bn_statistics}: expected one of {', '.join(BN_STATISTICS)}")
         maps = [size for size in (8, 16, 32, 64, 128) if size <= self.size // 2]
         for name in ("g_attention", "d_attention"):
             if (size := getattr(self, name)) and size not in maps:
-                raise UserError(f"--{name}={size}: got no map size inside the network, expected 0 or one of {', '.join(map(str, maps))}")
+                raise UserError(f"--{name}={size}: got no size of a map in the network, expected 0 or one of {', '.join(map(str, maps))}")
         if self.fake_labels not in FAKE_LABELS:
-            raise UserError(f"--fake_labels={self.fake_labels}: want one of {', '.join(FAKE_LABELS)}")
+            raise UserError(f"--fake_labels={self.fake_labels}: expected one of {', '.join(FAKE_LABELS)}")
 
 
 class Generator(keras.Model):
@@ -155,7 +155,7 @@ class Generator(keras.Model):
 class Trunk(keras.layers.Layer):
     """BigGAN's discriminator body and projection head, of which the first `volumetric` blocks are 3-D (3.2).
 
-    Halves T in the 3-D blocks and judges the frames that are left one by one. Scores are computed in float32.
+    The 3-D blocks halve T; the frames that are left are scored one by one. Scores are computed in float32.
     """
 
     def __init__(self, config: Config, volumetric: int, size: int):
@@ -274,7 +274,7 @@ class Model(gan.GAN):
         return terms, watched
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
-        """-E[D_S] - E[D_T], and orthogonal regularisation where asked for."""
+        """-E[D_S] - E[D_T], and orthogonal regularization where asked for."""
         inputs = self.inputs(batch)
         video = self.generator(**inputs, mode="train")
         scores = self.discriminator(video, inputs["label"], noise.fork(batch["seed"], gan.FAKE_FRAMES), mode="train")

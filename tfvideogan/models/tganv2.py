@@ -2,8 +2,8 @@
 Koyama, Kobayashi, arXiv 1811.09245, IJCV 2020.
 
 A ConvLSTM turns a latent into a small map for each frame; blocks double the maps, and at each of four levels a head renders them as
-frames. In training every level keeps half of the frames of the one below, and a 3-D discriminator of its own judges each level: many
-frames are seen small, few large. Samples are dense: every frame at full size, by the last head. Layers, first weights and values are
+frames. In training every level keeps half of the frames of the one below, and has a 3-D discriminator of its own: many frames are
+seen small, few large. Samples are dense: every frame at full size, by the last head. Layers, first weights and values are
 those of the authors' code, with which they trained on 16 frames of 192x192 of UCF-101.
 
 The paper leaves open, or says otherwise than the authors' code, and this file takes from the code:
@@ -75,15 +75,15 @@ class Config(base.Config):
         self.want_at_least(0, "r1_weight")
         most = len(G_WIDTHS) - START + 1
         if not 1 <= self.levels <= most:
-            raise UserError(f"--levels={self.levels}: want 1 to {most}")
+            raise UserError(f"--levels={self.levels}: expected 1 to {most}")
         if self.size % 2 ** (self.levels + 2):
-            raise UserError(f"--size={self.size}: with --levels={self.levels} tganv2 builds multiples of {2 ** (self.levels + 2)}")
+            raise UserError(f"--size={self.size}: expected a multiple of {2 ** (self.levels + 2)} with --levels={self.levels}")
         if self.frames % 2 ** (self.levels - 1):
-            raise UserError(f"--frames={self.frames}: with --levels={self.levels} tganv2 builds multiples of {2 ** (self.levels - 1)}")
+            raise UserError(f"--frames={self.frames}: expected a multiple of {2 ** (self.levels - 1)} with --levels={self.levels}")
         if self.channels % 2:
-            raise UserError(f"--channels={self.channels}: want an even number, tganv2's narrowest layer has half of it")
+            raise UserError(f"--channels={self.channels}: expected an even number, as the narrowest layer has half of it")
         if self.subsample not in SUBSAMPLINGS:
-            raise UserError(f"--subsample={self.subsample}: want one of {', '.join(SUBSAMPLINGS)}")
+            raise UserError(f"--subsample={self.subsample}: expected one of {', '.join(SUBSAMPLINGS)}")
 
 
 # First weights, made anew for each layer: an initializer that is used twice draws the same numbers twice.
@@ -196,7 +196,7 @@ class Generator(keras.Model):
 
 
 class DiscriminatorBlock(keras.layers.Layer):
-    """[ReLU] - conv3 - ReLU - conv3 - down, beside a shortcut conv1 - down. No normalisation.
+    """[ReLU] - conv3 - ReLU - conv3 - down, beside a shortcut conv1 - down. No normalization.
 
     Args:
         inputs, hidden, outputs: widths.
