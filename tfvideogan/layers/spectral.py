@@ -78,11 +78,10 @@ class SpectralLayer(keras.layers.Layer):
         if kernel is not None:
             return kernel
         kernel, u = spectral_normalize(tf.convert_to_tensor(self.kernel.value), self.u.value)
-        if mode == "train":
-            if _held is None:
-                self.u.assign(u)
-            else:
-                _held[self] = None
+        if mode == "train" and _held is None:
+            self.u.assign(u)
+        elif mode == "train" and _held is not None:
+            _held[self] = None
         return tf.cast(kernel, self.compute_dtype)
 
     def iterate(self) -> None:
