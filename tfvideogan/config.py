@@ -6,7 +6,7 @@ fields. Every field becomes a flag of the same name, type, default and help (see
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 OPTIMIZERS = ("adam", "rmsprop")
 FLAGS_FILE = "run.flags"  # of a run folder, and of an exported module
@@ -91,6 +91,8 @@ class Config:
     evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
     keep_checkpoints: int = field(3, "Newest checkpoints to keep, beside the best one.")
     max_rollbacks: int = field(3, "Times a non-finite loss sends the run back to one checkpoint, to go on with other clips.")
+
+    reads_flow: ClassVar[bool] = False  # whether the model reads the clips' optical flow
 
     def __post_init__(self):
         for one in dataclasses.fields(self):

@@ -23,7 +23,8 @@ Batch = dict[str, tf.Tensor]
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Clips in batches: dicts of "video" float32 [n,T,H,W,3] in [-1,1], "label" int32 [n] and "seed" int32 [n,2].
+    """Clips in batches: dicts of "video" float32 [n,T,H,W,3] in [-1,1], "label" int32 [n] and "seed" int32 [n,2]; and, for a
+    model that reads it, "flow" float32 [n,T,H,W,2] in pixels.
 
     A seed is (config.seed, number of the example). Whatever is drawn for an example is drawn from its seed, so that
     training depends neither on the number of replicas nor on where it was interrupted.
@@ -37,6 +38,7 @@ class Dataset:
     size: int
     source: Source = dataclasses.field(repr=False)
     seed: int
+    with_flow: bool = False
 
     def batches(self, batch_size: int, start: int = 0, worker: int = 0, workers: int = 1, replicas: int = 1) -> tf.data.Dataset:
         """Endless shuffled training batches, a function of their arguments and the seed alone.
@@ -73,7 +75,8 @@ class Dataset:
     def _example(self, index: tf.Tensor, n: tf.Tensor, training: bool) -> Batch:
         seed = tf.stack([tf.constant(self.seed, tf.int32), tf.cast(n, tf.int32)])
         video, label = self.source.clip(index, seed, training)
-        return {"video": video, "label": label, "seed": seed}
+        flow = {"flow": self.source.flow(index, seed, training)} if self.with_flow else {}
+        return {"video": video, "label": label, "seed": seed, **flow}
 
 
 def load(config: Config, split: str) -> Dataset:
@@ -92,7 +95,9 @@ def load(config: Config, split: str) -> Dataset:
         raise UserError(f"--split={split}: want one of {', '.join(splits)}")
     paths.enable_schemes(config.data_dir)
     source = _file(name).source(config, variant, split)
-    return Dataset(source.labels, source.size, source, config.seed)
+    if config.reads_flow and source.flow is None:
+        raise UserError(f"--dataset={config.dataset}: has no optical flow, which --model={config.model} reads; want moving_shapes")
+    return Dataset(source.labels, source.size, source, config.seed, config.reads_flow)
 
 
 def _file(name: str) -> ModuleType:

@@ -16,8 +16,11 @@ class Source:
         clip: maps (index int64 [], seed int32 [2], training) to (video uint8 [T,size,size,3] of static shape, label
             int32 []), inside a tf.data graph. Every draw comes from the seed, through `stateless_fold_in` with numbers
             from 1000 on, which no model uses; without training nothing is drawn.
+        flow: maps the same to the clip's optical flow, float32 [T,size,size,2] in pixels as `layers.warp` has it; None of a source
+            that knows none.
     """
 
     labels: tuple[str, ...]
     size: int
     clip: Callable[[tf.Tensor, tf.Tensor, bool], tuple[tf.Tensor, tf.Tensor]]
+    flow: Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor] | None = None
