@@ -13,6 +13,7 @@ from tfvideogan.config import Config, UserError
 LEAST = {
     "tgan": {"frames": 8, "clip_every_steps": 2},
     "vgan": {"frames": 8},
+    "ftgan": {"frames": 8},
     "mocogan": {"content": 6, "motion": 4},
 }  # what else a model cannot do without
 
