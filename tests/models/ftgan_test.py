@@ -1,6 +1,5 @@
 """FTGAN against the tables of its authors' code."""
 
-import dataclasses
 
 import numpy as np
 import pytest
@@ -12,11 +11,12 @@ from tests.ftgan_reference import Critic, Flow, Row, Texture
 from tests.reference import clips, count, scrambled, seeds_of
 from tfvideogan import models
 from tfvideogan.config import UserError
-from tfvideogan.ops.flow_color import flow_to_color
-from tfvideogan.gan import GENERATOR_STEP, Sampler
-from tfvideogan.layers import noise
+from tfvideogan.gan import GENERATOR_STEP
+from tfvideogan.generation.sampler import Sampler
 from tfvideogan.models import ftgan
-from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.ops import noise
+from tfvideogan.ops.flow_color import flow_to_color
+from tfvideogan.training.step import make_optimizers, make_step
 
 
 def batch_of(config: ftgan.Config, n: int, seed: int = 0) -> dict[str, tf.Tensor]:

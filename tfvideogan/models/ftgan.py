@@ -21,7 +21,7 @@ Differences from the paper:
   the last clips it was trained on.
 
 Parameters at 64x64, 32 frames: FlowGAN G 12,711,235, D 11,037,377; TextureGAN G 31,968,935, D 11,039,425 (derived by hand in
-tests/ftgan_test.py).
+tests/models/ftgan_test.py).
 """
 
 import dataclasses
@@ -34,12 +34,13 @@ import tensorflow as tf
 from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
-from tfvideogan.ops.flow_color import flow_to_color
-from tfvideogan.layers import Mode, noise
+from tfvideogan.layers import Mode
 from tfvideogan.layers.conv import Conv, ConvTranspose
 from tfvideogan.layers.norm import BatchNorm
 from tfvideogan.losses import logistic_discriminator, logistic_generator
-from tfvideogan.video import from_uint8
+from tfvideogan.ops import noise
+from tfvideogan.ops.flow_color import flow_to_color
+from tfvideogan.ops.video import from_uint8
 
 PHASES = ("flow", "texture", "joint")
 SIZES = (32, 64)

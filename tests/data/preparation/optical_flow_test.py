@@ -14,7 +14,9 @@ def translated(dx: float, dy: float, frames: int = 4, height: int = 48, width: i
     draw = np.random.default_rng(0)
     t, y, x = np.meshgrid(np.arange(frames), np.arange(height), np.arange(width), indexing="ij")
     x, y = x - dx * t, y - dy * t
-    waves = [np.sin(fx * x + fy * y + phase) for fx, fy, phase in zip(*draw.uniform(-0.6, 0.6, [2, 12]), draw.uniform(0, 6, 12), strict=True)]
+    waves = [
+        np.sin(fx * x + fy * y + phase) for fx, fy, phase in zip(*draw.uniform(-0.6, 0.6, [2, 12]), draw.uniform(0, 6, 12), strict=True)
+    ]
     gray = 127 + 20 * np.sum(waves, 0)
     return np.repeat(np.clip(gray, 0, 255).astype(np.uint8)[..., None], 3, -1)
 
@@ -68,7 +70,9 @@ def test_a_saved_model_estimates(tmp_path):
     other = tf.Module()
     other.serve = tf.function(lambda x: {"y": x}, input_signature=[tf.TensorSpec([], tf.float32, "x")])
     tf.saved_model.save(other, str(tmp_path / "other"), signatures=other.serve)
-    with pytest.raises(UserError, match=r"--flow=.*other: got a SavedModel from \['x'\] to \['y'\], expected dis, farneback, or a SavedModel"):
+    with pytest.raises(
+        UserError, match=r"--flow=.*other: got a SavedModel from \['x'\] to \['y'\], expected dis, farneback, or a SavedModel"
+    ):
         estimate(video, str(tmp_path / "other"))
 
 
