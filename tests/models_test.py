@@ -27,7 +27,8 @@ def batch_of(config: Config, n: int, first: int = 0) -> dict[str, tf.Tensor]:
     index = tf.range(first, first + n)
     seeds = tf.stack([tf.zeros([n], tf.int32), index], 1)
     video = tf.tanh(noise.normal(noise.fork(seeds, 99), [config.frames, config.size, config.size, 3]))
-    return {"video": video, "label": index % config.classes, "seed": seeds}
+    flow = {"flow": 4.0 * noise.normal(noise.fork(seeds, 98), [config.frames, config.size, config.size, 2])} if config.reads_flow else {}
+    return {"video": video, "label": index % config.classes, "seed": seeds, **flow}
 
 
 def fixed_draws(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:

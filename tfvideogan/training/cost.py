@@ -138,15 +138,17 @@ def _needed(graph: tf.Graph, results: list[tf.Tensor], before: int = 0) -> list[
 
 
 def _batch_bytes(config: Config) -> int:
-    return config.batch_size * math.prod([config.frames, config.size, config.size, 3]) * 4
+    return config.batch_size * math.prod([config.frames, config.size, config.size, 3 + 2 * config.reads_flow]) * 4
 
 
 def _placeholders(config: Config) -> Batch:
     n = config.batch_size
+    clip = [n, config.frames, config.size, config.size]
     return {
-        "video": tf.compat.v1.placeholder(tf.float32, [n, config.frames, config.size, config.size, 3]),
+        "video": tf.compat.v1.placeholder(tf.float32, [*clip, 3]),
         "label": tf.compat.v1.placeholder(tf.int32, [n]),
         "seed": tf.compat.v1.placeholder(tf.int32, [n, 2]),
+        **({"flow": tf.compat.v1.placeholder(tf.float32, [*clip, 2])} if config.reads_flow else {}),
     }
 
 
