@@ -1,0 +1,149 @@
+"""Pictures, decoded by Pillow as an image viewer shows them: strips of square frames, animations, folders of frames."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from tfvideogan.data import paths
+from tfvideogan.data.facts import Facts, check_size
+
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".avif"),
+)
+FPS = 25  # strips and folders of frames say no times; MoCoGAN's are of 25 frames a second
+ORIENTATION, LYING = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values for rows that are columns
+ENDS = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND\xaeB`\x82"}  # the last bytes of a whole file
+
+
+def probe(path: str) -> Facts:
+    """Looks at a picture that is a video: an animation, or a strip of square frames. Raises ValueError if it is neither."""
+    with paths.opened(path) as file, _image(path, file) as image:
+        height, width = _size(image)
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            check_size(height, width)
+            return Facts(height, width, _animation_times(path, image, frames))
+    short, long = sorted((height, width))
+    if long % short or long == short:
+        raise ValueError(f"a picture of {width}x{height}: want a strip of square frames, its long side a multiple of the short one")
+    return Facts(short, short, np.arange(long // short, dtype=np.float32) / FPS)
+
+
+def probe_folder(folder: str) -> Facts:
+    """Looks at a folder of frames. Raises ValueError if there are none, of several sizes, or one is damaged."""
+    files = names(folder)
+    if not files:
+        raise ValueError(f"no frames ({' '.join(SUFFIXES)})")
+    sizes = []
+    for name in files:
+        path = paths.join(folder, name)
+        with paths.opened(path) as file:
+            with _image(path, file) as image:
+                sizes.append(_size(image))
+            file.seek(0)
+            is_whole = file.read().endswith(ENDS.get(paths.suffix(name), b"?"))
+        check_size(*sizes[-1])
+        if sizes[-1] != sizes[0]:
+            raise ValueError(f"frames of several sizes: the first is {sizes[0][1]}x{sizes[0][0]}, not so {name}")
+        if not is_whole:
+            picture(path)
+    return Facts(*sizes[0], np.arange(len(files), dtype=np.float32) / FPS, files=tuple(files))
+
+
+def names(folder: str) -> list[str]:
+    """The frames of a folder in the order of the numbers in their names: 2.png before 10.png."""
+    found = [name for name in paths.children(folder) if paths.suffix(name) in SUFFIXES and paths.is_utf8(name)]
+    return sorted(found, key=lambda name: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)])
+
+
+def read(path: str, indices: Sequence[int], facts: Facts) -> Iterator[tuple[int, np.ndarray]]:
+    """(number, frame) of the frames of these rising numbers of a picture. Raises ValueError where it is damaged, or is another by now."""
+    wanted = set(indices)
+    for number, frame in enumerate(_frames(path)):
+        if frame.shape[:2] != (facts.height, facts.width):
+            raise ValueError(f"frames of {frame.shape[1]}x{frame.shape[0]}, no longer {facts.width}x{facts.height}")
+        if number in wanted:
+            yield number, frame
+        if number >= indices[-1]:
+            return
+
+
+def picture(path: str) -> np.ndarray:
+    """uint8 [h,w,3]. Raises ValueError if it is damaged."""
+    with paths.opened(path) as file, _image(path, file) as image:
+        return _pixels(path, image)
+
+
+def _frames(path: str) -> Iterator[np.ndarray]:
+    """The frames of an animation or a strip."""
+    with paths.opened(path) as file, _image(path, file) as image:
+        frames = getattr(image, "n_frames", 1)
+        if frames == 1:
+            yield from _split(_pixels(path, image))
+            return
+        for number in range(frames):
+            _seek(path, image, number)
+            yield _pixels(path, image)
+
+
+def _image(path: str, file) -> Image.Image:
+    """A picture of which the header is read."""
+    try:
+        return Image.open(file)
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"too large: {error}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"cannot be decoded: {path.rpartition('/')[2]} is no picture") from error
+
+
+def _seek(path: str, image: Image.Image, number: int) -> None:
+    try:
+        image.seek(number)
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ValueError(f"damaged: {path.rpartition('/')[2]} does not decode after frame {number - 1} ({error})") from error
+
+
+def _size(image: Image.Image) -> tuple[int, int]:
+    """(height, width), upright."""
+    width, height = image.size
+    # Pillow turns the rows of a TIFF itself, and tells their size as turned.
+    return (width, height) if image.format != "TIFF" and image.getexif().get(ORIENTATION) in LYING else (height, width)
+
+
+def _animation_times(path: str, image: Image.Image, frames: int) -> np.ndarray:
+    shown = []
+    for number in range(frames):
+        _seek(path, image, number)
+        shown.append(image.info.get("duration", 0) / 1000 or 1 / FPS)
+    return np.concatenate([[0.0], np.cumsum(shown[:-1])]).astype(np.float32)
+
+
+def _pixels(path: str, image: Image.Image) -> np.ndarray:
+    """The picture on show, uint8 [h,w,3]: upright, 16 bits of gray as 8, transparent on white."""
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):
+            gray = np.asarray(image)
+            if gray.min() < 0 or gray.max() > 0xFFFF:
+                raise ValueError("gray of 32 bits: want 8 or 16")
+            return np.repeat((gray >> 8).astype(np.uint8)[:, :, None], 3, 2)
+        if image.mode == "F":
+            raise ValueError("gray of 32 bits: want 8 or 16")
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ValueError(f"damaged: {path.rpartition('/')[2]} does not decode ({error})") from error
+
+
+def _split(strip: np.ndarray) -> np.ndarray:
+    """A strip, wide or tall, as frames: uint8 [h,w,3] -> [T,s,s,3]."""
+    height, width, _ = strip.shape
+    side = min(height, width)
+    if height > width:
+        return strip.reshape([-1, side, side, 3])
+    return strip.reshape([side, -1, side, 3]).swapaxes(0, 1)
