@@ -68,7 +68,7 @@ ENCODED = {
     "av1.mkv": "-c:v libaom-av1 -cpu-used 8 -g 20 -b:v 100k",
     "theora.ogv": "-c:v libtheora -g 12 -q:v 7",
     "prores.mov": "-pix_fmt yuv422p10 -c:v prores_ks",
-    "dnxhr.mxf": "-pix_fmt yuv422p -c:v dnxhd -profile:v dnxhr_lb @size=256x128",
+    "dnxhr.mxf": "-pix_fmt yuv422p -c:v dnxhd -profile:v dnxhr_lb -r 25 @size=256x128",
     "ffv1.mkv": "-c:v ffv1 -g 12",
     "ffv1_odd_size.avi": "-c:v ffv1 -g 12 @size=63x47",
     "huffyuv.avi": "-pix_fmt yuv422p -c:v huffyuv",
@@ -92,13 +92,12 @@ ENCODED = {
     "rv10.rm": "-c:v rv10 -g 12 -q:v 3",
     "cinepak.avi": "-pix_fmt rgb24 -c:v cinepak -g 12 @frames=20",
     "svq1.mov": "-pix_fmt yuv410p -c:v svq1 -g 12",
-    "variable_rate.mp4": "-vf setpts='N/20/TB+mod(N,3)*0.01/TB' -fps_mode passthrough -enc_time_base 1:1000 " + X264 + "bframes=3",
-    "variable_rate.mkv": "-vf setpts='N*N/400/TB' -fps_mode passthrough -enc_time_base 1:1000 -c:v ffv1 -g 12",
-    "dropped.avi": "-vf select='not(between(mod(N,10),4,6))' -fps_mode vfr -c:v mpeg4 -g 12 -q:v 3",
+    "variable_rate.mp4": "-vf settb=1/1000,setpts=N*50+10*mod(N\\,3) -fps_mode passthrough -enc_time_base 1:1000 " + X264 + "bframes=3",
+    "variable_rate.mkv": "-vf settb=1/1000,setpts=N*40+N*N -fps_mode passthrough -enc_time_base 1:1000 -c:v ffv1 -g 12",
+    "dropped.avi": "-vf select=lt(mod(n\\,10)\\,4)+gt(mod(n\\,10)\\,6) -fps_mode vfr -c:v mpeg4 -g 12 -q:v 3",
     "late.mp4": X264 + "bframes=3 -output_ts_offset 5",
     "late.mkv": X264 + "bframes=3 -output_ts_offset 7.3",
     "late.ts": X264 + "bframes=3 -output_ts_offset 3600",
-    "negative.mkv": X264 + "bframes=3 -output_ts_offset -1 -avoid_negative_ts disabled",
     "negative.mov": X264 + "bframes=0 -output_ts_offset -1 -avoid_negative_ts disabled",
 }
 
@@ -107,7 +106,7 @@ COPIED = {
     "cut.mp4": ("h264_b.mp4", "-ss 1.1", ""),
     "cut.mov": ("h264_b.mp4", "-ss 0.85", "-t 0.6"),
     "cut_open_gop.mp4": ("h264_open_gop.mp4", "-ss 0.9", ""),
-    "cut_open_gop.mkv": ("h264_open_gop.mkv", "-ss 0.7", "-copyts"),
+    "cut_open_gop.mkv": ("h264_open_gop.mp4", "-ss 0.7", ""),
     "cut_b.mkv": ("h264_b.mp4", "-ss 1.1", ""),
     "cut_intra_refresh.mp4": ("h264_intra_refresh.mp4", "-ss 0.9", ""),
     "cut_hevc.mp4": ("hevc_open_gop.mkv", "-ss 0.9", ""),
@@ -163,7 +162,7 @@ def make(folder: Path, name: str) -> Path:
     else:
         changed = dict(re.findall(r"@(\w+)=(\S+)", ENCODED[name]))
         frames, told = source(int(changed.get("frames", FRAMES)), changed.get("size", "64x48"))
-        options = re.sub(r"@\S+", "", ENCODED[name]).replace("'", "").split()
+        options = re.sub(r"@\S+", "", ENCODED[name]).split()
         ffmpeg(*told, *([] if "-pix_fmt" in options or "gif" in name else ["-pix_fmt", "yuv420p"]), *options, path, frames=frames)
     return path
 
@@ -171,7 +170,7 @@ def make(folder: Path, name: str) -> Path:
 def decoded_by_ffmpeg(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """All frames, uint8 [T,h,w,3], and their times in seconds from the first."""
     one = ("-map", "0:v:0", "-fps_mode", "passthrough", "-enc_time_base", "demux", "-pix_fmt", "rgb24", "-c:v", "rawvideo")
-    listing = path.with_suffix(".framecrc")
+    listing = path.with_name(path.name + ".framecrc")
     pixels = ffmpeg("-i", path, *one, "-f", "rawvideo", "-", *one, "-f", "framecrc", listing)
     lines = listing.read_text().splitlines()
     base = next(line for line in lines if line.startswith("#tb")).split()[-1].split("/")
@@ -193,7 +192,7 @@ def check(path: Path, table: list[str]) -> None:
     else:
         whole = np.stack(list(decode.stream(str(path), facts)))
         off = np.abs(whole.astype(int) - truth).mean((1, 2, 3))
-        if off.max() > 3:  # two versions of swscale differ by 2
+        if off.max() > 6:  # two versions of swscale differ by up to 5; one frame and the next, by 20 and more
             faults.append(f"frame {off.argmax()} is off by {off.max():.1f}")
         last = facts.frames - 1
         wrong = [i for i in range(facts.frames) if (decode.read(str(path), [i], facts) != whole[i]).any()]

@@ -7,6 +7,7 @@ key frame before the frames wanted and takes what it finds if the checksums agre
 tries earlier key frames, and in the end decodes from the start.
 """
 
+import dataclasses
 import itertools
 import struct
 import zlib
@@ -36,7 +37,7 @@ def probe(path: str) -> Facts:
     try:
         with _open(path) as container:
             video = _stream(container)
-            promised, duration, base, rate = video.frames, video.duration, video.time_base, video.average_rate or DEFAULT_FPS
+            promised, duration, base, rate = video.frames, video.duration, video.time_base, video.guessed_rate or DEFAULT_FPS
             kind, depth = packets.kind_of(video.codec_context), _reorder_depth(video.codec_context)
             found = [
                 packets.Packet(packet.pts, packet.dts, packet.is_keyframe, not packet.is_discard, kind(bytes(packet)))
@@ -50,21 +51,24 @@ def probe(path: str) -> Facts:
             first = next(frames, None)
             if first is None:
                 raise ValueError("no frame decodes")
-            height, width = (first.width, first.height) if _is_lying(first) else (first.height, first.width)
-            check_size(height, width)
+            check_size(first.height, first.width)
+            facts = Facts(first.height, first.width, np.zeros([0]), _matrix(first))
+            if facts.is_lying:
+                facts = dataclasses.replace(facts, height=first.width, width=first.height)
             if plain:
                 stamps, keys = plain
-                return Facts(height, width, _times(stamps.tolist(), base, rate), stamps, keys)
-            stamps, checksums = _decode_all(itertools.chain([first], frames), found)
+                return dataclasses.replace(facts, times=_times(stamps.tolist(), base, rate), stamps=stamps, keys=keys)
+            stamps, by_dts, checksums = _decode_all(itertools.chain([first], frames), found)
     except (av.FFmpegError, OSError, tf.errors.OpError) as error:
         raise ValueError(f"cannot be decoded: {_reason(error)}") from error
-    times = _times(stamps, base, rate)
-    if None in stamps or not (np.diff(stamps) > 0).all():
-        return Facts(height, width, times)
-    marked = [packet for packet in found if packet.marked and packet.pts is not None]
-    places = np.searchsorted(stamps, [packet.pts for packet in marked]).tolist()
-    keys = tuple((place, packet.seek) for place, packet in zip(places, marked, strict=True))
-    return Facts(height, width, times, np.array(stamps, np.int64), keys, checksums)
+    facts = dataclasses.replace(facts, times=_times(stamps, base, rate))
+    if not _are_rising(stamps):
+        return facts
+    marked = [(packet.dts if by_dts else packet.pts, packet.seek) for packet in found if packet.marked]
+    marked = [(shown, seek) for shown, seek in marked if shown is not None]
+    places = np.searchsorted(stamps, [shown for shown, _ in marked]).tolist()
+    keys = tuple((place, seek) for place, (_, seek) in zip(places, marked, strict=True))
+    return dataclasses.replace(facts, stamps=np.array(stamps, np.int64), by_dts=by_dts, keys=keys, checksums=checksums)
 
 
 def read(path: str, indices: Sequence[int], facts: Facts) -> Iterator[tuple[int, np.ndarray]]:
@@ -148,8 +152,9 @@ def _after_key(container: av.container.InputContainer, time: int, indices: Seque
     try:
         container.seek(time, stream=video)
         for frame in _decoded(container, video):
-            number = int(np.searchsorted(facts.stamps, _stamp(frame)))
-            if number == facts.frames or facts.stamps[number] != _stamp(frame):
+            stamp = frame.dts if facts.by_dts else frame.pts
+            number = facts.frames if stamp is None else int(np.searchsorted(facts.stamps, stamp))
+            if number == facts.frames or facts.stamps[number] != stamp:
                 continue
             if not facts.checksums.size and starts and number not in starts:
                 return None  # the seek led elsewhere than to a key frame
@@ -158,30 +163,36 @@ def _after_key(container: av.container.InputContainer, time: int, indices: Seque
                 found[number] = frame
             if number >= indices[-1] or number >= indices[0] and indices[0] not in found:
                 break
-    except (av.FFmpegError, TypeError):
+    except av.FFmpegError:
         return None
     return found if len(found) == len(wanted) else None
 
 
-def _decode_all(frames: Iterator[av.VideoFrame], found: list[packets.Packet]) -> tuple[list[int | None], np.ndarray]:
-    """Stamps and checksums of all frames. Where the file is damaged far from its end, what its packets promise counts too."""
-    stamps, checksums = [], []
+def _decode_all(frames: Iterator[av.VideoFrame], found: list[packets.Packet]) -> tuple[list[int | None], bool, np.ndarray]:
+    """(stamps, by_dts, checksums) of all frames. Where the file is damaged far from its end, what its packets promise counts too."""
+    shown, decoded, checksums = [], [], []
     try:
         for frame in frames:
-            stamps.append(_stamp(frame))
+            shown.append(frame.pts)
+            decoded.append(frame.dts)
             checksums.append(_checksum(frame))
     except av.FFmpegError:
-        promised = [packet.pts for packet in found if packet.shown]
-        if len(stamps) < WHOLE * len(promised):
-            is_known = stamps[-1] is not None and None not in promised
-            rest = sorted(pts for pts in promised if pts > stamps[-1]) if is_known else [None] * (len(promised) - len(stamps))
-            stamps += rest
+        promised = sum(packet.shown for packet in found)
+        if len(checksums) < WHOLE * promised:
+            rest = [None] * (promised - len(checksums))
+            if _are_rising(shown):
+                rest = sorted(packet.pts for packet in found if packet.shown and (packet.pts or shown[0]) > shown[-1])
+            shown += rest
             checksums += [0] * len(rest)
-    return stamps, np.array(checksums, np.uint32)
+    while decoded[-1] is None and len(decoded) > 1:
+        decoded.pop()  # of the frames that the decoder gives when nothing more comes in
+    decoded += range((decoded[-1] or 0) + 1, (decoded[-1] or 0) + 1 + len(shown) - len(decoded))
+    by_dts = not _are_rising(shown) and _are_rising(decoded)
+    return (decoded if by_dts else shown), by_dts, np.array(checksums, np.uint32)
 
 
-def _stamp(frame: av.VideoFrame) -> int | None:
-    return frame.dts if frame.pts is None else frame.pts
+def _are_rising(stamps: list[int | None]) -> bool:
+    return None not in stamps and all(before < after for before, after in itertools.pairwise(stamps))
 
 
 def _checksum(frame: av.VideoFrame) -> int:
@@ -201,14 +212,8 @@ def _row_bytes(format: av.VideoFormat, plane: av.video.plane.VideoPlane) -> int:
     return plane.width * -(-format.components[0].bits // 8)
 
 
-def _is_lying(frame: av.VideoFrame) -> bool:
-    """Whether rows of the file are columns on the screen."""
-    across, down, _, _ = _matrix(frame)
-    return abs(down) > abs(across)
-
-
 def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """(a, b, c, d): pixel (x, y) of the file is shown at (a x + c y, b x + d y), but for the offset (ISO/IEC 14496-12, 6.2.2)."""
+    """Facts' `matrix`, of a frame's display matrix (ISO/IEC 14496-12, 6.2.2)."""
     for data in frame.side_data:
         if data.type == SideData.DISPLAYMATRIX:
             a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
@@ -218,8 +223,8 @@ def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
 
 def _upright(frame: av.VideoFrame, facts: Facts, reformatter: VideoReformatter) -> np.ndarray:
     """uint8 [h,w,3], turned and mirrored as the display matrix says, to the nearest quarter turn."""
-    a, b, c, d = _matrix(frame)
-    if _is_lying(frame):
+    a, b, c, d = facts.matrix  # the first frame's: of those in messages of H.264, the others have none
+    if facts.is_lying:
         pixels = reformatter.reformat(frame, facts.height, facts.width, "rgb24").to_ndarray().swapaxes(0, 1)
         return pixels[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
     pixels = reformatter.reformat(frame, facts.width, facts.height, "rgb24").to_ndarray()
