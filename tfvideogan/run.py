@@ -52,6 +52,12 @@ def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: ty
     except (UserError, RunFailed, flags.Error) as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1 if isinstance(error, RunFailed) else 2)
+    except tf.errors.OpError as error:  # what is raised while clips are read comes with TensorFlow's traceback around it
+        told = re.search(r"RunFailed: (.*)", str(error))
+        if told is None:
+            raise
+        print(f"{program}: {told.group(1)}", file=sys.stderr)
+        sys.exit(1)
 
 
 def parse(argv: list[str], saved: tuple[str, ...], kind: type[Config] | None) -> Config:

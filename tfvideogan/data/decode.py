@@ -7,6 +7,7 @@ import functools
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
+from types import ModuleType
 
 import av
 import numpy as np
@@ -29,17 +30,18 @@ PICTURE_FPS = pictures.FPS
 
 def probe(path: str) -> Facts:
     """Looks at a video, so that its frames can be told and found. Raises ValueError, with the reason, if it is none."""
-    if tf.io.gfile.isdir(path):
+    if paths.is_folder(path):
         return pictures.probe_folder(path)
-    if tf.io.gfile.stat(path).length == 0:
-        raise ValueError("empty file")
+    with paths.opened(path) as file:
+        if not file.read(1):
+            raise ValueError("empty file")
     return pictures.probe(path) if paths.suffix(path) in PICTURES else videos.probe(path)
 
 
 def digest(path: str) -> str:
     """sha256 of a file, or of a folder's files by their names."""
     found = hashlib.sha256()
-    for file in [paths.join(path, name) for name in pictures.names(path)] if tf.io.gfile.isdir(path) else [path]:
+    for file in [paths.join(path, name) for name in pictures.names(path)] if paths.is_folder(path) else [path]:
         with paths.opened(file) as opened:
             while block := opened.read(1 << 20):
                 found.update(block)
@@ -49,26 +51,24 @@ def digest(path: str) -> str:
 def read(path: str, indices: Sequence[int], facts: Facts) -> np.ndarray:
     """The frames of these rising numbers, uint8 [T,h,w,3].
 
-    Where a file is damaged, or is no longer what it was, the last frame before stands in, which is told once. Raises
-    ValueError where there is none.
+    Where a file is damaged, or is no longer what it was, the last frame before stands in, or the first after. It is
+    told once. Raises ValueError where none can be read.
     """
     kept: dict[int, np.ndarray] = {}
     try:
-        for number, frame in _wanted(path, indices, facts):
+        for number, frame in _reader(path, facts).read(path, indices, facts):
             kept[number] = frame
     except (av.FFmpegError, ValueError, OSError, tf.errors.OpError) as error:
+        reason = f"{path}: {' '.join((getattr(error, 'strerror', None) or str(error)).split())}"
         if not kept:
-            raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
-        _warn(f"{path}: {' '.join(str(error).split())}; the last frame before stands in")
+            raise ValueError(reason) from error
+        warn_once(f"{reason}; another frame stands in")
     return np.stack([kept[max((number for number in kept if number <= index), default=min(kept))] for index in indices])
 
 
 def stream(path: str, facts: Facts) -> Iterator[np.ndarray]:
     """Every frame in turn. Raises ValueError where the file is damaged."""
-    if facts.files or paths.suffix(path) in PICTURES:
-        yield from (frame for _, frame in _wanted(path, range(facts.frames), facts))
-    else:
-        yield from videos.stream(path, facts)
+    return _reader(path, facts).stream(path, facts)
 
 
 def fit(video: tf.Tensor, short_side: int) -> tf.Tensor:
@@ -90,13 +90,11 @@ def crop(video: tf.Tensor, size: int, top: tf.Tensor | None = None, left: tf.Ten
     return tf.ensure_shape(video[:, top : top + size, left : left + size], [video.shape[0], size, size, 3])
 
 
-def _wanted(path: str, indices: Sequence[int], facts: Facts) -> Iterator[tuple[int, np.ndarray]]:
-    """(number, frame) of the frames of these rising numbers."""
-    if facts.files:
-        return ((index, pictures.picture(paths.join(path, facts.files[index]))) for index in indices)
-    return (pictures if paths.suffix(path) in PICTURES else videos).read(path, indices, facts)
+def _reader(path: str, facts: Facts) -> ModuleType:
+    return pictures if facts.files or paths.suffix(path) in PICTURES else videos
 
 
-@functools.cache  # once a file, not once a clip
-def _warn(message: str) -> None:
+@functools.cache
+def warn_once(message: str) -> None:
+    """Once a file, not once a clip."""
     logging.warning(message)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tfvideogan.data import paths
@@ -15,7 +16,8 @@ SUFFIXES = (
 )
 FPS = 25  # strips and folders of frames say no times; MoCoGAN's are of 25 frames a second
 ORIENTATION, LYING = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values for rows that are columns
-ENDS = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND\xaeB`\x82"}  # the last bytes of a whole file
+END_OF_JPEG, END_OF_PNG = b"\xff\xd9", b"IEND\xaeB`\x82"
+ENDS = {".png": END_OF_PNG, **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), END_OF_JPEG)}  # the last bytes of a whole file
 
 
 def probe(path: str) -> Facts:
@@ -37,44 +39,70 @@ def probe_folder(folder: str) -> Facts:
     files = names(folder)
     if not files:
         raise ValueError(f"no frames ({' '.join(SUFFIXES)})")
-    sizes = []
+    first = None
     for name in files:
         path = paths.join(folder, name)
-        with paths.opened(path) as file:
-            with _image(path, file) as image:
-                sizes.append(_size(image))
-            file.seek(0)
-            is_whole = file.read().endswith(ENDS.get(paths.suffix(name), b"?"))
-        check_size(*sizes[-1])
-        if sizes[-1] != sizes[0]:
-            raise ValueError(f"frames of several sizes: the first is {sizes[0][1]}x{sizes[0][0]}, not so {name}")
-        if not is_whole:
+        with paths.opened(path) as file, _image(path, file) as image:
+            size = _size(image)
+        check_size(*size)
+        first = first or size
+        if size != first:
+            raise ValueError(f"frames of several sizes: the first is {first[1]}x{first[0]}, not so {name}")
+        if not _ends_well(path):
             picture(path)
-    return Facts(*sizes[0], np.arange(len(files), dtype=np.float32) / FPS, files=tuple(files))
+    return Facts(*first, np.arange(len(files), dtype=np.float32) / FPS, files=tuple(files))
 
 
 def names(folder: str) -> list[str]:
-    """The frames of a folder in the order of the numbers in their names: 2.png before 10.png."""
+    """The frames of a folder in the order of the numbers in their names: 2.png before 10.png, t-1.png before t0.png."""
     found = [name for name in paths.children(folder) if paths.suffix(name) in SUFFIXES and paths.is_utf8(name)]
-    return sorted(found, key=lambda name: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)])
+    heads = {re.split(r"\d", name)[0] for name in found}
+
+    def order(name: str) -> list[int | str]:
+        parts = [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+        if len(parts) > 1 and parts[0].endswith("-") and parts[0][:-1] in heads:  # a sign, where other names are without it
+            parts[:2] = [parts[0][:-1], -parts[1]]
+        return parts
+
+    return sorted(found, key=order)
 
 
 def read(path: str, indices: Sequence[int], facts: Facts) -> Iterator[tuple[int, np.ndarray]]:
-    """(number, frame) of the frames of these rising numbers of a picture. Raises ValueError where it is damaged, or is another by now."""
-    wanted = set(indices)
-    for number, frame in enumerate(_frames(path)):
-        if frame.shape[:2] != (facts.height, facts.width):
-            raise ValueError(f"frames of {frame.shape[1]}x{frame.shape[0]}, no longer {facts.width}x{facts.height}")
-        if number in wanted:
+    """(number, frame) of the frames of these rising numbers. Raises ValueError or OSError where the picture is damaged, or gone, or
+    another by now; in a folder, after the frames that are not.
+    """
+    wanted, fault = set(indices), None
+    for number, frame in enumerate(_frames(path)) if not facts.files else _files(path, indices, facts.files):
+        if isinstance(frame, Exception):
+            fault = fault or frame
+        elif frame.shape[:2] != (facts.height, facts.width):
+            fault = fault or ValueError(f"frames of {frame.shape[1]}x{frame.shape[0]}, no longer {facts.width}x{facts.height}")
+        elif number in wanted:
             yield number, frame
         if number >= indices[-1]:
-            return
+            break
+    if fault:
+        raise fault
+
+
+def stream(path: str, facts: Facts) -> Iterator[np.ndarray]:
+    """Every frame in turn. Raises as `read`."""
+    return (frame for _, frame in read(path, range(facts.frames), facts))
 
 
 def picture(path: str) -> np.ndarray:
     """uint8 [h,w,3]. Raises ValueError if it is damaged."""
     with paths.opened(path) as file, _image(path, file) as image:
         return _pixels(path, image)
+
+
+def _files(folder: str, indices: Sequence[int], files: Sequence[str]) -> Iterator[tuple[int, np.ndarray | Exception]]:
+    """(number, frame), or what is wrong with it, of the frames of a folder."""
+    for index in indices:
+        try:
+            yield index, picture(paths.join(folder, files[index]))
+        except (ValueError, OSError, tf.errors.OpError) as error:
+            yield index, error
 
 
 def _frames(path: str) -> Iterator[np.ndarray]:
@@ -97,6 +125,13 @@ def _image(path: str, file) -> Image.Image:
         raise ValueError(f"too large: {error}") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"cannot be decoded: {path.rpartition('/')[2]} is no picture") from error
+
+
+def _ends_well(path: str) -> bool:
+    """Whether a file surely has its last bytes."""
+    with paths.opened(path) as file:
+        file.seek(-min(file.seek(0, 2), len(END_OF_PNG)), 2)
+        return file.read().endswith(ENDS.get(paths.suffix(path), b"?"))
 
 
 def _seek(path: str, image: Image.Image, number: int) -> None:
