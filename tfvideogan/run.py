@@ -10,6 +10,7 @@ import fcntl
 import json
 import logging as stdlib_logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable

@@ -92,13 +92,11 @@ def _fault(root: str, name: str) -> str:
     path = paths.join(root, name)
     if paths.is_folder(path):
         return "" if any(paths.suffix(file) in PICTURES for file in paths.children(path)) else "folders without pictures"
-    return (
-        ""
-        if paths.suffix(name) in SUFFIXES
-        else f"files ending in {paths.suffix(name)}"
-        if paths.suffix(name)
-        else "files without an ending"
-    )
+    return "" if paths.suffix(name) in SUFFIXES else _ending(name)
+
+
+def _ending(name: str) -> str:
+    return f"files ending in {paths.suffix(name)}" if paths.suffix(name) else "files without an ending"
 
 
 def loose(config: Config, root: str, known: Sequence[str]) -> Source:
@@ -119,5 +117,5 @@ def loose(config: Config, root: str, known: Sequence[str]) -> Source:
     videos = [Video(name, paths.join(root, name), labels.index(of), "train") for name, of in zip(names, classes, strict=True)]
     rejected = tuple(Rejected(_shown(name), NOT_UTF8) for name in found if not paths.is_utf8(name))
     others = [name for name in found if paths.suffix(name) not in VIDEOS and paths.is_utf8(name)]
-    others = tuple(Rejected(name, f"files ending in {paths.suffix(name) or 'nothing'}") for name in others)
+    others = tuple(Rejected(name, _ending(name)) for name in others)
     return files_source(config, Listing(labels, tuple(videos), rejected, others), "train", keep=False)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import IO
 
 import numpy as np
 import tensorflow as tf
@@ -23,7 +24,7 @@ ENDS = {".png": END_OF_PNG, **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), 
 def probe(path: str) -> Facts:
     """Looks at a picture that is a video: an animation, or a strip of square frames. Raises ValueError if it is neither."""
     with paths.opened(path) as file, _image(path, file) as image:
-        height, width = _size(image)
+        height, width = _size(image, file)
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             check_size(height, width)
@@ -43,7 +44,7 @@ def probe_folder(folder: str) -> Facts:
     for name in files:
         path = paths.join(folder, name)
         with paths.opened(path) as file, _image(path, file) as image:
-            size = _size(image)
+            size = _size(image, file)
         check_size(*size)
         first = first or size
         if size != first:
@@ -117,7 +118,7 @@ def _frames(path: str) -> Iterator[np.ndarray]:
             yield _pixels(path, image)
 
 
-def _image(path: str, file) -> Image.Image:
+def _image(path: str, file: IO[bytes]) -> Image.Image:
     """A picture of which the header is read."""
     try:
         return Image.open(file)
@@ -137,15 +138,25 @@ def _ends_well(path: str) -> bool:
 def _seek(path: str, image: Image.Image, number: int) -> None:
     try:
         image.seek(number)
+        image.load()  # a WebP tells how long it shows a picture only then
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ValueError(f"damaged: {path.rpartition('/')[2]} does not decode after frame {number - 1} ({error})") from error
 
 
-def _size(image: Image.Image) -> tuple[int, int]:
-    """(height, width), upright."""
+def _size(image: Image.Image, file: IO[bytes]) -> tuple[int, int]:
+    """(height, width), upright, of a picture and the file it is read from."""
     width, height = image.size
-    # Pillow turns the rows of a TIFF itself, and tells their size as turned.
-    return (width, height) if image.format != "TIFF" and image.getexif().get(ORIENTATION) in LYING else (height, width)
+    # Pillow turns a TIFF itself, and tells its size as turned. To look for the orientation of a PNG it decodes it.
+    has_orientation = image.format != "TIFF" and (image.format != "PNG" or _holds(file, b"eXIf", b"exif"))
+    return (width, height) if has_orientation and image.getexif().get(ORIENTATION) in LYING else (height, width)
+
+
+def _holds(file: IO[bytes], *words: bytes) -> bool:
+    place = file.tell()
+    file.seek(0)
+    content = file.read()
+    file.seek(place)
+    return any(word in content for word in words)
 
 
 def _animation_times(path: str, image: Image.Image, frames: int) -> np.ndarray:
