@@ -19,7 +19,8 @@ FRAMES, RATE = 40, 20
 X264 = "-c:v libx264 -preset ultrafast -g 12 -x264-params "
 SMALL = "vp8_arf.webm h264_b.mp4 h264_open_gop.mkv cut.mp4 cut_open_gop.mkv hflip.mp4 rotated90.mp4 mpeg4.avi dropped.avi mpeg2.ts".split()
 
-# Name of the file: options of the encoder. `@size` and `@frames` are the source's, if others.
+# Name of the file: options of the encoder. `@size` and `@frames` are the source's, if others; VP8 hides
+# frames only in two `@passes`, and of a quiet `@pattern` of ffmpeg's.
 ENCODED = {
     "h264.mp4": X264 + "bframes=0",
     "h264_b.mp4": X264 + "bframes=3",
@@ -59,11 +60,11 @@ ENCODED = {
     "mjpeg.avi": "-pix_fmt yuvj420p -c:v mjpeg -q:v 3",
     "mjpeg.mov": "-pix_fmt yuvj420p -c:v mjpeg -q:v 3",
     "vp8.webm": "-c:v libvpx -g 12 -auto-alt-ref 0 -b:v 500k",
-    "vp8_arf.webm": "-c:v libvpx -g 30 -auto-alt-ref 1 -lag-in-frames 16 -b:v 100k -arnr-maxframes 5 -arnr-strength 3 @frames=90",
-    "vp8_arf.ivf": "-c:v libvpx -g 30 -auto-alt-ref 1 -lag-in-frames 16 -b:v 100k @frames=90",
+    "vp8_arf.webm": "-c:v libvpx -g 60 -auto-alt-ref 1 -lag-in-frames 16 -b:v 200k @passes=2 @size=128x96 @frames=90 @pattern=testsrc2",
+    "vp8_arf.ivf": "-c:v libvpx -g 60 -auto-alt-ref 1 -lag-in-frames 16 -b:v 200k @passes=2 @size=128x96 @frames=90 @pattern=testsrc2",
     "vp8_odd_size.webm": "-c:v libvpx -g 12 -b:v 500k @size=63x47",
     "vp9.webm": "-c:v libvpx-vp9 -g 20 -auto-alt-ref 1 -lag-in-frames 16 -cpu-used 8 -deadline realtime -b:v 200k",
-    "vp9_arf.mp4": "-c:v libvpx-vp9 -g 20 -auto-alt-ref 1 -lag-in-frames 16 -cpu-used 5 -b:v 100k",
+    "vp9_arf.mp4": "-c:v libvpx-vp9 -g 20 -auto-alt-ref 1 -lag-in-frames 16 -cpu-used 5 -b:v 100k @passes=2",
     "av1.mp4": "-c:v libsvtav1 -preset 12 -g 20 -svtav1-params log=0",
     "av1.mkv": "-c:v libaom-av1 -cpu-used 8 -g 20 -b:v 100k",
     "theora.ogv": "-c:v libtheora -g 12 -q:v 7",
@@ -162,8 +163,13 @@ def make(folder: Path, name: str) -> Path:
     else:
         changed = dict(re.findall(r"@(\w+)=(\S+)", ENCODED[name]))
         frames, told = source(int(changed.get("frames", FRAMES)), changed.get("size", "64x48"))
+        if "pattern" in changed:
+            told = ["-f", "lavfi", "-i", f"{changed['pattern']}=size={changed['size']}:rate={RATE}:duration={len(frames) / RATE}"]
         options = re.sub(r"@\S+", "", ENCODED[name]).split()
-        ffmpeg(*told, *([] if "-pix_fmt" in options or "gif" in name else ["-pix_fmt", "yuv420p"]), *options, path, frames=frames)
+        options += [] if "-pix_fmt" in options or "gif" in name else ["-pix_fmt", "yuv420p"]
+        for number in range(1, int(changed.get("passes", 1)) + 1):
+            twice = ["-pass", number, "-passlogfile", folder / name] if "passes" in changed else []
+            ffmpeg(*told, *options, *twice, path, frames=frames)
     return path
 
 

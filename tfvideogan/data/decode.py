@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvideogan.data import paths, pictures, videos
+from tfvideogan.data.facts import MOST_PIXELS as MOST_PIXELS  # part of what this file promises
 from tfvideogan.data.facts import Facts
 
 VIDEOS = (
