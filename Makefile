@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN := runs/quickstart
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test test-slow test-io test-beam lint clean
+.PHONY: help demo test test-slow test-io test-beam mutants lint clean
 
 help:
 	@echo "make demo       train a small DVD-GAN on made-up clips; evaluate, sample, export it, and load it back"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-slow  the slow ones"
 	@echo "make test-io    s3:// through TF-IO, in an environment of its own (.venv-io: TensorFlow 2.16, so Python 3.10 to 3.12)"
 	@echo "make test-beam  prepare on Apache Beam, in an environment of its own (.venv-beam)"
+	@echo "make mutants    faults that the fast tests must notice, each tried on a copy (hours; MUTANTS=--only=tgan for some)"
 	@echo "make lint       ruff"
 	@echo "make clean      remove .venv, .venv-io and .venv-beam (PYTHON=python3.12 make ... chooses the Python of the next one)"
 
@@ -53,7 +54,7 @@ test-slow: .venv/installed
 	@touch $@
 
 test-io: .venv-io/installed
-	.venv-io/bin/python -m pytest tests/data_io_test.py
+	.venv-io/bin/python -m pytest tests/data/io_test.py
 
 # Beam wants an older protobuf than TensorFlow takes by itself.
 .venv-beam/installed: pyproject.toml setup.py
@@ -64,7 +65,10 @@ test-io: .venv-io/installed
 	@touch $@
 
 test-beam: .venv-beam/installed
-	.venv-beam/bin/python -m pytest tests/prepare_test.py -k beam
+	.venv-beam/bin/python -m pytest tests/data/preparation/prepare_test.py -k beam
+
+mutants: .venv/installed
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

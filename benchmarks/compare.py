@@ -16,8 +16,8 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfvideogan.run import METRICS as RECORDS
-from tfvideogan.run import checkpoints
+from tfvideogan.training.run_folder import METRICS as RECORDS
+from tfvideogan.training.run_folder import checkpoints
 
 MINUTES = flags.DEFINE_float("minutes", 10, "Training time of each model.")
 MODELS = flags.DEFINE_list("models", ["dvdgan", "mocogan", "tgan", "vgan"], "Models, one a row.")

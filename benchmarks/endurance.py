@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfvideogan.run import checkpoints
+from tfvideogan.training.run_folder import checkpoints
 
 STEPS = flags.DEFINE_integer("steps", 20_000, "Steps of the run.")
 ROWS = flags.DEFINE_integer("rows", 20, "Rows of the table.")

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from tfvideogan.metrics.clips import look
-from tfvideogan.metrics.features import classifier
+from tfvideogan.evaluation.clips import look
+from tfvideogan.evaluators import classifier
 
 CLIPS = flags.DEFINE_integer("clips", 2000, "Clips that are streamed.")
 SIZE = flags.DEFINE_integer("size", 64, "Pixels a side.")

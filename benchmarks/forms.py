@@ -1,6 +1,6 @@
 """The losses of the fast forms beside the plain ones: `python -m benchmarks.forms --model=dvdgan --size=64 ... [--compared_steps=200]`.
 
-Trains from the same weights on the same clips with the fast forms and with the plain ones (layers/forms.py), in this precision; and
+Trains from the same weights on the same clips with the fast forms and with the plain ones (ops/forms.py), in this precision; and
 with the plain ones again from weights that differ in their last bit, which tells how far rounding alone takes two runs apart. Prints
 one JSON line with the largest difference of each loss to the plain run's, in parts of its mean size, over the first tenth of the
 steps and over all; --plot=FILE.png draws the curves of fast and plain.
@@ -15,10 +15,10 @@ import tensorflow as tf
 from absl import flags, logging
 
 from tfvideogan import data, models
+from tfvideogan.cli import launch
 from tfvideogan.config import Config
-from tfvideogan.layers import forms
-from tfvideogan.run import launch
-from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.ops import forms
+from tfvideogan.training.step import make_optimizers, make_step
 
 STEPS = flags.DEFINE_integer("compared_steps", 200, "Steps.")
 PLOT = flags.DEFINE_string("plot", None, "PNG of the curves.")

@@ -6,11 +6,8 @@ the step beside the variables and the batches (the weights' first values, consta
 the most of three steps, after one that compiles.
 """
 
-import os
-
-os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "true"  # before TensorFlow takes any memory
-
 import json
+import os
 import subprocess
 import sys
 
@@ -19,10 +16,13 @@ from absl import app
 
 from benchmarks.scaling import table
 from benchmarks.step import run
-from tfvideogan import cost, data, models
+from tfvideogan import data, models
+from tfvideogan.cli import launch
 from tfvideogan.config import Config
-from tfvideogan.run import launch
-from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.training import cost
+from tfvideogan.training.step import make_optimizers, make_step
+
+os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "true"  # before TensorFlow takes any memory
 
 COMMON = ["--size=64", "--classes=12"]
 CASES = [

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from tfvideogan.metrics.clips import FRAMES, PAIRS, Clips
-from tfvideogan.metrics.evaluation import METRICS, scores
-from tfvideogan.metrics.features import classifier
+from tfvideogan.evaluation.clips import FRAMES, PAIRS, Clips
+from tfvideogan.evaluation.scores import METRICS, scores
+from tfvideogan.evaluators import classifier
 
 CLIPS = flags.DEFINE_list("clips", ["2048", "10000"], "Clips in each set.")
 WIDTH = flags.DEFINE_integer("width", 128, "Features; Inception's are 2048.")
@@ -58,7 +58,8 @@ def made_up(clips: int, seed: int) -> Clips:
         features=draw.normal(size=[clips, WIDTH.value]).astype(np.float32),
         logits=3 * draw.normal(size=[clips, 12]).astype(np.float32),
         labels=np.arange(clips, dtype=np.int32) % 12,
-        content=draw.uniform(size=clips),
+        shape_drift=draw.uniform(size=clips),
+        frame_drift=draw.uniform(size=clips),
         ssim=draw.uniform(size=min(clips // 2, PAIRS)),
         psnr=draw.uniform(size=min(clips // 2, PAIRS)),
         frames=draw.integers(256, size=[min(clips, FRAMES), SIZE.value, SIZE.value, 3], dtype=np.uint8),

@@ -22,10 +22,11 @@ from absl import app, flags
 from tqdm import tqdm
 
 from tfvideogan import data, models, prepare
-from tfvideogan.data import listing
-from tfvideogan.data.decode import crop, fit
+from tfvideogan.data.clips import crop, fit
+from tfvideogan.data.preparation.preparing import Settings
+from tfvideogan.data.sources import listing
 from tfvideogan.models.dvdgan import Config
-from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.training.step import make_optimizers, make_step
 
 VIDEOS = flags.DEFINE_string("videos", None, "Folder with a folder of videos for each class.", required=True)
 SECONDS = flags.DEFINE_float("seconds", 10.0, "To measure each reader for.")
@@ -59,7 +60,7 @@ def naive_clip(path: str, seed: int) -> np.ndarray:
     with av.open(path) as container:
         frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
     start = np.random.default_rng(seed).integers(len(frames) - FRAMES.value + 1)
-    return crop(fit(tf.constant(frames[start : start + FRAMES.value]), SIZE.value), SIZE.value).numpy()
+    return crop(fit(tf.constant(frames[start : start + FRAMES.value]), SIZE.value, SIZE.value), SIZE.value, SIZE.value).numpy()
 
 
 def files() -> list[str]:
@@ -139,7 +140,7 @@ def main(_: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("jpeg", "lossless"):
             settings = {"videos": VIDEOS.value, "output": f"{folder}/{name}", "size": SIZE.value, "min_frames": FRAMES.value}
-            prepare.main(prepare.Settings(**settings, lossless=name == "lossless", workers=1))
+            prepare.main(Settings(**settings, lossless=name == "lossless", workers=1))
         sizes = memory(f"{folder}/jpeg", MEMORY_CLIPS.value) if MEMORY_CLIPS.value else []
         speeds = measure(f"{folder}/jpeg", f"{folder}/lossless")
     for name in ("naive, a loop", "naive, all cores", "training step takes"):

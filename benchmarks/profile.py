@@ -17,9 +17,9 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from benchmarks.scaling import table
 from benchmarks.step import convolution_ceiling, prepared, run
-from tfvideogan import cost
+from tfvideogan.cli import launch
 from tfvideogan.config import Config
-from tfvideogan.run import launch
+from tfvideogan.training import cost
 
 LONGEST = flags.DEFINE_integer("longest", 25, "Rows of each table.")
 STEPS = 5  # TGAN clips singular values in one of five

@@ -20,8 +20,8 @@ import tensorflow_hub as hub
 from absl import app, flags
 
 from tfvideogan import models
-from tfvideogan.config import Config
-from tfvideogan.run import FLAGS_FILE, parse
+from tfvideogan.cli import parse
+from tfvideogan.config import FLAGS_FILE, Config
 
 MODULE = flags.DEFINE_string("module", "exports/moving_shapes64", "Folder of an exported module.")
 BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8", "32"], "Videos of a call.")
@@ -58,7 +58,7 @@ def forward(config: Config, videos: int) -> Callable[[int], None]:
 
     @tf.function(autograph=False)
     def train(seed: tf.Tensor) -> tf.Tensor:
-        return gan.generator(*gan.inputs({"seed": seed, "label": label}), mode="train")
+        return gan.generator(**gan.inputs({"seed": seed, "label": label}), mode="train")
 
     return lambda call: train(tf.stack([tf.fill([videos], call), tf.range(videos)], 1)).numpy()
 

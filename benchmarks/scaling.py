@@ -18,14 +18,15 @@ from pathlib import Path
 import tensorflow as tf
 from absl import app, flags
 
-from tfvideogan import cost, data, models
-from tfvideogan.config import Config
-from tfvideogan.cost import Cost
+from tfvideogan import data, models
+from tfvideogan.config import Config, from_flags
 from tfvideogan.gan import layers_of
 from tfvideogan.layers.norm import StandingNorm
 from tfvideogan.models import dvdgan
-from tfvideogan.run import Run, from_flags
-from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.training import cost
+from tfvideogan.training.cost import Cost
+from tfvideogan.training.run_folder import Run
+from tfvideogan.training.step import make_optimizers, make_step
 
 ROWS = flags.DEFINE_list("rows", ["12x64", "12x128", "12x256", "48x64", "48x128"], "Rows of the paper's Table 1.")
 CHECK = flags.DEFINE_boolean("check", False, "Print predictions beside measurements at small size, and stop.")

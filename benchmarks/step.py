@@ -17,12 +17,13 @@ from collections.abc import Callable
 import tensorflow as tf
 from absl import flags
 
-from tfvideogan import cost, data, models
+from tfvideogan import data, models
+from tfvideogan.cli import launch
 from tfvideogan.config import Config
 from tfvideogan.gan import GAN
-from tfvideogan.run import launch
-from tfvideogan.step import Step, make_optimizers, make_step
-from tfvideogan.strategy import make_strategy
+from tfvideogan.training import cost
+from tfvideogan.training.step import Step, make_optimizers, make_step
+from tfvideogan.training.strategy import make_strategy
 
 THREADS = flags.DEFINE_integer("threads", 2, "Operations that run side by side, and threads of one; of a replica's, its share.")
 TIMED_STEPS = flags.DEFINE_integer("timed_steps", 5, "Steps to time.")

@@ -1,7 +1,8 @@
-"""What tests share: a small Config, and the folder of real videos where there is one."""
+"""What tests share: a small Config, the folder of real videos where there is one; and the order that slow tests are taken in."""
 
 import dataclasses
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ LEAST = {
     "tgan": {"frames": 8, "clip_every_steps": 2},
     "vgan": {"frames": 8},
     "mocogan": {"content": 6, "motion": 4},
+    "tganv2": {"levels": 2, "lstm_channels": 6},
 }  # what else a model cannot do without
 
 
@@ -31,6 +33,39 @@ def refusal(load: Callable[[str, str], object], spec: str, sha256: str = "") -> 
         load(spec, sha256)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rotate", type=int, default=0, help="Begin with the test of this number, modulo all; those before it come last.")
+
+
+class Order:
+    """Plugin: takes the tests in the order asked for, and names at the end those that were not finished, as when the time was up."""
+
+    def __init__(self):
+        self.waiting: list[str] = []
+
+    @pytest.hookimpl(trylast=True)  # after those that are not chosen are taken out
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        first = config.getoption("rotate") % max(len(items), 1)
+        items[:] = items[first:] + items[:first]
+        self.waiting = [] if config.getoption("collectonly") else [item.nodeid for item in items]
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        if nodeid in self.waiting:
+            self.waiting.remove(nodeid)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.waiting:
+            terminalreporter.section(f"{len(self.waiting)} tests left out")
+            for nodeid in self.waiting:
+                terminalreporter.write_line(nodeid)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Order())
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell hands it on to what runs in its background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -21,14 +21,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.conftest import small
-from tests.data_decode_test import noise_video
-from tests.data_folder_test import write
-from tfvideogan import data, models, run
+from tests.data.decode_test import noise_video
+from tests.data.sources.folder_test import write
+from tfvideogan import cli, data, models
 from tfvideogan import train as trainer
-from tfvideogan.config import UserError
+from tfvideogan.config import UserError, to_flags
 from tfvideogan.data import decode
-from tfvideogan.run import to_flags
-from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.training.step import make_optimizers, make_step
 
 WANTED = int(os.environ.get("TFVIDEOGAN_FUZZ", 0))
 NUMBERS = ["-1", "0", "1", "2", "3", "4", "5", "7", "8", "12", "16", "32", "48"]
@@ -54,7 +53,7 @@ def command_lines(draw, model: str) -> list[str]:
 def parsed(arguments: list[str]):
     """The Config of a command line, as `launch` gets it."""
     try:
-        return run.parse(["train", *arguments], (), None)
+        return cli.parse(["train", *arguments], (), None)
     finally:
         for name in {field.name for model in models.names() for field in dataclasses.fields(models.find(model).Config)}:
             if name in flags.FLAGS:

@@ -11,21 +11,27 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from tests.conftest import small
-from tfvideogan import cost, models
+from tfvideogan import models
 from tfvideogan.config import Config, UserError
-from tfvideogan.gan import GAN, Sampler, fixed_sampler
-from tfvideogan.layers import fused, noise
-from tfvideogan.step import Step, make_optimizers, make_step
+from tfvideogan.gan import GAN
+from tfvideogan.generation.sampler import Sampler, fixed_sampler
+from tfvideogan.ops import fused, noise
+from tfvideogan.training import cost
+from tfvideogan.training.step import Step, make_optimizers, make_step
 
 ALL = models.names()
 
 
 def batch_of(config: Config, n: int, first: int = 0) -> dict[str, tf.Tensor]:
-    """Made-up clips in the clip contract."""
+    """A made-up batch of what the model reads."""
     index = tf.range(first, first + n)
     seeds = tf.stack([tf.zeros([n], tf.int32), index], 1)
-    video = tf.tanh(noise.normal(noise.fork(seeds, 99), [config.frames, config.size, config.size, 3]))
-    return {"video": video, "label": index % config.classes, "seed": seeds}
+    made = {"seed": seeds}
+    for stream, (name, spec) in enumerate(models.find(config.model).Model.batch_specs(config).items(), 99):
+        if name == "seed":
+            continue
+        made[name] = tf.tanh(noise.normal(noise.fork(seeds, stream), spec.shape[1:])) if spec.dtype.is_floating else index % config.classes
+    return made
 
 
 def fixed_draws(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
@@ -62,9 +68,14 @@ def batches_of(config: Config) -> list[dict[str, tf.Tensor]]:
     return [batch_of(config, config.batch_size, first=config.batch_size * i) for i in range(config.d_steps)]
 
 
+def asked(gan: GAN, z: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Those of a latent and labels that the generator reads, by name."""
+    return {name: {"z": z, "label": label}[name] for name in gan.input_specs}
+
+
 def test_generator_makes_clips_of_the_contract(gan):
     config, batch = gan.config, batch_of(gan.config, 3)
-    video = gan.generator(*gan.inputs(batch), mode="train")
+    video = gan.generator(**gan.inputs(batch), mode="train")
     assert video.shape == (3, config.frames, config.size, config.size, 3) and video.dtype == tf.float32
     assert -1 <= float(tf.reduce_min(video)) < float(tf.reduce_max(video)) <= 1
 
@@ -211,7 +222,7 @@ def test_no_sum_depends_on_the_moment(gan, parts):
 
 @pytest.mark.parametrize("recompute", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_nor_does_one_in_attention(recompute):
-    config = small("dvdgan", attention=8, recompute=recompute, d_steps=1)
+    config = small("dvdgan", g_attention=8, d_attention=8, recompute=recompute, d_steps=1)
     step = tf.function(step_of(models.build(config), flat=True), autograph=False)
     assert not [name for graph in optimized(step, batches_of(config)) for name in unsteady_sums(graph)]
 
@@ -306,15 +317,15 @@ def test_parts_of_a_batch_hold_fewer_activations_and_cost_what_the_whole_does(ga
 
 
 def test_frames_between_frames_or_one_line_that_there_are_none(gan):
-    z, label = gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1])
+    inputs = asked(gan, gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1]))
     plain, finer = Sampler(gan).calibrate(), Sampler(gan, interpolate_frames=3)
     try:
-        video = finer.generate(z, label)
+        video = finer.generate(**inputs)
     except UserError as error:
         assert str(error).startswith("--interpolate_frames=3: ")
         return
-    assert video.shape == (2, 3 * (gan.config.frames - 1) + 1, *plain.generate(z, label).shape[2:])
-    np.testing.assert_allclose(video[:, ::3], plain.generate(z, label), atol=1e-5)
+    assert video.shape == (2, 3 * (gan.config.frames - 1) + 1, *plain.generate(**inputs).shape[2:])
+    np.testing.assert_allclose(video[:, ::3], plain.generate(**inputs), atol=1e-5)
 
 
 def test_a_generator_of_free_frames_has_the_same_weights_for_more(gan):
@@ -334,11 +345,11 @@ def test_clips_of_one_content_or_motion_share_that_part_of_the_latent(gan):
         taken[part] += 1
         sampler = Sampler(gan).calibrate()
         z = gan.latents(tf.stack([tf.random.experimental.stateless_fold_in(seed, i) for i in range(3)])).numpy()
-        free = sampler.generate(0.5 * z, label)
+        free = sampler.generate(**asked(gan, 0.5 * z, label))
         np.testing.assert_allclose(sampler.sample(label, seed, half), free, atol=1e-5)
         z[:, part] = z[0, part]
         fixed = getattr(sampler, fixed_sampler(name))(label, seed, half)
-        np.testing.assert_allclose(fixed, sampler.generate(0.5 * z, label), atol=1e-5)
+        np.testing.assert_allclose(fixed, sampler.generate(**asked(gan, 0.5 * z, label)), atol=1e-5)
         assert np.abs(fixed[1:] - free[1:]).max() > 1e-4
     assert np.all(taken <= 1)
 

@@ -18,10 +18,11 @@ import tensorflow as tf
 import tensorflow_hub as hub
 from PIL import Image, ImageSequence
 
+import tfvideogan.generation.module
 from tests.conftest import small
 from tfvideogan import models
-from tfvideogan.data import moving_shapes
-from tfvideogan.video import mp4_bytes
+from tfvideogan.data.sources import moving_shapes
+from tfvideogan.generation import pictures
 
 TINY = (
     "--dataset=moving_shapes/plain --size=32 --frames=4 --channels=2 --batch_size=4 --k=2 --stride=1 --latent=8 --embedding=8 "
@@ -258,9 +259,11 @@ def scores(file: Path) -> dict[str, dict]:
     return {record["metric"]: record for record in map(json.loads, file.read_text().splitlines())}
 
 
-def test_an_exported_module_is_judged_and_reported(trained, tmp_path):
+def test_an_exported_module_is_evaluated_and_reported(trained, tmp_path):
     flags = (
-        "--metrics=is,fid,swd,ssim,acd",
+        "--metrics=is,fid,swd,ssim,acd_shape",
+        "--num_real=96",
+        "--repeats=2",
         "--num_videos=64",
         "--curve=0.5,1",
         "--audit_videos=64",
@@ -270,6 +273,8 @@ def test_an_exported_module_is_judged_and_reported(trained, tmp_path):
     run("evaluate", f"--module={trained / 'export'}", *flags)
     records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert {record["step"] for record in records} == {8}
+    told = records[0]["protocol"]
+    assert (told["num_real"], told["num_fake"], told["repeats"], told["labels"]) == (96, 64, 2, "shares of the real clips")
     judged = {(record["metric"], record["protocol"]["truncation"]) for record in records}
     assert {("is/moving_shapes", 0.5), ("fid/moving_shapes", 1.0), ("swd/frames", 1.0), ("ssim/same_class", 1.0)} <= judged
     page = (tmp_path / "report.html").read_text()
@@ -288,19 +293,19 @@ def folders(tmp_path_factory) -> Path:
         for kind, pixels in (("real", video), ("fake", noisy)):
             file = root / kind / moving_shapes.LABELS[label] / f"{i:03d}.mp4"
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(mp4_bytes(pixels, fps=8))
+            file.write_bytes(pictures.mp4_bytes(pixels, fps=8))
     return root
 
 
-FOLDERS = "--frames=8 --size=32 --metrics=is,m_is,fid,accuracy,ssim,psnr,acd --paired".split()
+FOLDERS = "--frames=8 --size=32 --metrics=is,m_is,fid,accuracy,ssim,psnr,acd_frame --paired".split()
 
 
-def test_two_folders_of_videos_are_judged(folders, tmp_path):
+def test_two_folders_of_videos_are_evaluated(folders, tmp_path):
     where = f"--real={folders / 'real'}", f"--fake={folders / 'fake'}"
     run("evaluate", *where, *FOLDERS, f"--report={tmp_path}")
     found = scores(tmp_path / "metrics.jsonl")
     of_evaluator = [f"{name}/moving_shapes" for name in ("is", "m_is", "fid", "accuracy")]
-    assert list(found) == [*of_evaluator, "acd/colour", "ssim/paired", "psnr/paired"]
+    assert list(found) == [*of_evaluator, "acd_frame/color", "ssim/paired", "psnr/paired"]
     told = found["fid/moving_shapes"]["protocol"]
     assert (told["num_real"], told["num_fake"], told["frames"], told["size"]) == (80, 80, 8, 32) and told["real"] == str(folders / "real")
     # Noise of 20 of 255: 22 dB, and more after resizing and compression.
@@ -308,8 +313,17 @@ def test_two_folders_of_videos_are_judged(folders, tmp_path):
     assert "generated" in (tmp_path / "report.html").read_text()
 
 
+def test_where_no_metric_can_be_computed_evaluate_says_why_and_ends_with_2(folders, tmp_path):
+    where = f"--real={folders / 'real'}", f"--fake={folders / 'fake'}", "--frames=8", "--size=8", f"--report={tmp_path}"
+    error = fail("evaluate", *where, "--metrics=swd,ssim", "--paired").splitlines()[-1]
+    assert error == (
+        "evaluate: --metrics=swd,ssim: none of them can be computed: no swd: frames of fewer than 16 pixels; "
+        "no ssim: frames of 8 pixels a side, where it takes at least 11"
+    )
+
+
 @pytest.mark.slow
-def test_two_replicas_judge_as_one(folders, tmp_path):
+def test_two_replicas_evaluate_as_one(folders, tmp_path):
     where = f"--real={folders / 'real'}", f"--fake={folders / 'fake'}", "--cache_dir="
     run("evaluate", *where, *FOLDERS, f"--report={tmp_path / 'one'}")
     run("evaluate", *where, *FOLDERS, f"--report={tmp_path / 'two'}", "--strategy=mirrored", "--cpu_replicas=2")
@@ -342,13 +356,14 @@ np.save(sys.argv[2], sample)
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
 
-    from tfvideogan import module  # and it is the run's averaged generator
     from tfvideogan.models.dvdgan import Config
 
     flags = dict(flag[2:].split("=") for flag in TINY)
     types = {name: type(value) for name, value in vars(Config()).items()}
     config = Config(**{name: types[name](value) for name, value in flags.items()}, classes=12)
-    expected = module.from_run(str(trained), config, best=False).sample(tf.range(3), tf.constant([1, 2]), tf.constant(1.0))
+    expected = tfvideogan.training.run_folder.from_run(str(trained), config, best=False).source.sample(
+        tf.range(3), tf.constant([1, 2]), tf.constant(1.0)
+    )
     np.testing.assert_allclose(np.load(tmp_path / "sample.npy"), expected, atol=1e-5)
     assert (trained / "export" / "assets" / "labels.txt").read_text().splitlines()[0] == "ring_right"
     assert "ring_right" in (trained / "export" / "README.md").read_text()
@@ -417,10 +432,11 @@ def test_every_mistake_gets_one_line_and_exit_code_2(trained, tmp_path):
         (["evaluate", f"--real={tmp_path}/hollow"], "--real and --fake go together"),
         (["evaluate", f"--real={tmp_path}/nowhere", f"--fake={tmp_path}/hollow"], "--real=.*nowhere: no such folder"),
         (["evaluate", f"--real={tmp_path}/unreadable", f"--fake={tmp_path}/hollow"], "--real=.*unreadable: none of its 1 videos"),
-        (["evaluate", f"--real={tmp_path}/noclass", f"--fake={tmp_path}/hollow"], "--real=.*noclass: no video in it"),
+        (["evaluate", f"--real={tmp_path}/noclass", f"--fake={tmp_path}/hollow"], "--real=.*noclass: no subfolders"),
         (["evaluate", f"--workdir={trained}", "--paired"], "--paired: want --real and --fake"),
         (["evaluate", f"--workdir={trained}", "--strategy=multiworker"], "--strategy=multiworker: evaluate runs in one process"),
-        (["evaluate", f"--workdir={trained}", "--curve=much"], "--curve=much: much is no number"),
+        (["evaluate", f"--workdir={trained}", "--curve=much"], "--curve=much: .*expected numbers"),
+        (["evaluate", f"--workdir={trained}", "--num_real=1"], "--num_real=1: expected at least 2, or 0 for all"),
         (["export", f"--workdir={trained}", f"--output={tmp_path}/empty"], "--output=.*empty.*--overwrite"),
         (["sample", f"--module={trained}/export", "--output=x.gif", "--frames=9"], "--frames=9: want --workdir, .* the 4 frames it has"),
         (["sample", f"--workdir={trained}", "--output=x.gif", "--fix=content"], "--fix=content: the latent of .* has no part for it"),

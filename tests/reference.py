@@ -75,7 +75,7 @@ def scramble(network, seed: int = 0, scale: float = 0.15) -> None:
         mean, variance, batches = norm.standing
         mean.assign(draw.standard_normal(mean.shape) * scale)
         variance.assign(draw.uniform(0.5, 2, variance.shape))
-        batches.assign(1.0)
+        batches.assign(tf.ones_like(batches))
 
 
 def scrambled(config: Config, discriminator_scale: float = 0.15) -> GAN:
@@ -92,3 +92,21 @@ def clips(frames: int, size: int, n: int, seed: int = 0) -> tf.Tensor:
 
 def seeds_of(n: int) -> tf.Tensor:
     return tf.stack([tf.ones([n], tf.int32), tf.range(n)], 1)
+
+
+class AdamByHand:
+    """Kingma and Ba's, in the form of their section 2: the rate takes both corrections, and epsilon is added to the plain root."""
+
+    def __init__(self, network, config: Config, rate: float):
+        self.weights, self.config, self.rate, self.updates = network.trainable_variables, config, rate, 0
+        self.m, self.v = ([np.zeros(weight.shape) for weight in self.weights] for _ in range(2))
+
+    def apply(self, gradients: list) -> None:
+        c = self.config
+        self.updates += 1
+        rate = self.rate * np.sqrt(1 - c.beta_2**self.updates) / (1 - c.beta_1**self.updates)
+        for number, (weight, gradient) in enumerate(zip(self.weights, gradients, strict=True)):
+            g = tf.convert_to_tensor(gradient).numpy().astype(np.float64)
+            self.m[number] = c.beta_1 * self.m[number] + (1 - c.beta_1) * g
+            self.v[number] = c.beta_2 * self.v[number] + (1 - c.beta_2) * g * g
+            weight.assign(weight.numpy() - rate * self.m[number] / (np.sqrt(self.v[number]) + c.adam_epsilon))

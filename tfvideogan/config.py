@@ -1,7 +1,7 @@
 """Config: what every run needs, and the only home of defaults.
 
 A paper's model file subclasses `Config`, overrides the defaults with the paper's values and adds its own
-fields. Every field becomes a flag of the same name, type, default and help (see `run.py`).
+fields. Every field becomes a flag of the same name, type, default and help (see `cli.py`).
 """
 
 import dataclasses
@@ -9,6 +9,8 @@ import math
 from typing import Any
 
 OPTIMIZERS = ("adam", "rmsprop")
+FLAGS_FILE = "run.flags"  # of a run folder, and of an exported module
+RENAMED = {"attention": ("g_attention", "d_attention")}  # fields of earlier versions, and what they are now
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -48,13 +50,14 @@ class Config:
         "", "Regular expression: of a folder, the files CLASS/NAME it is found in are split test, the others train. Empty: all are both."
     )
     frames: int = field(16, "Frames of a clip (T).", network=True)
-    size: int = field(64, "Height and width of a frame, in pixels.", network=True)
+    size: int = field(64, "Height of a frame, in pixels.", network=True)
+    width: int = field(0, "Width of a frame, in pixels; 0: as the height.", network=True)
     stride: int = field(1, "Source frames from one frame of a clip to the next.")
     max_stride: int = field(0, "If larger than stride, training draws each clip's stride uniformly from [stride, max_stride].")
     fps: float = field(0.0, "If not 0, clips have this many frames a second, picked by their times; stride and max_stride have no part.")
     flip: bool = field(False, "Mirror half of the training clips left to right.")
     random_crop: bool = field(False, "Crop training clips at a random place, not at the centre; see short_side.")
-    short_side: int = field(0, "Short side that frames are resized to before the crop to size; 0: size.")
+    short_side: int = field(0, "Short side that frames are resized to before the crop; 0: the smallest that covers a frame.")
     classes: int = field(0, "Number of classes; 0 takes the data set's own number.", network=True)
     channels: int = field(64, "Base width of the networks (ch).", network=True)
     batch_size: int = field(64, "Clips in a global batch, over all replicas.")
@@ -97,7 +100,7 @@ class Config:
                 raise UserError(f"--{one.name}={getattr(self, one.name)}: want a finite number")
         self.want_at_least(1, "frames", "size", "stride", "channels", "batch_size", "d_steps", "standing_batches", "keep_checkpoints")
         self.want_at_least(1, "accumulate_steps", "log_every_steps", "checkpoint_every_steps", "sample_every_steps")
-        self.want_at_least(0, "max_stride", "classes", "steps", "seed", "fps", "evaluate_every_steps", "max_rollbacks")
+        self.want_at_least(0, "width", "max_stride", "classes", "steps", "seed", "fps", "evaluate_every_steps", "max_rollbacks")
         self.want_at_least(0, "g_learning_rate", "d_learning_rate", "adam_epsilon", "rmsprop_epsilon", "weight_decay")
         self.want_parts(replicas=1)
         for name in ("beta_1", "beta_2", "rmsprop_decay", "ema_decay"):
@@ -105,12 +108,27 @@ class Config:
                 raise UserError(f"--{name}={getattr(self, name):g}: want at least 0 and less than 1")
         if self.optimizer not in OPTIMIZERS:
             raise UserError(f"--optimizer={self.optimizer}: want one of {', '.join(OPTIMIZERS)}")
-        if self.short_side and self.short_side < self.size:
-            raise UserError(f"--short_side={self.short_side}: want 0, or at least --size={self.size}")
+        if self.short_side and self.short_side < min(self.frame_size):
+            raise UserError(f"--short_side={self.short_side}: want 0, or at least {min(self.frame_size)}, the short side of a frame")
         if self.precision not in PRECISIONS:
             raise UserError(f"--precision={self.precision}: want one of {', '.join(PRECISIONS)}")
         if self.evaluate_videos < 2:
             raise UserError(f"--evaluate_videos={self.evaluate_videos}: want at least 2, for a covariance")
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """(height, width) of a frame, in pixels."""
+        return self.size, self.width or self.size
+
+    @property
+    def calibration_clips(self) -> int:
+        """Clips in a batch behind standing statistics: as many as behind the moments in training, but 256 at most."""
+        return min(self.batch_size // self.accumulate_steps, 256)
+
+    def want_square(self) -> None:
+        """Raises UserError if frames are not square, for models that build nothing else."""
+        if self.frame_size != (self.size, self.size):
+            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones for --model={self.model}")
 
     def want_at_least(self, least: int, *names: str) -> None:
         """Raises UserError if one of these fields is less."""
@@ -126,3 +144,18 @@ class Config:
                 f"--batch_size={self.batch_size}: want a multiple of {wanted}, "
                 f"the number of replicas ({replicas}) times --accumulate_steps={self.accumulate_steps}"
             )
+
+
+def to_flags(config: Config) -> str:
+    """Every field as a line of a flagfile."""
+    lines = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        lines.append(f"--{field.name}={str(value).lower() if field.type is bool else value}\n")
+    return "".join(lines)
+
+
+def from_flags(text: str) -> dict[str, str]:
+    """What `to_flags` wrote, of this version or an earlier one, by field."""
+    saved = dict(line[2:].split("=", 1) for line in text.splitlines() if line.startswith("--"))
+    return {now: value for name, value in saved.items() for now in RENAMED.get(name, (name,))}

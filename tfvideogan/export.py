@@ -7,14 +7,21 @@ The module holds the averaged weights with standing statistics; beside it stand 
 
 from absl import flags, logging
 
+from tfvideogan.cli import launch
 from tfvideogan.config import Config, UserError
-from tfvideogan.module import from_run, refuse_existing, write
-from tfvideogan.run import launch
+from tfvideogan.generation.module import EXPORT_TRUNCATIONS, refuse_existing, write
+from tfvideogan.training.run_folder import from_run
 
 OUTPUT = flags.DEFINE_string("output", None, "Folder of the module.")
 CHECKPOINT = flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")
 PRECISION = flags.DEFINE_enum("export_precision", "float32", ["float32", "mixed_bfloat16"], "What the module computes in.")
 OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace the folder if it is there.")
+
+CALLS = {
+    "synthesis": "sample(label, seed, truncation)",
+    "prediction": "predict(first_frames, seed, truncation)",
+    "translation": "translate(source)",
+}
 
 
 def main(config: Config) -> None:
@@ -23,9 +30,9 @@ def main(config: Config) -> None:
     refuse_existing(OUTPUT.value, OVERWRITE.value)
     if not flags.FLAGS.workdir:
         raise UserError("--workdir is missing: want the folder of a run")
-    generator = from_run(flags.FLAGS.workdir, config, CHECKPOINT.value == "best", precision=PRECISION.value)
+    generator = from_run(flags.FLAGS.workdir, config, CHECKPOINT.value == "best", precision=PRECISION.value, truncations=EXPORT_TRUNCATIONS)
     write(generator, OUTPUT.value, OVERWRITE.value)
-    logging.info("wrote %s: hub.load(%r).sample(label, seed, truncation)", OUTPUT.value, OUTPUT.value)
+    logging.info("wrote %s: hub.load(%r).%s", OUTPUT.value, OUTPUT.value, CALLS[generator.kind])
 
 
 if __name__ == "__main__":

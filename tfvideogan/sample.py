@@ -1,22 +1,26 @@
 """Draws clips from a trained generator into a picture anyone can open:
 `python -m tfvideogan.sample --workdir=DIR | --module=EXPORT --output=F.gif|F.mp4|F.png [--labels=..] [--num_videos=N] [--seed=N]
-[--truncation=F] [--frames=N] [--interpolate_frames=N] [--fix=content|motion]`.
+[--truncation=F] [--frames=N] [--interpolate_frames=N] [--fix=content|motion] [--source=FILE|DIR]`.
 
 --frames draws clips longer or shorter than those of training, --fix clips that share a row's content or its motion: both from
 models that can. One row a label; a GIF and an MP4 play the clips side by side, a PNG is a contact sheet with one clip a row.
 """
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 from absl import flags, logging
 
-from tfvideogan import video
+from tfvideogan import data
+from tfvideogan.cli import define_generator_flags, launch, open_generator
 from tfvideogan.config import Config, UserError
-from tfvideogan.gan import fixed_sampler
-from tfvideogan.module import define_flags, open_generator
-from tfvideogan.run import launch
+from tfvideogan.data.sources import folder
+from tfvideogan.generation import pictures
+from tfvideogan.generation.module import Generator
+from tfvideogan.generation.sampler import fixed_sampler
 
-define_flags()
+define_generator_flags()
 OUTPUT = flags.DEFINE_string("output", None, "File to write: .gif, .mp4 or .png.")
 LABELS = flags.DEFINE_list("labels", [], "Class names or numbers, one row each; all of them (12 at most) if not given.")
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 4, "Clips of each label.")
@@ -24,6 +28,9 @@ TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Scale of z; below 1 trades v
 INTERPOLATE_FRAMES = flags.DEFINE_integer("interpolate_frames", 1, "Frames for each one of training, between which z is interpolated.")
 PLAY_FPS = flags.DEFINE_float("play_fps", 8.0, "Frames a second of the GIF or MP4.")
 FIX = flags.DEFINE_enum("fix", None, ["content", "motion"], "What the clips of a row share; free, the same seed gives each its own.")
+SOURCE = flags.DEFINE_string(
+    "source", None, "Video, or folder of videos, for a generator that reads them; the data set's test clips if not given."
+)
 MAX_ROWS = 12
 
 
@@ -36,18 +43,40 @@ def main(config: Config) -> None:
         raise UserError(f"--num_videos={NUM_VIDEOS.value}: want at least 1")
     if INTERPOLATE_FRAMES.value < 1:
         raise UserError(f"--interpolate_frames={INTERPOLATE_FRAMES.value}: want at least 1")
-    generator = open_generator(config, INTERPOLATE_FRAMES.value)
-    draw = getattr(generator.source, fixed_sampler(FIX.value), None) if FIX.value else generator.sample
-    if draw is None:
+    generator = open_generator(config, INTERPOLATE_FRAMES.value, tuple(sorted({TRUNCATION.value, 1.0})))
+    if SOURCE.value and generator.kind == "synthesis":
+        raise UserError(f"--source={SOURCE.value}: {generator.name} reads no videos; expected --labels")
+    if FIX.value and not hasattr(generator.source, fixed_sampler(FIX.value)):
         raise UserError(f"--fix={FIX.value}: the latent of {generator.name} has no part for it")
+    clips, names = from_labels(generator) if generator.kind == "synthesis" else from_videos(generator)
+    pixels = np.round(clips * 255).astype(np.uint8)
+    pictures.write(OUTPUT.value, pixels, PLAY_FPS.value, columns=NUM_VIDEOS.value, row_names=names)
+    logging.info("wrote %d clips of %s to %s", len(pixels), generator.name, OUTPUT.value)
+
+
+def from_labels(generator: Generator) -> tuple[np.ndarray, list[str]]:
+    """Clips [N,T,H,W,3] in [0,1], --num_videos of each of --labels, and the labels' names."""
     rows = label_numbers(LABELS.value, generator.labels)
+    draw = getattr(generator.source, fixed_sampler(FIX.value) if FIX.value else "sample")
     clips = []
     for row, label in enumerate(rows):  # row by row: memory does not grow with the number of labels
-        seed = tf.constant([config.seed, row], tf.int32)
+        seed = tf.constant([generator.config.seed, row], tf.int32)
         clips.append(draw(tf.fill([NUM_VIDEOS.value], label), seed, tf.constant(TRUNCATION.value)).numpy())
-    pixels = np.round(np.concatenate(clips) * 255).astype(np.uint8)
-    video.write(OUTPUT.value, pixels, PLAY_FPS.value, columns=NUM_VIDEOS.value, row_names=[generator.labels[label] for label in rows])
-    logging.info("wrote %d clips of %s to %s", len(pixels), generator.name, OUTPUT.value)
+    return np.concatenate(clips), [generator.labels[label] for label in rows]
+
+
+def from_videos(generator: Generator) -> tuple[np.ndarray, list[str]]:
+    """Clips [N,T,H,W,3] in [0,1], --num_videos (with other latents) of each of the first videos of --source, or of the data set."""
+    config = generator.config
+    if SOURCE.value:
+        dataset = data.of_source(folder.loose(dataclasses.replace(config, data_dir=SOURCE.value), SOURCE.value, ()), config.seed)
+    else:
+        dataset = data.load(config, "test")
+    clips = []
+    for row, batch in enumerate(dataset.once(1).take(MAX_ROWS)):
+        many = {name: tf.repeat(value, NUM_VIDEOS.value, 0) for name, value in batch.items()}
+        clips.append(generator.draw(many, tf.constant([config.seed, row], tf.int32), TRUNCATION.value).numpy())
+    return np.concatenate(clips), []
 
 
 def label_numbers(asked: list[str], labels: tuple[str, ...]) -> list[int]:

@@ -4,27 +4,21 @@ Starts a run or goes on with it: a run that was killed and started again equals 
 `--dry_run` prints the Config, the networks and the cost of a step, and stops.
 """
 
-import contextlib
 import dataclasses
-import math
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import tensorflow as tf
 from absl import flags, logging
 
-from tfvideogan import cost, data, models, module
-from tfvideogan.config import Config, RunFailed, UserError
-from tfvideogan.gan import Batch
-from tfvideogan.run import EXPORT, Run, launch
-from tfvideogan.signals import Signals, Stopped
-from tfvideogan.step import make_optimizers, make_step
-from tfvideogan.strategy import define_flags, is_chief, make_strategy
-from tfvideogan.watch import Watch
+from tfvideogan import data, models
+from tfvideogan.cli import define_strategy_flags, launch
+from tfvideogan.config import Config, UserError
+from tfvideogan.generation import module
+from tfvideogan.training import cost
+from tfvideogan.training.loop import train
+from tfvideogan.training.run_folder import EXPORT, from_run
+from tfvideogan.training.strategy import is_chief, make_strategy
 
-define_flags()
+define_strategy_flags()
 DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the Config, the networks and the cost of a step, and stop.")
 
 
@@ -38,9 +32,12 @@ def main(config: Config) -> None:
     strategy = make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas)
     dataset = data.load(config, config.split)
     config = _with_classes(config, dataset)
+    models.check(config, dataset.specs)
     train(config, dataset, workdir, strategy)
     if is_chief(strategy):
-        module.write(module.from_run(workdir, config, best=False), str(Path(workdir) / EXPORT), overwrite=True)
+        module.write(
+            from_run(workdir, config, best=False, truncations=module.EXPORT_TRUNCATIONS), str(Path(workdir) / EXPORT), overwrite=True
+        )
         logging.info("done: %s/%s is the generator, %s/samples show it", workdir, EXPORT, workdir)
 
 
@@ -48,118 +45,6 @@ def _with_classes(config: Config, dataset: data.Dataset) -> Config:
     if config.classes not in (0, len(dataset.labels)):
         raise UserError(f"--classes={config.classes}: {config.dataset} has {len(dataset.labels)}; leave it 0 to take that")
     return dataclasses.replace(config, classes=len(dataset.labels))
-
-
-def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.distribute.Strategy) -> None:
-    """The one loop. Runs to `config.steps`, from the newest checkpoint in `workdir` if there is one.
-
-    Raises:
-        RunFailed: the disk is full, losses stay non-finite, or a worker is lost; what was saved stands.
-        SystemExit: SIGTERM or SIGINT came; everything is saved.
-        UserError: the replicas cannot share the batch, or the folder is another run's; nothing is written.
-    """
-    config.want_parts(strategy.num_replicas_in_sync)
-    with strategy.scope():
-        gan = models.build(config)
-        optimizers = make_optimizers(config)
-        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-        run = Run(workdir, config, gan, dataset.labels, optimizers)
-    chief = is_chief(strategy)
-    if chief:
-        run.claim()
-    signals = Signals()
-    saved = -1  # step of the newest checkpoint that is whole
-    if run.restore():
-        saved = run.done()
-        logging.info("resuming %s at step %d", workdir, saved)
-    if chief:
-        run.forget_later_records()
-    one_step = make_step(gan, optimizers, run.step, strategy)
-    batches = distribute(dataset, config, strategy, run.next_batch())
-    watch = Watch(run, chief, signals)
-
-    step, rollbacks = run.done(), 0
-    done, waited, seconds = 0, 0.0, 0.0  # since the last log line
-    while True:
-        if chief and run.unwatched():
-            with contextlib.suppress(Stopped):  # then it is made when the run goes on
-                watch.due(step)
-                run.watched.assign(step)
-        stop = anywhere(strategy, signals.received)
-        if step > saved and (stop or step % config.checkpoint_every_steps == 0 or step == config.steps):
-            if chief:
-                run.save()
-            saved, rollbacks = step, 0
-        if stop:
-            logging.info("stopped at step %d: start the same command again to go on", step)
-            signals.leave()
-        if step == config.steps:
-            return
-
-        start = time.perf_counter()
-        drawn = [next(batches) for _ in range(config.d_steps)]
-        waited += time.perf_counter() - start
-        scalars = {name: float(value) for name, value in together(strategy, one_step, drawn).items()}  # waits for the device
-        signals.defer = True  # until now, everything was saved
-        seconds, done, step = seconds + time.perf_counter() - start, done + 1, step + 1
-        wrong = non_finite(scalars, config.precision)
-        if wrong:
-            rollbacks += 1
-            if rollbacks > config.max_rollbacks:
-                raise RunFailed(
-                    f"step {step}: {wrong} not finite, though the run went back to step {saved} {config.max_rollbacks} times "
-                    "and took other clips. Lower --g_learning_rate and --d_learning_rate, or take --precision=float32, and start again."
-                )
-            watch.warn(step, f"{wrong} not finite: back to step {saved}, past the clips of this step")
-            batches = distribute(dataset, config, strategy, run.roll_back())
-            step, done, waited, seconds = saved, 0, 0.0, 0.0
-        elif step % config.log_every_steps == 0 or step == config.steps:
-            watch.log(step, scalars, done, waited, seconds)
-            done, waited, seconds = 0, 0.0, 0.0
-
-
-def non_finite(scalars: dict[str, float], precision: str) -> str:
-    """Names of the scalars that are not finite; empty if all are."""
-    # With float16, a gradient that overflows is how the loss scale is found: the optimizer leaves such a step out.
-    names = [name for name in scalars if precision != "mixed_float16" or not name.endswith("gradient_norm")]
-    return ", ".join(name for name in names if not math.isfinite(scalars[name]))
-
-
-def anywhere(strategy: tf.distribute.Strategy, flag: int) -> bool:
-    """Whether the flag is set in any worker; all are told the same."""
-    if strategy.extended._in_multi_worker_mode():
-        flag = together(strategy, lambda value: strategy.reduce("SUM", strategy.run(lambda: value), axis=None), tf.constant(flag))
-    return bool(flag)
-
-
-def together(strategy: tf.distribute.Strategy, function: Callable, argument: object) -> Any:
-    """Calls a function that all workers call. Raises RunFailed if one of them is gone."""
-    try:
-        return function(argument)
-    except tf.errors.OpError as error:
-        if not strategy.extended._in_multi_worker_mode():
-            raise
-        raise RunFailed(
-            f"a worker is gone: {str(error).splitlines()[0]}. "
-            "Start all workers again with the same command: they go on from the last checkpoint."
-        ) from error
-
-
-def distribute(dataset: data.Dataset, config: Config, strategy: tf.distribute.Strategy, first: int) -> Iterator[Batch]:
-    """The endless batches of a run from global batch `first` on, each spread over the replicas."""
-
-    def worker_batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        workers = context.num_input_pipelines
-        return dataset.batches(
-            config.batch_size,
-            start=first,
-            worker=context.input_pipeline_id,
-            workers=workers,
-            replicas=context.num_replicas_in_sync // workers,
-        )
-
-    return iter(strategy.distribute_datasets_from_function(worker_batches))
 
 
 if __name__ == "__main__":

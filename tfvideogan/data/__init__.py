@@ -1,11 +1,12 @@
 """Clips for training and for judging: `load(config, split)`.
 
-`--dataset=NAME/VARIANT` is the file NAME.py in this folder. A new data set is a new file with one function,
+`--dataset=NAME/VARIANT` is the file NAME.py in sources/. A new data set is a new file with one function,
 `source(config, variant, split)`; the order of clips, batches, workers and resuming are here, once, for all.
 """
 
 import dataclasses
 import difflib
+import functools
 import importlib
 import pkgutil
 from types import ModuleType
@@ -13,9 +14,9 @@ from types import ModuleType
 import tensorflow as tf
 
 from tfvideogan.config import Config, UserError
-from tfvideogan.data import paths
+from tfvideogan.data import paths, sources
 from tfvideogan.data.source import Source
-from tfvideogan.video import from_uint8
+from tfvideogan.ops.video import from_uint8
 
 SPLITS = ("train", "test", "train+test")
 Batch = dict[str, tf.Tensor]
@@ -23,7 +24,8 @@ Batch = dict[str, tf.Tensor]
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Clips in batches: dicts of "video" float32 [n,T,H,W,3] in [-1,1], "label" int32 [n] and "seed" int32 [n,2].
+    """Clips in batches: dicts of "video" float32 [n,T,H,W,3] in [-1,1], "seed" int32 [n,2], and what else the source gives,
+    as "label" int32 [n]. Entries that the source gives as uint8 are pictures, and come in [-1,1].
 
     A seed is (config.seed, number of the example). Whatever is drawn for an example is drawn from its seed, so that
     training depends neither on the number of replicas nor on where it was interrupted.
@@ -70,10 +72,14 @@ class Dataset:
         """Every clip once, in the order of their indices: its centre, never mirrored. The last batch may be smaller."""
         return _batched(tf.data.Dataset.range(self.size), lambda n: self._example(n, n, training=False), batch_size, drop_remainder=False)
 
+    @functools.cached_property
+    def specs(self) -> dict[str, tf.TensorSpec]:
+        """What its batches hold: the entries' names, shapes [None,...] and types."""
+        return dict(self.once(1).element_spec)
+
     def _example(self, index: tf.Tensor, n: tf.Tensor, training: bool) -> Batch:
         seed = tf.stack([tf.constant(self.seed, tf.int32), tf.cast(n, tf.int32)])
-        video, label = self.source.clip(index, seed, training)
-        return {"video": video, "label": label, "seed": seed}
+        return {**self.source.clip(index, seed, training), "seed": seed}
 
 
 def load(config: Config, split: str) -> Dataset:
@@ -82,7 +88,7 @@ def load(config: Config, split: str) -> Dataset:
     Raises: UserError for an unknown name, variant or split, and for data that cannot be used.
     """
     name, _, variant = config.dataset.partition("/")
-    files = [module.name for module in pkgutil.iter_modules(__path__)]
+    files = [module.name for module in pkgutil.iter_modules(sources.__path__)]
     if name not in files or not hasattr(_file(name), "source"):
         names = [file for file in files if hasattr(_file(file), "source")]
         near = difflib.get_close_matches(name, names, n=1)
@@ -92,16 +98,21 @@ def load(config: Config, split: str) -> Dataset:
         raise UserError(f"--split={split}: want one of {', '.join(splits)}")
     paths.enable_schemes(config.data_dir)
     source = _file(name).source(config, variant, split)
-    return Dataset(source.labels, source.size, source, config.seed)
+    return of_source(source, config.seed)
+
+
+def of_source(source: Source, seed: int) -> Dataset:
+    """The clips of a source, shuffled by a seed."""
+    return Dataset(source.labels, source.size, source, seed)
 
 
 def _file(name: str) -> ModuleType:
-    return importlib.import_module(f"{__name__}.{name}")
+    return importlib.import_module(f"{sources.__name__}.{name}")
 
 
 def _batched(positions: tf.data.Dataset, example, size: int, drop_remainder: bool) -> tf.data.Dataset:
     def to_float(batch: Batch) -> Batch:
-        return {**batch, "video": from_uint8(batch["video"])}
+        return {name: from_uint8(value) if value.dtype == tf.uint8 else value for name, value in batch.items()}
 
     examples = positions.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return examples.batch(size, drop_remainder=drop_remainder).map(to_float).prefetch(tf.data.AUTOTUNE)

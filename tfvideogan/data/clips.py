@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from tfvideogan.config import Config
-from tfvideogan.data.decode import crop, fit
 
 START, STRIDE, FLIP, TOP, LEFT = range(1000, 1005)  # streams of an example's seed
 TOLERANCE = 1e-3  # seconds by which times of frames may be rounded
@@ -42,19 +41,42 @@ def seconds_needed(config: Config) -> float:
 
 
 def shape(config: Config, video: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
-    """uint8 [T,h,w,3] -> uint8 [T,size,size,3]: resized by the short side, then the centre.
+    """uint8 [T,h,w,3] -> uint8 [T,H,W,3]: resized to cover a frame, or to config.short_side, then the center.
 
     In training with config.random_crop a random place instead, and with config.flip mirrored half of the time.
     """
-    video = fit(tf.ensure_shape(video, [config.frames, None, None, 3]), config.short_side or config.size)
+    height, width = config.frame_size
+    video = fit(tf.ensure_shape(video, [config.frames, None, None, 3]), height, width, config.short_side)
     top = left = None
     if training and config.random_crop:
-        top = _draw(seed, TOP, tf.shape(video)[1] - config.size + 1)
-        left = _draw(seed, LEFT, tf.shape(video)[2] - config.size + 1)
-    video = crop(video, config.size, top, left)
+        top = _draw(seed, TOP, tf.shape(video)[1] - height + 1)
+        left = _draw(seed, LEFT, tf.shape(video)[2] - width + 1)
+    video = crop(video, height, width, top, left)
     if training and config.flip:
         video = tf.cond(_draw(seed, FLIP, tf.constant(2)) == 1, lambda: video[:, :, ::-1], lambda: video)
     return video
+
+
+def fit(video: tf.Tensor, height: int, width: int, short_side: int = 0) -> tf.Tensor:
+    """uint8 [T,h,w,3] -> uint8 [T,h',w',3], the smallest that covers height x width and whose short side is at least
+    `short_side`: bilinear with antialiasing, the aspect ratio kept."""
+    h, w = tf.shape(video)[1], tf.shape(video)[2]
+    over, under = tf.cond(height * w >= width * h, lambda: (height, h), lambda: (width, w))  # the scale, as a fraction
+    short = tf.minimum(h, w)
+    over, under = tf.cond(short_side * under > over * short, lambda: (short_side, short), lambda: (over, under))
+
+    def resize() -> tf.Tensor:
+        to = tf.cast(tf.round(tf.stack([h, w]) * over / under), tf.int32)
+        return tf.cast(tf.round(tf.clip_by_value(tf.image.resize(video, to, "bilinear", antialias=True), 0, 255)), tf.uint8)
+
+    return tf.cond(over == under, lambda: video, resize)
+
+
+def crop(video: tf.Tensor, height: int, width: int, top: tf.Tensor | None = None, left: tf.Tensor | None = None) -> tf.Tensor:
+    """uint8 [T,h,w,3] -> uint8 [T,height,width,3] from row `top` and column `left`; from the center if None."""
+    top = (tf.shape(video)[1] - height) // 2 if top is None else top
+    left = (tf.shape(video)[2] - width) // 2 if left is None else left
+    return tf.ensure_shape(video[:, top : top + height, left : left + width], [video.shape[0], height, width, 3])
 
 
 def _start(starts: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:

@@ -72,25 +72,6 @@ def stream(path: str, facts: Facts) -> Iterator[np.ndarray]:
     return _reader(path, facts).stream(path, facts)
 
 
-def fit(video: tf.Tensor, short_side: int) -> tf.Tensor:
-    """uint8 [T,h,w,3] -> uint8 [T,h',w',3] whose short side is `short_side`: bilinear with antialiasing."""
-    height, width = tf.shape(video)[1], tf.shape(video)[2]
-    short = tf.minimum(height, width)
-
-    def resize() -> tf.Tensor:
-        to = tf.cast(tf.round(tf.stack([height, width]) * short_side / short), tf.int32)
-        return tf.cast(tf.round(tf.clip_by_value(tf.image.resize(video, to, "bilinear", antialias=True), 0, 255)), tf.uint8)
-
-    return tf.cond(short == short_side, lambda: video, resize)
-
-
-def crop(video: tf.Tensor, size: int, top: tf.Tensor | None = None, left: tf.Tensor | None = None) -> tf.Tensor:
-    """uint8 [T,h,w,3] -> uint8 [T,size,size,3] from row `top` and column `left`; from the centre if None."""
-    top = (tf.shape(video)[1] - size) // 2 if top is None else top
-    left = (tf.shape(video)[2] - size) // 2 if left is None else left
-    return tf.ensure_shape(video[:, top : top + size, left : left + size], [video.shape[0], size, size, 3])
-
-
 def _reader(path: str, facts: Facts) -> ModuleType:
     return pictures if facts.files or paths.suffix(path) in PICTURES else videos
 

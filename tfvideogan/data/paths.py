@@ -4,7 +4,6 @@ import ctypes
 import io
 import os
 import sys
-import uuid
 from collections.abc import Iterator
 from typing import IO
 
@@ -80,14 +79,3 @@ def read_text(path: str) -> str:
     """A text file, without a byte order mark. Raises UnicodeDecodeError where it is not UTF-8."""
     with opened(path) as file:
         return file.read().decode("utf-8-sig")
-
-
-def write_whole(path: str, content: bytes, unique: bool = False) -> None:
-    """Writes a file whole or not at all. `unique`: others may write it, with the same content, at the same time.
-
-    Else what a killed writer leaves, `path`.tmp, is overwritten by the next.
-    """
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp" if unique else f"{path}.tmp"
-    with tf.io.gfile.GFile(temporary, "wb") as file:
-        file.write(content)
-    tf.io.gfile.rename(temporary, path, overwrite=True)

@@ -13,11 +13,13 @@ class Source:
     Attributes:
         labels: names of the classes, in the order of their numbers.
         size: number of clips.
-        clip: maps (index int64 [], seed int32 [2], training) to (video uint8 [T,size,size,3] of static shape, label
-            int32 []), inside a tf.data graph. Every draw comes from the seed, through `stateless_fold_in` with numbers
-            from 1000 on, which no model uses; without training nothing is drawn.
+        clip: maps (index int64 [], seed int32 [2], training) to the example's entries, of static shapes, inside a tf.data
+            graph: "video" uint8 [T,H,W,3] always; "label" int32 [] where there are classes, and what else the source has,
+            such as "source" and "flow". Every draw comes from the seed, through `stateless_fold_in` with numbers from 1000
+            on, which no model uses; without training nothing is drawn. The seed is (config.seed, number of the example), so
+            that a source of unpaired streams shuffles each by its own.
     """
 
     labels: tuple[str, ...]
     size: int
-    clip: Callable[[tf.Tensor, tf.Tensor, bool], tuple[tf.Tensor, tf.Tensor]]
+    clip: Callable[[tf.Tensor, tf.Tensor, bool], dict[str, tf.Tensor]]

@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode
-from tfvideogan.layers.convolution import convolve
 from tfvideogan.layers.spectral import SpectralConv
+from tfvideogan.ops.convolution import convolve
 
 
 class SelfAttention(keras.layers.Layer):

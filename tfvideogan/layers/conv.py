@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfvideogan.layers.convolution import convolve, convolve_transposed
+from tfvideogan.ops.convolution import convolve, convolve_transposed
 
 Initializer = str | keras.initializers.Initializer
 

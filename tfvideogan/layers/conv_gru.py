@@ -3,10 +3,11 @@
 import keras
 import tensorflow as tf
 
-from tfvideogan.layers import Mode, fused
-from tfvideogan.layers.convolution import convolve
+from tfvideogan.layers import Mode
 from tfvideogan.layers.spectral import SpectralConv
-from tfvideogan.video import fold, unfold
+from tfvideogan.ops import fused
+from tfvideogan.ops.convolution import convolve
+from tfvideogan.ops.video import fold, unfold
 
 
 class ConvGRU(keras.layers.Layer):

@@ -1,14 +1,30 @@
 """Batch normalisation with standing statistics: plain, and class-conditional."""
 
+import contextlib
 import math
+from collections.abc import Iterable, Iterator
 
 import keras
 import tensorflow as tf
 
-from tfvideogan.layers import Mode, fused
+from tfvideogan.layers import Mode
 from tfvideogan.layers.spectral import SpectralDense
+from tfvideogan.ops import fused
 
 EPSILON = 1e-5  # BigGAN
+
+
+@contextlib.contextmanager
+def standing_at(norms: Iterable["StandingNorm"], rows: tf.Tensor) -> Iterator[None]:
+    """What is traced within it reads the norms' standing statistics with these weights of their rows [K], or, in mode
+    "calibrate", writes to the row whose weight is 1."""
+    for norm in norms:
+        norm.rows = rows
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.rows = None
 
 
 class StandingNorm(keras.layers.Layer):
@@ -25,14 +41,20 @@ class StandingNorm(keras.layers.Layer):
     def __init__(self, channels: int, frames: int, per_frame: bool):
         super().__init__(dtype="float32", autocast=False)
         self.frames, self.per_frame = frames, per_frame
-        shape = [frames if per_frame else 1, channels]
-        # Set past Keras' tracking: standing statistics belong to the sampler, whose number of frames may be another
-        # than that of training, and so not into a checkpoint.
-        object.__setattr__(self, "standing", [self._statistic(shape), self._statistic(shape), self._statistic([])])
+        self.moments = [frames if per_frame else 1, channels]
+        self.rows: tf.Tensor | None = None  # see standing_at
+        self.tabulate(1)
 
     @staticmethod
     def _statistic(shape: list[int]) -> tf.Variable:
         return tf.Variable(tf.zeros(shape), trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+
+    def tabulate(self, rows: int) -> None:
+        """Makes room for standing statistics of several kinds of latents, a row each, and forgets what there was."""
+        # Set past Keras' tracking: standing statistics belong to the sampler, whose number of frames may be another
+        # than that of training, and so not into a checkpoint.
+        shapes = [rows, *self.moments], [rows, *self.moments], [rows]
+        object.__setattr__(self, "standing", [self._statistic(shape) for shape in shapes])
 
     def reset(self) -> None:
         """Forgets the standing statistics."""
@@ -42,7 +64,7 @@ class StandingNorm(keras.layers.Layer):
     def normalize(self, x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor, epsilon: float, mode: Mode, relu: bool) -> tf.Tensor:
         """gain * (x - mean) / sqrt(variance + epsilon) + shift of [N,T,P,C], with gain and shift [N or 1,C]; rectified if `relu`."""
         if mode == "sample":
-            mean, variance, _ = self.standing
+            mean, variance = (self._interpolated(statistic) for statistic in self.standing[:2])
             scale = gain[:, None] * tf.math.rsqrt(variance + epsilon)  # [N or 1,T or 1,C]
             return fused.affine(x, scale, shift[:, None] - mean * scale, relu)
         y, mean, variance = fused.normalize(x, gain, shift, epsilon, self.per_frame, relu)
@@ -52,9 +74,16 @@ class StandingNorm(keras.layers.Layer):
     def observe(self, mean: tf.Tensor, variance: tf.Tensor, mode: Mode) -> None:
         """Keeps what is to be kept of a pass's moments [T or 1,C]: those of calibration."""
         if mode == "calibrate":
-            count = self.standing[2].assign_add(1.0)
+            rows = tf.ones([1]) if self.rows is None else self.rows
+            count = self.standing[2].assign_add(rows)
+            share = tf.reshape(tf.math.divide_no_nan(rows, count), [-1, 1, 1])
             for standing, moment in zip(self.standing, (mean, variance), strict=False):
-                standing.assign_add((moment - standing) / count)
+                standing.assign_add(share * (moment - standing))
+
+    def _interpolated(self, statistic: tf.Variable) -> tf.Tensor:
+        if self.rows is None or statistic.shape[0] == 1:
+            return statistic[0]
+        return tf.tensordot(self.rows, tf.convert_to_tensor(statistic), 1)
 
 
 class BatchNorm(StandingNorm):

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from tfvideogan.layers import Mode, forms
+from tfvideogan.layers import Mode
 from tfvideogan.layers.spectral import SpectralLayer, given
+from tfvideogan.ops import forms
 
 Layers = Sequence[keras.layers.Layer | None]
 

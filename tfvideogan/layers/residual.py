@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode
-from tfvideogan.layers.fused import relu, relu_and_downsample
 from tfvideogan.layers.norm import ConditionalBatchNorm
-from tfvideogan.layers.resample import downsample
 from tfvideogan.layers.spectral import SpectralConv
+from tfvideogan.ops.fused import relu, relu_and_downsample
+from tfvideogan.ops.resample import downsample
 
 
 class GeneratorBlock(keras.layers.Layer):
@@ -20,7 +20,7 @@ class GeneratorBlock(keras.layers.Layer):
 
     Args:
         norm: makes a ConditionalBatchNorm for a width.
-        upsample: a doubling from layers.resample, or None.
+        upsample: a doubling from ops.resample, or None.
     """
 
     def __init__(

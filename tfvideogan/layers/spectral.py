@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 import keras
 import tensorflow as tf
 
-from tfvideogan.layers import Mode, forms
-from tfvideogan.layers.convolution import convolve
-from tfvideogan.layers.fused import convolve_and_pool, epilogue, upsample_and_convolve
-from tfvideogan.layers.pieces import once_traced
+from tfvideogan.layers import Mode
+from tfvideogan.ops import forms
+from tfvideogan.ops.convolution import convolve
+from tfvideogan.ops.fused import convolve_and_pool, epilogue, upsample_and_convolve
+from tfvideogan.ops.pieces import once_traced
 
 _held: dict["SpectralLayer", None] | None = None
 
@@ -132,7 +133,7 @@ class SpectralConv(SpectralLayer):
     ) -> tf.Tensor:
         """[..., inputs] -> [..., outputs]; a 2-D kernel wants [N,H,W,C], a 3-D one [N,T,H,W,C].
 
-        `upsample`, of layers.resample, doubles the map before it; `pool` halves every axis after it. Then a shortcut's
+        `upsample`, of ops.resample, doubles the map before it; `pool` halves every axis after it. Then a shortcut's
         output, is added; at last `relu` rectifies, and may make 0 of NaN.
         """
         kernel = self.normalized_kernel(mode)

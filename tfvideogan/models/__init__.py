@@ -8,7 +8,7 @@ from types import ModuleType
 import keras
 
 from tfvideogan.config import Config, UserError
-from tfvideogan.gan import GAN
+from tfvideogan.gan import GAN, Specs
 
 
 def names() -> list[str]:
@@ -23,6 +23,17 @@ def find(name: str) -> ModuleType:
         hint = f" Did you mean {close[0]}?" if close else ""
         raise UserError(f"--model={name}: want one of {', '.join(names())}.{hint}")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def check(config: Config, specs: Specs) -> None:
+    """Raises UserError if the model reads entries that a data set with these specs does not give."""
+    for name, wanted in find(config.model).Model.batch_specs(config).items():
+        got = specs.get(name)
+        if got is None:
+            raise UserError(f"--dataset={config.dataset}: gives {', '.join(sorted(specs))}; --model={config.model} also reads {name!r}")
+        if got.dtype != wanted.dtype or not got.shape.is_compatible_with(wanted.shape):
+            shape, expected = (f"{spec.dtype.name} {[*spec.shape[1:]]}" for spec in (got, wanted))
+            raise UserError(f"--dataset={config.dataset}: {name!r} is {shape}, expected {expected} by --model={config.model}")
 
 
 def build(config: Config) -> GAN:

@@ -8,6 +8,10 @@ The paper leaves open, and this file takes:
   same lab, agrees.
 - temporal pooling in D_T: the two 3-D blocks halve T, scores are summed over what is left (DGMR).
 - frames of D_S: drawn for each example without replacement.
+- self-attention: none in G, as v2's figure draws it (v1 had it there), and none in D_S and D_T. BigGAN's D, on which both are built, has
+  a block at 64x64: `--d_attention=64`, from 128x128 on.
+- labels of generated clips: those of the real clips of the batch, as the loss has one y in both terms. BigGAN draws them uniformly
+  from all classes: `--fake_labels=drawn`. They differ where classes are of unequal size.
 - Adam betas (0, .999) and epsilon 1e-6, tanh head, sum pooling, 1 + gain: BigGAN.
 - truncation: z is drawn from N(0, s^2), s = truncation.
 
@@ -29,17 +33,18 @@ import tensorflow as tf
 from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
-from tfvideogan.layers import Mode, noise
+from tfvideogan.layers import Mode
 from tfvideogan.layers.attention import SelfAttention
 from tfvideogan.layers.conv_gru import ConvGRU
-from tfvideogan.layers.fused import relu
 from tfvideogan.layers.norm import ConditionalBatchNorm
 from tfvideogan.layers.recompute import Layers, recomputed
-from tfvideogan.layers.resample import UPSAMPLING
 from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, SpectralLayer
 from tfvideogan.losses import hinge_discriminator, hinge_generator
-from tfvideogan.video import fold, unfold
+from tfvideogan.ops import noise
+from tfvideogan.ops.fused import relu
+from tfvideogan.ops.resample import UPSAMPLING
+from tfvideogan.ops.video import fold, unfold
 
 # Multiples of ch. G: entry 0 is the 4x4 map's, stage i goes from entry i-1 to entry i. D: the output of each block.
 G_CHANNELS = {32: [8, 8, 4, 2], 64: [8, 8, 8, 4, 2], 128: [8, 8, 8, 4, 2, 1], 256: [8, 8, 8, 4, 4, 2, 1]}
@@ -47,6 +52,8 @@ D_CHANNELS = {32: [2, 4, 8, 16], 64: [2, 4, 8, 16, 16], 128: [1, 2, 4, 8, 16, 16
 VOLUMETRIC_BLOCKS = 2  # "the first two residual blocks" of D_T are 3-D (3.2)
 PHI = ("4x4", "2x2", "identity", "crop")
 BN_STATISTICS = ("per_frame", "all_frames")
+FAKE_LABELS = ("data", "drawn")
+DRAWN_LABELS = 10  # stream of an example's seed, beside those of gan.py
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +72,11 @@ class Config(base.Config):
     bn_statistics: str = field("per_frame", "BN moments for each frame index (per_frame) or over all frames (all_frames).", network=True)
     k: int = field(8, "Frames that D_S judges.", network=True)
     phi: str = field("2x2", "What D_T sees: 4x4 or 2x2 average pooling, identity, or a random half-size crop.", network=True)
-    attention: int = field(0, "Map size at which G and both D get a self-attention block; 0 for none.", network=True)
+    g_attention: int = field(0, "Map size at which G has a self-attention block; 0 for none.", network=True)
+    d_attention: int = field(
+        0, "Map size at which D_S, and D_T if its smaller input has such a map, get a self-attention block; 0 for none.", network=True
+    )
+    fake_labels: str = field("data", "Labels of generated clips in training: the batch's (data), or uniform over the classes (drawn).")
     orthogonal_regularization: float = field(0.0, "Weight of BigGAN's orthogonal regularisation of G; 1e-4 there.")
     g_learning_rate: float = field(1e-4, "The optimizer's learning rate for G.")
     d_learning_rate: float = field(5e-4, "The optimizer's learning rate for D.")
@@ -74,6 +85,7 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
+        self.want_square()
         self.want_at_least(1, "latent", "embedding")
         if self.size not in G_CHANNELS:
             raise UserError(f"--size={self.size}: dvdgan builds 32, 64, 128 or 256")
@@ -86,8 +98,11 @@ class Config(base.Config):
         if self.bn_statistics not in BN_STATISTICS:
             raise UserError(f"--bn_statistics={self.bn_statistics}: want one of {', '.join(BN_STATISTICS)}")
         maps = [size for size in (8, 16, 32, 64, 128) if size <= self.size // 2]
-        if self.attention and self.attention not in maps:
-            raise UserError(f"--attention={self.attention}: want 0 or a map size inside both networks: {', '.join(map(str, maps))}")
+        for name in ("g_attention", "d_attention"):
+            if (size := getattr(self, name)) and size not in maps:
+                raise UserError(f"--{name}={size}: got no map size inside the network, expected 0 or one of {', '.join(map(str, maps))}")
+        if self.fake_labels not in FAKE_LABELS:
+            raise UserError(f"--fake_labels={self.fake_labels}: want one of {', '.join(FAKE_LABELS)}")
 
 
 class Generator(keras.Model):
@@ -110,7 +125,7 @@ class Generator(keras.Model):
             self.grus.append(ConvGRU(inputs, config.frames))
             self.blocks.append(GeneratorBlock(inputs, inputs, norm, upsample=None))
             self.blocks.append(GeneratorBlock(inputs, outputs, norm, upsample=UPSAMPLING[config.upsampling]))
-            self.attentions.append(SelfAttention(outputs) if config.attention == 8 << stage else None)
+            self.attentions.append(SelfAttention(outputs) if config.g_attention == 8 << stage else None)
         self.norm = norm(width[-1])
         self.to_rgb = SpectralConv(width[-1], 3, (3, 3))
         self.built = True
@@ -151,7 +166,7 @@ class Trunk(keras.layers.Layer):
         for i, (inputs, outputs) in enumerate(zip(width, width[1:], strict=False)):
             down = i < len(width) - 2  # all but the last
             self.blocks.append(DiscriminatorBlock(inputs, outputs, [3] * (3 if i < volumetric else 2), first=i == 0, down=down))
-            self.attentions.append(SelfAttention(outputs) if down and config.attention == size >> (i + 1) else None)
+            self.attentions.append(SelfAttention(outputs) if down and config.d_attention == size >> (i + 1) else None)
         self.linear = SpectralDense(width[-1], 1, bias=True, dtype="float32")
         self.embedding = SpectralEmbedding(max(config.classes, 1), width[-1], dtype="float32")
         self.built = True
@@ -233,13 +248,21 @@ class Model(gan.GAN):
     def latent_width(self) -> int:
         return self.config.latent
 
+    def inputs(self, batch: gan.Batch) -> gan.Inputs:
+        """Latents [N,latent] and the labels [N] of the clips to be generated."""
+        if self.config.fake_labels == "data":
+            return super().inputs(batch)
+        draws = noise.uniform(noise.fork(batch["seed"], DRAWN_LABELS), [])
+        return {"z": self.latents(batch["seed"]), "label": tf.cast(draws * max(self.config.classes, 1), tf.int32)}
+
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Hinge losses of D_S and D_T, added (3.2); the hinge is taken of the summed score."""
-        fake = self.generator(*self.inputs(batch), mode="train")
+        inputs = self.inputs(batch)
+        fake = self.generator(**inputs, mode="train")
         seeds = [noise.fork(batch["seed"], stream) for stream in (gan.REAL_FRAMES, gan.FAKE_FRAMES)]
         # Real and fake in one pass: one power iteration, larger convolutions. D has no BN, so nothing mixes.
         scores = self.discriminator(
-            tf.concat([batch["video"], fake], 0), tf.concat([batch["label"]] * 2, 0), tf.concat(seeds, 0), mode="train"
+            tf.concat([batch["video"], fake], 0), tf.concat([batch["label"], inputs["label"]], 0), tf.concat(seeds, 0), mode="train"
         )
         terms, watched = {}, {}
         for name, score in scores.items():
@@ -250,8 +273,9 @@ class Model(gan.GAN):
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """-E[D_S] - E[D_T], and orthogonal regularisation where asked for."""
-        video = self.generator(*self.inputs(batch), mode="train")
-        scores = self.discriminator(video, batch["label"], noise.fork(batch["seed"], gan.FAKE_FRAMES), mode="train")
+        inputs = self.inputs(batch)
+        video = self.generator(**inputs, mode="train")
+        scores = self.discriminator(video, inputs["label"], noise.fork(batch["seed"], gan.FAKE_FRAMES), mode="train")
         terms = {f"g_{name}": hinge_generator(score) for name, score in scores.items()}
         if self.config.orthogonal_regularization:
             terms["g_orthogonal"] = self.config.orthogonal_regularization * self._non_orthogonality()

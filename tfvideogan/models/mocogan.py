@@ -17,10 +17,12 @@ Differences from the paper and its code:
 - Samples are made with BN's standing statistics, not with moving averages.
 - D_I's real frames come from the clips D_V sees, and its fake ones from N clips of their own, one frame each, of which only that
   frame is drawn; the code picks N of the frames of 2NT clips and draws the clips' motion in vain. A frame has the same law.
-- D learns the categories from the clips' labels (`--use_categories`), as the code only does when asked: the classes of a module
-  are then those of the data. Without, they are found as InfoGAN does.
-- Noise of D takes 65,536 values in place of all: the middles of equally likely parts of the normal law (`layers.noise.added`).
-- Keras' Adam adds its epsilon, 1e-8, to the root before the bias correction.
+- D_V also learns the categories from the clips' labels (`--use_categories`), as the code does when asked: the classes of a module
+  are then those of the data. `--use_categories=false` is the paper's text: categories are found as InfoGAN does.
+- Q, D_V's logits of the categories, learns the drawn category from generated clips, as in InfoGAN (3.2, L_I); lambda is 1. In the code
+  no loss of D reads generated clips' categories, so without labels Q learns nothing and is decayed to zero, and G's term ends at
+  log C. `--q_on_generated=false` is the code's way, and is refused where there are no labels.
+- Noise of D takes 65,536 values in place of all: the middles of equally likely parts of the normal law (`ops.noise.added`).
 - Sizes other than 64 start from a first map of size/16; clips of less than 16 frames get shorter kernels in time; of more, D_V's
   logits at every place are averaged.
 - self_feed: z keeps the order [z_C, z_A, z_M]; G's target stays 1 under label smoothing; the categories are an addition.
@@ -39,11 +41,12 @@ import tensorflow as tf
 from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
-from tfvideogan.layers import Mode, noise
+from tfvideogan.layers import Mode
 from tfvideogan.layers.conv import Conv, ConvTranspose
 from tfvideogan.layers.norm import BatchNorm
 from tfvideogan.losses import logistic_discriminator, logistic_generator
-from tfvideogan.video import fold, unfold
+from tfvideogan.ops import noise
+from tfvideogan.ops.video import fold, unfold
 
 G_WIDTHS, D_WIDTHS = (8, 4, 2, 1), (1, 2, 4, 8)  # multiples of ch
 EPSILON = 1e-5  # of BN
@@ -74,7 +77,8 @@ class Config(base.Config):
     image_discriminator: str = field("patch", "D_I: patch (logits of 4x4 patches) or image.", network=True)
     video_discriminator: str = field("categorical", "D_V: categorical, video, patch, or strided (DLHacks').", network=True)
     use_categories: bool = field(True, "D_V learns the categories from the clips' labels.")
-    use_infogan: bool = field(True, "G is to make the category recognisable to D_V.")
+    use_infogan: bool = field(True, "G is to make the drawn category recognizable to Q, D_V's logits of the categories.")
+    q_on_generated: bool = field(True, "With --use_infogan, Q learns the drawn categories of generated clips, as in InfoGAN.")
     noise: float = field(0.1, "Standard deviation of the noise added before D's convolutions.")
     real_target: float = field(1.0, "D's target for real clips; below 1 is one-sided label smoothing.")
     beta_1: float = field(0.5, "Adam's decay of the first moment.")
@@ -84,6 +88,7 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
+        self.want_square()
         for name, choices in (
             ("epsilon", INPUTS),
             ("category_to", CATEGORY_TO),
@@ -98,6 +103,8 @@ class Config(base.Config):
             raise UserError(f"--real_target={self.real_target}: want above 0, and at most 1")
         if self.size % 16:
             raise UserError(f"--size={self.size}: mocogan builds multiples of 16")
+        if self.use_infogan and not (self.use_categories or self.q_on_generated):
+            raise UserError("--q_on_generated=false: got --use_categories=false too, so nothing would train Q; expected one of them true")
         if self.video_discriminator != "categorical" and (self.use_categories or self.use_infogan):
             raise UserError(
                 f"--video_discriminator={self.video_discriminator}: knows no categories; want --use_categories=false --use_infogan=false"
@@ -378,13 +385,14 @@ class Model(gan.GAN):
     def latent_parts(self) -> dict[str, slice]:
         return {"content": slice(0, self.config.content), "motion": slice(self.config.content, self.latent_width)}
 
-    def inputs(self, batch: gan.Batch) -> tuple[tf.Tensor, ...]:
+    def inputs(self, batch: gan.Batch) -> gan.Inputs:
         """Latents [N,latent_width] and categories [N], which are uniform whatever the data's labels."""
         return self._draw(batch["seed"])
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
-        """Cross-entropies of D_I and D_V (equation 4), and of D_V's categories on real clips. Real and fake are normalised apart."""
-        frame, video, _ = self._fakes(batch)
+        """Cross-entropies of D_I and D_V (equation 4), and of Q's categories: of real clips with their labels, of generated clips
+        with what was drawn. Real and fake are normalised apart."""
+        frame, video, category = self._fakes(batch)
         index = self._frames(noise.fork(batch["seed"], gan.REAL_FRAMES))
         real_frame = tf.gather(batch["video"], index, axis=1, batch_dims=1)
         real = self.discriminator(real_frame, batch["video"], noise.fork(batch["seed"], REAL_NOISE), mode="train")
@@ -395,10 +403,12 @@ class Model(gan.GAN):
             watched[f"score_real_{name}"], watched[f"score_fake_{name}"] = tf.reduce_mean(real[name]), tf.reduce_mean(fake[name])
         if self.config.use_categories:
             terms["d_category"] = cross_entropy(real["category"], batch["label"])
+        if self.config.use_infogan and self.config.q_on_generated:
+            terms["d_infogan"] = cross_entropy(fake["category"], category)
         return terms, watched
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
-        """Cross-entropies of being taken for real, and InfoGAN's: of the category D_V finds, with the one that was drawn."""
+        """Cross-entropies of being taken for real, and InfoGAN's: of the category Q finds, with the one that was drawn."""
         frame, video, category = self._fakes(batch)
         fake = self.discriminator(frame, video, noise.fork(batch["seed"], FAKE_NOISE), mode="train")
         terms = {f"g_{name}": logistic_generator(fake[name]) for name in ("image", "video")}
@@ -409,13 +419,13 @@ class Model(gan.GAN):
     def _fakes(self, batch: gan.Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Frames [N,H,W,3] for D_I, clips [N,T,H,W,3] of other latents for D_V, and the clips' categories [N]."""
         index = self._frames(noise.fork(batch["seed"], gan.FAKE_FRAMES))
-        frame = self.generator.frame(*self._draw(noise.fork(batch["seed"], IMAGES)), index, mode="train")
-        z, category = self.inputs(batch)
-        return frame, self.generator(z, category, mode="train"), category
+        frame = self.generator.frame(**self._draw(noise.fork(batch["seed"], IMAGES)), index=index, mode="train")
+        inputs = self.inputs(batch)
+        return frame, self.generator(**inputs, mode="train"), inputs["label"]
 
-    def _draw(self, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _draw(self, seeds: tf.Tensor) -> gan.Inputs:
         draws = noise.uniform(noise.fork(seeds, CATEGORY), [])
-        return self.latents(seeds), tf.cast(draws * max(self.config.classes, 1), tf.int32)
+        return {"z": self.latents(seeds), "label": tf.cast(draws * max(self.config.classes, 1), tf.int32)}
 
     def _frames(self, seeds: tf.Tensor) -> tf.Tensor:
         """A random frame of each clip: [N] int32 in 0..T-1."""

@@ -32,12 +32,14 @@ import tensorflow as tf
 from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
-from tfvideogan.layers import Mode, noise
+from tfvideogan.layers import Mode
 from tfvideogan.layers.conv import Conv, ConvTranspose
 from tfvideogan.layers.norm import BatchNorm
-from tfvideogan.layers.singular import clip_gain, clip_singular_values
 from tfvideogan.losses import logistic_discriminator, logistic_generator, wasserstein_discriminator, wasserstein_generator
-from tfvideogan.video import fold, unfold
+from tfvideogan.ops import noise
+from tfvideogan.ops.latent import UNIFORM
+from tfvideogan.ops.singular import clip_gain, clip_singular_values
+from tfvideogan.ops.video import fold, unfold
 
 # Multiples of ch, of as many layers as the clip needs (Table 1): G0 doubles T after each, G1 and D double and halve H and W.
 G0_CHANNELS = (8, 4, 2, 2, 2, 2, 2)
@@ -75,6 +77,7 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
+        self.want_square()
         self.want_at_least(1, "latent", "clip_every_steps")
         if self.size not in SIZES:
             raise UserError(f"--size={self.size}: tgan builds {' or '.join(map(str, SIZES))}")
@@ -157,8 +160,8 @@ class Generator(keras.Model):
         self.image = ImageGenerator(config, [config.latent, config.latent, *condition])
         self.built = True
 
-    def call(self, z: tf.Tensor, label: tf.Tensor, mode: Mode, interpolate_frames: int = 1) -> tf.Tensor:
-        """z0 [N,latent] ~ U[-1,1], label [N] int32 -> video [N,T,H,W,3] in [-1,1], float32."""
+    def call(self, z: tf.Tensor, mode: Mode, label: tf.Tensor | None = None, interpolate_frames: int = 1) -> tf.Tensor:
+        """z0 [N,latent] ~ U[-1,1], of the conditional model label [N] int32 -> video [N,T,H,W,3] in [-1,1], float32."""
         condition = [tf.one_hot(label, self.classes)] if self.classes else []
         z1 = self.temporal(tf.concat([z, *condition], -1), mode=mode)
         return self.image([z[:, None], interpolate(z1, interpolate_frames), *(v[:, None] for v in condition)], mode=mode)
@@ -233,19 +236,20 @@ class Model(gan.GAN):
     """TGAN's networks, losses and clipping."""
 
     networks = Generator, Discriminator
-    latent_law = "U[-1,1]"
+    latent_distribution = UNIFORM
 
     @property
     def latent_width(self) -> int:
         return self.config.latent
 
-    def latents(self, seeds: tf.Tensor) -> tf.Tensor:
-        """z0 ~ U[-1,1]^latent: [N,2] int32 -> [N,latent] float32."""
-        return 2.0 * noise.uniform(noise.fork(seeds, gan.LATENT), [self.latent_width]) - 1.0
+    def inputs(self, batch: gan.Batch) -> gan.Inputs:
+        """z0 ~ U[-1,1]^latent, and the labels where G reads them."""
+        inputs = super().inputs(batch)
+        return inputs if self.config.conditional else {"z": inputs["z"]}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Wasserstein, or logistic, loss of D's scores; real and fake clips are normalised apart."""
-        fake = self.generator(*self.inputs(batch), mode="train")
+        fake = self.generator(**self.inputs(batch), mode="train")
         real_score = self._score(batch["video"], batch, gan.REAL_FRAMES)
         fake_score = self._score(fake, batch, gan.FAKE_FRAMES)
         loss = logistic_discriminator if self.config.loss == "vanilla" else wasserstein_discriminator
@@ -256,7 +260,7 @@ class Model(gan.GAN):
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """-E[D], or the non-saturating logistic loss."""
-        score = self._score(self.generator(*self.inputs(batch), mode="train"), batch, gan.FAKE_FRAMES)
+        score = self._score(self.generator(**self.inputs(batch), mode="train"), batch, gan.FAKE_FRAMES)
         return {"g_loss": (logistic_generator if self.config.loss == "vanilla" else wasserstein_generator)(score)}, {}
 
     def _score(self, video: tf.Tensor, batch: gan.Batch, stream: int) -> tf.Tensor:
@@ -274,6 +278,6 @@ class Model(gan.GAN):
             for norm in gan.layers_of(self.discriminator, BoundedBatchNorm):
                 yield norm.gain.value, lambda g, v: tf.where(due, clip_gain(g, v, EPSILON), g), (norm.variance.value,)
 
-    def interpolate(self, network: keras.Model, z: tf.Tensor, label: tf.Tensor, factor: int) -> tf.Tensor:
+    def interpolate(self, network: keras.Model, inputs: gan.Inputs, factor: int) -> tf.Tensor:
         """Frames from latents on the line between z1^t and z1^t+1 (3.2.2)."""
-        return network(z, label, mode="sample", interpolate_frames=factor)
+        return network(**inputs, mode="sample", interpolate_frames=factor)

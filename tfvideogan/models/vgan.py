@@ -15,8 +15,6 @@ Differences from the paper:
 - G's gradient comes from the D after its update and from fresh latents; the code reuses D's last pass.
 - Samples are made with BN's standing statistics, not with moving averages.
 - 32x32 networks of our own, with one layer less, and other numbers of frames, by the time axis of the first and last layers.
-- The conditional model's latent is its first frame, flattened. It keeps the last 256 first frames it was trained on, and `sample`
-  draws from those; `generate` takes any.
 - The camera is not stabilised: that is the data's business.
 
 Parameters at 64x64, 32 frames: two streams 16,245,383, of which background 3,577,667; one stream 12,663,619; D 11,057,858;
@@ -31,7 +29,7 @@ import tensorflow as tf
 from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
-from tfvideogan.layers import Mode, noise
+from tfvideogan.layers import Mode
 from tfvideogan.layers.conv import Conv, ConvTranspose
 from tfvideogan.layers.norm import BatchNorm
 
@@ -39,7 +37,6 @@ WIDTHS = (1, 2, 4, 8)  # multiples of ch of D and the encoder, from the frame on
 SIZES = (32, 64)
 EPSILON, D_EPSILON = 1e-5, 1e-3  # of BN
 SLOPE = 0.2  # of LeakyReLU
-KEPT_FRAMES = 256  # of training, which the conditional model samples from
 REAL_CLASS, FAKE_CLASS = 0, 1
 
 
@@ -60,6 +57,7 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
+        self.want_square()
         self.want_at_least(1, "latent")
         if self.size not in SIZES:
             raise UserError(f"--size={self.size}: vgan builds {' or '.join(map(str, SIZES))}")
@@ -142,29 +140,21 @@ class Generator(keras.Model):
 
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
-        self.size, self.conditional, self.frames = config.size, config.conditional, config.frames
         width, depth = widths(config)[::-1], config.frames // (config.size // 4)  # T of the 4x4 map
         inputs, extent = (width[0], (1, 1)) if config.conditional else (config.latent, (4, 4))
         self.encoder = Down(width[::-1], 2, slope=0.0) if config.conditional else None
         self.background = Stream(inputs, () if config.conditional else extent, width, 2, (3,)) if config.streams == 2 else None
         self.foreground = Stream(inputs, (depth, *extent), width, 3, (3, 1)[: config.streams])
-        if config.conditional:
-            shape = [KEPT_FRAMES, config.size, config.size, 3]
-            self.kept = self.add_weight(
-                name="kept_frames", shape=shape, initializer="zeros", trainable=False, aggregation="only_first_replica"
-            )
         self.built = True
 
-    def call(self, z: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
-        """z [N,latent] ~ N(0,I), or first frames [N,H*W*3] in [-1,1]; label is not read -> video [N,T,H,W,3] in [-1,1], float32."""
-        return self.with_mask(z, mode)[0]
+    def call(self, mode: Mode, z: tf.Tensor | None = None, first_frames: tf.Tensor | None = None) -> tf.Tensor:
+        """z [N,latent] ~ N(0,I), or of the conditional model the first frame [N,1,H,W,3] in [-1,1] -> video [N,T,H,W,3] in [-1,1],
+        float32."""
+        return self.with_mask(mode, z, first_frames)[0]
 
-    def with_mask(self, z: tf.Tensor, mode: Mode) -> tuple[tf.Tensor, tf.Tensor]:
+    def with_mask(self, mode: Mode, z: tf.Tensor | None = None, first_frames: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """The video, and the foreground's mask [N,T,H,W,1] in [0,1] (all ones with one stream)."""
-        if self.conditional:
-            x = self.encoder(tf.reshape(z, [-1, self.size, self.size, 3]), mode=mode)
-        else:
-            x = z[:, None, None]
+        x = z[:, None, None] if self.encoder is None else self.encoder(first_frames[:, 0], mode=mode)
         foreground = self.foreground(x[:, None], mode=mode)
         if self.background is None:
             video = tf.tanh(foreground[0])
@@ -172,13 +162,6 @@ class Generator(keras.Model):
         video, mask = tf.tanh(foreground[0]), tf.sigmoid(foreground[1])
         background = tf.tanh(self.background(x, mode=mode)[0])[:, None]  # [N,1,H,W,3], the same in every frame
         return mask * video + (1.0 - mask) * background, mask
-
-    def keep(self, frames: tf.Tensor) -> None:
-        """Puts the first frames [N,H,W,3] of this step, of all replicas, before those of the steps before."""
-        replica = tf.distribute.get_replica_context()
-        if replica.num_replicas_in_sync > 1:
-            frames = replica.all_gather(frames, axis=0)
-        self.kept.assign(tf.concat([frames, self.kept.value], 0)[:KEPT_FRAMES])
 
 
 class Discriminator(keras.Model):
@@ -202,42 +185,32 @@ class Model(gan.GAN):
 
     networks = Generator, Discriminator
 
-    def __init__(self, config: Config):
-        super().__init__(config)
-        if config.conditional:
-            self.latent_law = "first frames in [-1,1], flattened"
+    @classmethod
+    def batch_specs(cls, config: Config) -> gan.Specs:
+        """Without labels: no network reads them."""
+        return {name: spec for name, spec in super().batch_specs(config).items() if name != "label"}
 
     @property
     def latent_width(self) -> int:
-        return 3 * self.config.size**2 if self.config.conditional else self.config.latent
+        return 0 if self.config.conditional else self.config.latent
 
-    def latents(self, seeds: tf.Tensor) -> tf.Tensor:
-        """z, or for the conditional model some of the first frames it keeps."""
-        if not self.config.conditional:
-            return super().latents(seeds)
-        index = tf.cast(KEPT_FRAMES * noise.uniform(noise.fork(seeds, gan.LATENT), []), tf.int32)
-        return tf.gather(tf.reshape(self.ema_generator.kept.value, [KEPT_FRAMES, -1]), index)
-
-    def inputs(self, batch: gan.Batch) -> tuple[tf.Tensor, ...]:
-        """z, or the batch's own first frames, and labels."""
-        if not self.config.conditional:
-            return super().inputs(batch)
-        return tf.reshape(batch["video"][:, 0], [-1, self.latent_width]), batch["label"]
+    def inputs(self, batch: gan.Batch) -> gan.Inputs:
+        """z, or the clips' first frames."""
+        return {"first_frames": batch["video"][:, :1]} if self.config.conditional else {"z": self.latents(batch["seed"])}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Cross-entropies of real and generated clips, which are normalised apart, added."""
-        fake = self.generator(*self.inputs(batch), mode="train")
+        fake = self.generator(**self.inputs(batch), mode="train")
         real_logits, fake_logits = (self.discriminator(video, mode="train") for video in (batch["video"], fake))
         terms = {"d_real": cross_entropy(real_logits, REAL_CLASS), "d_fake": cross_entropy(fake_logits, FAKE_CLASS)}
         return terms, {"score_real": score(real_logits), "score_fake": score(fake_logits)}
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """The cross-entropy of being taken for real; the mask's mean, or the distance from the given frame."""
-        video, mask = self.generator.with_mask(self.inputs(batch)[0], "train")
+        video, mask = self.generator.with_mask("train", **self.inputs(batch))
         terms, watched = {"g_loss": cross_entropy(self.discriminator(video, mode="train"), REAL_CLASS)}, {}
         if self.config.conditional:
             terms["g_first_frame"] = self.config.first_frame_weight * tf.reduce_mean(abs(video[:, 0] - batch["video"][:, 0]))
-            self.generator.keep(batch["video"][:, 0])
         elif self.config.streams == 2:
             terms["g_mask"] = self.config.mask_penalty * tf.reduce_mean(mask)
         if self.config.streams == 2:

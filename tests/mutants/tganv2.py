@@ -1,0 +1,180 @@
+"""Faults of TGANv2."""
+
+from tests.mutants import Mutant
+
+FILE = "tfvideogan/models/tganv2.py"
+LSTM = "tfvideogan/layers/conv_lstm.py"
+RESAMPLE = "tfvideogan/ops/resample.py"
+TEST = "tests/models/tganv2_test.py"
+
+MUTANTS = [
+    Mutant(LSTM, "i, f, o, g = tf.split", "i, o, f, g = tf.split", f"{TEST} -k lstm", "gates in another order"),
+    Mutant(
+        LSTM,
+        "tf.sigmoid(f) * cell + new",
+        "tf.sigmoid(f) * cell + tf.sigmoid(f) * new",
+        f"{TEST} -k lstm",
+        "the forget gate closes the new",
+    ),
+    Mutant(
+        LSTM,
+        'gates = convolve(states[-1], recurrent_kernel, [1, 1], "SAME") + bias',
+        'gates = convolve(states[-1], recurrent_kernel, [1, 1], "SAME")',
+        f"{TEST} -k lstm",
+        "no bias where the input is zeros",
+    ),
+    Mutant(
+        LSTM,
+        'gates = convolve(states[-1], recurrent_kernel, [1, 1], "SAME") + bias',
+        'gates = convolve(states[-1], recurrent_kernel, [1, 1], "SAME") + convolve(x, kernel, [1, 1], "SAME") + bias',
+        f"{TEST} -k lstm",
+        "every step reads the input",
+    ),
+    Mutant(
+        FILE,
+        "y = tf.reshape(y, [-1, y.shape[-1] // self.first**2, self.first, self.first])  # channels first, as in Chainer",
+        "y = tf.reshape(y, [-1, self.first, self.first, y.shape[-1] // self.first**2])\n        y = tf.transpose(y, [0, 3, 1, 2])",
+        f"{TEST} -k 'full_size and changes2'",
+        "the first map with channels last",
+    ),
+    Mutant(
+        FILE,
+        "tf.slice(pairs, [0, 0, offset, 0, 0, 0]",
+        "tf.slice(pairs, [0, 0, 0 * offset, 0, 0, 0]",
+        f"{TEST} -k picked_frames",
+        "always the first frame of two",
+    ),
+    Mutant(
+        FILE,
+        "            return tf.reduce_mean(pairs, 2)\n",
+        "            return tf.reduce_sum(pairs, 2)\n",
+        f"{TEST} -k 'shows_the_levels and mean-offsets0'",
+        "the sum of two frames, not their mean",
+    ),
+    Mutant(
+        FILE,
+        "return unfold(self.heads[-1](x, mode=mode), self.frames)",
+        "return unfold(self.heads[0](x, mode=mode), self.frames)",
+        f"{TEST} -k full_size",
+        "samples by another head than the last",
+    ),
+    Mutant(
+        FILE,
+        "example // self.config.batch_size",
+        "example",
+        f"{TEST} -k whatever_part",
+        "parts of a batch draw other offsets",
+    ),
+    Mutant(
+        FILE,
+        "tf.stack([run, example // self.config.batch_size], 1)",
+        "tf.stack([run, 0 * example], 1)",
+        f"{TEST} -k whatever_part",
+        "the same offsets in every batch",
+    ),
+    Mutant(
+        FILE,
+        "offsets[:, level - 1], batch_dims=1",
+        "tf.repeat(offsets[:1, level - 1], tf.shape(offsets)[0]), batch_dims=1",
+        f"{TEST} -k real_levels",
+        "real clips share the first one's offsets",
+    ),
+    Mutant(
+        FILE,
+        "extent = 2 ** (levels - 1 - level)",
+        "extent = 2 ** (levels - 1 - level)\n        video = video[:, ::1, :, ::-1]",
+        f"{TEST} -k real_levels",
+        "real clips mirrored from level to level",
+    ),
+    Mutant(
+        FILE,
+        "tf.nn.avg_pool2d(fold(video), extent, extent",
+        "tf.nn.max_pool2d(fold(video), extent, extent",
+        f"{TEST} -k real_levels",
+        "the largest pixel, not the mean",
+    ),
+    Mutant(
+        FILE,
+        "penalty = tf.add_n([tf.reduce_mean(squared_length(gradient))",
+        "penalty = tf.add_n([tf.reduce_sum(squared_length(gradient))",
+        f"{TEST} -k linear_discriminator",
+        "the penalty's strength grows with the batch",
+    ),
+    Mutant(
+        FILE,
+        "penalty = tf.add_n([tf.reduce_mean(squared_length(gradient)) for gradient in tape.gradient(total, real)])",
+        "penalty = tf.add_n([tf.reduce_mean(squared_length(gradient)) for gradient in tape.gradient(total, real)]) / len(real)",
+        f"{TEST} -k linear_discriminator",
+        "the mean over levels, not the sum",
+    ),
+    Mutant(
+        FILE,
+        "for gradient in tape.gradient(total, real)])",
+        "for gradient in map(tf.stop_gradient, tape.gradient(total, real))])",
+        f"{TEST} -k 'those_of_the_reference and float32'",
+        "the penalty has no gradient",
+    ),
+    Mutant(
+        FILE,
+        "return tf.reduce_sum(tf.square(tf.cast(x, tf.float32)), list(range(1, len(x.shape))))",
+        "return tf.square(tf.sqrt(tf.reduce_sum(tf.square(tf.cast(x, tf.float32)), list(range(1, len(x.shape))))) - 1.0)",
+        f"{TEST} -k linear_discriminator",
+        "a penalty centered on 1",
+    ),
+    Mutant(
+        FILE,
+        "total = tf.reduce_sum(real_score)",
+        "total = tf.reduce_mean(real_score)",
+        f"{TEST} -k linear_discriminator",
+        "the gradient of the mean score",
+    ),
+    Mutant(
+        FILE,
+        "y = self.conv2(relu(self.conv1(relu(x))))",
+        "y = self.conv2(relu(self.conv1(x)))",
+        f"{TEST} -k discriminators_compute",
+        "no ReLU before a block",
+    ),
+    Mutant(
+        FILE,
+        "return halve_space(y) + self.shortcut(halve_space(x))",
+        "return halve_space(relu(y)) + self.shortcut(halve_space(x))",
+        f"{TEST} -k discriminators_compute",
+        "a ReLU more",
+    ),
+    Mutant(
+        FILE,
+        "x = tf.reduce_sum(tf.cast(relu(x), tf.float32), [1, 2, 3])",
+        "x = tf.reduce_mean(tf.cast(relu(x), tf.float32), [1, 2, 3])",
+        f"{TEST} -k discriminators_compute",
+        "the mean over T, H and W, not the sum",
+    ),
+    Mutant(
+        RESAMPLE,
+        "n % 2 if n > 1 else 0, 0) for n in lengths]",
+        "0, n % 2 if n > 1 else 0) for n in lengths]",
+        f"{TEST} -k 'odd_axis or in_the_head'",
+        "the zero after an odd axis, not before it",
+    ),
+    Mutant(
+        FILE,
+        "return keras.initializers.VarianceScaling(scale,",
+        "return keras.initializers.VarianceScaling(1.0,",
+        f"{TEST} -k first_weights",
+        "Glorot without sqrt(2)",
+    ),
+    Mutant(
+        FILE,
+        '"fan_in", "untruncated_normal")',
+        '"fan_in", "truncated_normal")',
+        f"{TEST} -k first_weights",
+        "LeCun's normal, truncated",
+    ),
+    Mutant(
+        FILE,
+        "return 2.0 * noise.uniform(noise.fork(seeds, gan.LATENT), [self.latent_width]) - 1.0",
+        "return noise.uniform(noise.fork(seeds, gan.LATENT), [self.latent_width])",
+        f"{TEST} -k z_is_uniform",
+        "z in [0,1]",
+    ),
+]

@@ -1,0 +1,117 @@
+"""Flags <-> Config, and the one way every program starts and fails.
+
+`--model` is found first, also inside a flagfile; then each field of that model's Config becomes a flag with its type,
+default and help. A run folder keeps every field in `run.flags`, so the programs that come after training need only
+the folder, and a later change of a default cannot change an old run.
+"""
+
+import dataclasses
+import logging as stdlib_logging
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+from absl import flags, logging
+
+from tfvideogan import models
+from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
+from tfvideogan.generation.module import Generator, from_module
+from tfvideogan.training.run_folder import from_run
+
+FLAGS = flags.FLAGS
+DEFINE = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+
+flags.DEFINE_string("workdir", None, "Folder of the run.")
+
+
+def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: type[Config] | None = None) -> None:
+    """Runs a program: `main` gets the Config of the command line.
+
+    Exits with 0; with 2 after one line on stderr for a mistake of the user's (UserError or a wrong flag); with 1 after one
+    line for a run that could not go on (RunFailed).
+
+    Args:
+        main: the program.
+        saved: flags that name a folder whose run.flags the Config starts from; the command line overrides it.
+        kind: the Config class; that of --model if None.
+    """
+    program = Path(sys.argv[0]).stem
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.INFO)
+    # TensorFlow tells of every file it saves, and of signatures in lines of thousands of characters.
+    logging.get_absl_handler().addFilter(lambda record: record.levelno > stdlib_logging.INFO or "/tensorflow/" not in record.pathname)
+    stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
+    try:
+        main(parse(sys.argv, saved, kind))
+    except (UserError, RunFailed, flags.Error) as error:
+        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1 if isinstance(error, RunFailed) else 2)
+    except tf.errors.OpError as error:  # what is raised while clips are read comes with TensorFlow's traceback around it
+        told = re.search(r"RunFailed: (.*)", str(error))
+        if told is None:
+            raise
+        print(f"{program}: {told.group(1)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def parse(argv: list[str], saved: tuple[str, ...], kind: type[Config] | None) -> Config:
+    """The Config of a command line. Raises UserError or flags.Error, with a one-line message."""
+    arguments = FLAGS.read_flags_from_files(argv[1:])
+    for name in saved:
+        folder = _peek(arguments, name)
+        if folder and (Path(folder) / FLAGS_FILE).is_file():
+            arguments = [f"--{field}={value}" for field, value in from_flags((Path(folder) / FLAGS_FILE).read_text()).items()] + arguments
+        elif folder and not Path(folder).is_dir():
+            raise UserError(f"--{name}={folder}: no such folder")
+    kind = kind or models.find(_peek(arguments, "model") or Config.model).Config
+    for field in dataclasses.fields(kind):
+        DEFINE[field.type](field.name, field.default, field.metadata["help"])
+    for module, defined in FLAGS.flags_by_module_dict().items():
+        for flag in defined if module.startswith("tfvideogan.") else []:  # for --help: all of this package's flags
+            FLAGS.register_key_flag_for_module(argv[0], flag)
+    if {"--help", "-help", "--helpfull", "-h"} & set(arguments):
+        print(f"Flags of {Path(argv[0]).stem}:\n{FLAGS.main_module_help()}")
+        sys.exit(0)
+    rest = FLAGS([argv[0], *arguments])[1:]
+    if rest:
+        raise UserError(f"{rest[0]}: not a flag; flags are written --name=value")
+    return kind(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(kind)})
+
+
+def _peek(arguments: list[str], name: str) -> str:
+    """The last value given for a flag, before flags are parsed; empty if there is none."""
+    value = ""
+    for argument, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, equals, given = argument.lstrip("-").partition("=")
+        if argument.startswith("-") and flag == name:
+            value = given if equals else after
+    return value
+
+
+def define_strategy_flags() -> None:
+    """--strategy and --cpu_replicas, for the programs that call `make_strategy`."""
+    flags.DEFINE_enum("strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How tf.distribute spreads the global batch.")
+    flags.DEFINE_integer("cpu_replicas", 1, "Splits the CPU, and its threads, into this many devices.")
+
+
+def define_generator_flags() -> None:
+    """--module and --checkpoint, for the programs that call `open_generator`."""
+    flags.DEFINE_string("module", None, "Folder of an exported module, or its TF-Hub handle, in place of --workdir.")
+    flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")
+
+
+def open_generator(config: Config, interpolate_frames: int = 1, truncations: tuple[float, ...] = (1.0,)) -> Generator:
+    """The generator that --workdir or --module names. Raises UserError if there is none, or if it cannot interpolate frames."""
+    workdir, module = flags.FLAGS.workdir, flags.FLAGS.module
+    if bool(workdir) == bool(module):
+        raise UserError("which generator? want one of --workdir=DIR and --module=EXPORT")
+    if module and interpolate_frames > 1:
+        raise UserError(f"--interpolate_frames={interpolate_frames}: want --workdir, an exported module has the frames it has")
+    if workdir:
+        return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames, truncations=truncations)
+    generator = from_module(module, config)
+    if flags.FLAGS["frames"].present and config.frames != generator.config.frames:
+        raise UserError(f"--frames={config.frames}: want --workdir, an exported module has the {generator.config.frames} frames it has")
+    return generator

@@ -1,0 +1,1 @@
+"""What `prepare` does: examine videos, write records, preview them."""

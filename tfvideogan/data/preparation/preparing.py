@@ -1,0 +1,274 @@
+"""Prepares a data set of videos: looks at every one, writes shards, then the metadata; goes on where it was stopped."""
+
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+import shlex
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+
+import tensorflow as tf
+from absl import logging
+from tqdm import tqdm
+
+from tfvideogan.config import UserError, field
+from tfvideogan.data import paths
+from tfvideogan.data.preparation import records
+from tfvideogan.data.preparation.records import INFO_FILE, UNFINISHED, Format, Task
+from tfvideogan.data.sources import archives, folder, kinetics, moving_mnist, ucf101
+from tfvideogan.data.sources.listing import Listing, Rejected, Video, tell, warn
+from tfvideogan.files import write_whole
+
+SETTINGS_FILE, REJECTED_FILE, VIDEOS_FILE = "prepare.json", "rejected.jsonl", "videos.jsonl"
+CHUNK = 64  # videos looked at between two marks of progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a data set is prepared with. Raises UserError for values it cannot have."""
+
+    dataset: str = field("folder", "folder, ucf101[/split1|/split2|/split3], kinetics[/400|/600|/700], or moving_mnist.")
+    videos: str = field(
+        "", "Folder of the videos, or their CSV file; for ucf101 also of its archives, for moving_mnist the .npz of digits."
+    )
+    output: str = field("", "Folder of the prepared data set.")
+    size: int = field(64, "Short side of a frame, in pixels.")
+    crop: bool = field(True, "Crop frames to their centre square; else the long side is kept, for --random_crop.")
+    min_frames: int = field(16, "Videos of fewer frames are rejected.")
+    clip_frames: int = field(0, "Cut videos into records of this many frames; 0: a record a video. For videos of many minutes.")
+    quality: int = field(95, "Quality of the frames' JPEG, 1 to 100.")
+    lossless: bool = field(False, "Frames as PNG instead.")
+    held_out: str = field("", "Regular expression: of a folder, the files CLASS/NAME it is found in are split test.")
+    labels: str = field(
+        "", "Text file, one class a line in the order of their numbers; videos of others are rejected. Of folder and kinetics."
+    )
+    clips: int = field(10_000, "Training clips of moving_mnist; a sixth as many are for testing.")
+    max_rejected: float = field(0.05, "Largest share of the listed videos that may be rejected; beyond it nothing is prepared.")
+    videos_per_shard: int = field(100, "Videos in a file.")
+    workers: int = field(0, "Processes; 0: one a core.")
+    beam: str = field("", "Run on Apache Beam, with these options of its own, as '--runner=DataflowRunner --project=...'.")
+    preview: bool = field(False, "Write preview.png, a contact sheet, and preview.html, statistics.")
+
+    def __post_init__(self):
+        for name in ("size", "min_frames", "clips", "videos_per_shard"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name)}: want at least 1")
+        if self.workers < 0:
+            raise UserError(f"--workers={self.workers}: want 0 or more")
+        if self.clip_frames and self.clip_frames < self.min_frames:
+            raise UserError(f"--clip_frames={self.clip_frames}: want 0, or at least --min_frames={self.min_frames}")
+        if not 1 <= self.quality <= 100:
+            raise UserError(f"--quality={self.quality}: want 1 to 100; --lossless keeps every bit")
+        if not 0 <= self.max_rejected <= 1:
+            raise UserError(f"--max_rejected={self.max_rejected:g}: want a share, 0 to 1")
+
+    def contents(self) -> dict:
+        """The settings that what is written depends on."""
+        elsewhere = ("output", "max_rejected", "workers", "beam", "preview")
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere}
+
+
+def is_complete(settings: Settings) -> bool:
+    """Whether the data set is there; claims the folder if not. UserError if it holds anything else."""
+    file = paths.join(settings.output, SETTINGS_FILE)
+    if tf.io.gfile.exists(file):
+        before, now = json.loads(paths.read_text(file)), settings.contents()
+        changed = [f"--{name}={now[name]} (was {before.get(name)})" for name in now if now[name] != before.get(name)]
+        if changed:
+            raise UserError(f"--output={settings.output}: holds a data set of other settings: {', '.join(changed)}. Give another --output.")
+        return tf.io.gfile.exists(paths.join(settings.output, INFO_FILE))
+    begun = {REJECTED_FILE, UNFINISHED, f"{SETTINGS_FILE}.tmp"}
+    if tf.io.gfile.isdir(settings.output) and set(paths.children(settings.output)) - begun:
+        raise UserError(f"--output={settings.output}: want an empty or a new folder, or one that prepare has begun")
+    return False
+
+
+def prepare(settings: Settings) -> None:
+    """Looks at every video, writes the shards, then the metadata. Goes on where it was stopped."""
+    output, unfinished = settings.output, paths.join(settings.output, UNFINISHED)
+    source = listing(settings, unfinished)
+    total = len(source.videos) + len(source.rejected)
+    check_share(settings, source.rejected, total, [])  # before hours of work
+    tf.io.gfile.makedirs(unfinished)
+    write_whole(paths.join(output, SETTINGS_FILE), (json.dumps(settings.contents(), indent=1) + "\n").encode())
+    claim(unfinished, source)
+
+    bare = dataclasses.replace(source, videos=(), rejected=(), others=())  # what the workers need of it
+    tasks = records.chunks(source.videos, CHUNK)
+    run(partial(records.examine, bare, output, settings.min_frames), tasks, settings, "looking at videos")
+    usable, facts, rejected, marks = choose(source, unfinished, tasks)
+    check_share(settings, rejected, total, marks)
+
+    format = Format(settings.size, settings.crop, settings.min_frames, settings.clip_frames, settings.quality, settings.lossless)
+    name = settings.dataset.partition("/")[0]
+    shards = records.shards(name, usable, settings.videos_per_shard)
+    run(partial(records.write, bare, output, format), [task for tasks in shards.values() for task in tasks], settings, "writing shards")
+    done = {split: [json.loads(paths.read_text(paths.join(unfinished, task.done))) for task in tasks] for split, tasks in shards.items()}
+    marks = [
+        paths.join(unfinished, task.done)
+        for split in shards
+        for task, shard in zip(shards[split], done[split], strict=True)
+        if shard["rejected"]
+    ]
+    rejected += tuple(Rejected(**one) for of_split in done.values() for shard in of_split for one in shard["rejected"])
+    check_share(settings, rejected, total, marks)
+    warn(list(rejected), total)
+    tell(source.others)
+
+    written = {one for of_split in done.values() for shard in of_split for one in shard["written"]}
+    lines = [
+        {"name": video.name, "label": source.labels[video.label], "split": video.split, **facts[video.name]}
+        for video in usable
+        if video.name in written
+    ]
+    write_lines(paths.join(output, VIDEOS_FILE), lines)
+    write_lines(paths.join(output, REJECTED_FILE), [dataclasses.asdict(one) for one in (*rejected, *source.others)])
+    description = f"Prepared by tfvideogan.prepare: {json.dumps(settings.contents())}"
+    lengths = {split: [shard["lengths"] for shard in of_split] for split, of_split in done.items()}
+    records.write_metadata(output, name, description, records.features(source.labels, format), lengths)
+    remove(unfinished)
+    logging.info("%s: %d of %d videos, %d classes", output, len(written), total, len(source.labels))
+
+
+def listing(settings: Settings, unfinished: str) -> Listing:
+    """The videos of --dataset. Raises UserError for an unknown one, and where it is not to be found."""
+    name, _, variant = settings.dataset.partition("/")
+    labels = tuple(line.strip() for line in _read_labels(settings.labels) if line.strip())
+    if labels and name not in ("folder", "kinetics"):
+        raise UserError(f"--labels={settings.labels}: {name} has labels of its own")
+    try:
+        if name == "folder" and not variant:
+            return folder.listing(settings.videos, settings.held_out, labels)
+        if name == "ucf101":
+            number = ucf101.number_of(settings.dataset, variant)
+            return ucf101.listing(archives.extracted(settings.videos, paths.join(unfinished, "extracted")), number)
+        if name == "kinetics":
+            return kinetics.listing(settings.videos, kinetics.classes_of(settings.dataset, variant), labels)
+        if name == "moving_mnist" and not variant:
+            return moving_mnist.listing(settings.videos, settings.clips)
+    except UserError as error:
+        raise UserError(str(error).replace("--data_dir=", "--videos=")) from error  # the readers' name of the same flag
+    raise UserError(f"--dataset={settings.dataset}: want folder, ucf101[/splitN], kinetics[/400|/600|/700] or moving_mnist")
+
+
+def _read_labels(path: str) -> list[str]:
+    if path and not tf.io.gfile.exists(path):
+        raise UserError(f"--labels={path}: no such file; want a class a line")
+    return paths.read_text(path).splitlines() if path else []
+
+
+def claim(unfinished: str, source: Listing) -> None:
+    """Raises UserError if what was done so far is of other videos."""
+    listed = [source.labels, [(video.name, video.label, video.split) for video in source.videos]]
+    digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest().encode()
+    file = paths.join(unfinished, "listing.sha256")
+    if not tf.io.gfile.exists(file):
+        write_whole(file, digest)
+    elif paths.read_text(file).encode() != digest:
+        raise UserError(f"--videos: videos came or went since {unfinished.rpartition('/')[0]} was begun; remove that folder to begin anew")
+
+
+def choose(source: Listing, unfinished: str, tasks: list[Task]) -> tuple[list[Video], dict[str, dict], tuple[Rejected, ...], list[str]]:
+    """What `examine` found: (videos to prepare, what they are by name, all that are rejected so far, files that say so).
+
+    Of several videos with the same content the first is kept.
+    """
+    usable, facts, rejected, marks, first = [], {}, list(source.rejected), [], {}
+    for task in tasks:
+        mark = paths.join(unfinished, task.done)
+        found = [json.loads(line) for line in paths.read_text(mark).splitlines()]
+        if any("reason" in one for one in found):
+            marks.append(mark)
+        for video, one in zip(task.videos, found, strict=True):
+            name, content = one.pop("name"), one.pop("sha256", None)
+            if "reason" in one:
+                rejected.append(Rejected(name, one["reason"]))
+            elif content in first:
+                rejected.append(Rejected(name, f"a duplicate: the same content as {first[content]}"))
+            else:
+                first[content], facts[name] = name, one
+                usable.append(video)
+    return usable, facts, tuple(rejected), marks
+
+
+def check_share(settings: Settings, rejected: tuple[Rejected, ...], total: int, marks: list[str]) -> None:
+    """Stops, with the list of what is rejected, if that is more than --max_rejected, or all.
+
+    `marks` are removed then, so that a mended video is looked at again when prepare is.
+    """
+    if len(rejected) <= settings.max_rejected * total and len(rejected) < total:
+        return
+    warn(list(rejected), total)
+    for mark in marks:
+        tf.io.gfile.remove(mark)
+    listed = paths.join(settings.output, REJECTED_FILE)
+    tf.io.gfile.makedirs(settings.output)
+    write_lines(listed, [dataclasses.asdict(one) for one in rejected])
+    raise UserError(
+        f"--max_rejected={settings.max_rejected:g}: {len(rejected)} of {total} videos cannot be used ({len(rejected) / total:.0%}), "
+        f"as {rejected[0].name}: {rejected[0].reason}; all are in {listed}. Mend them, or allow more"
+    )
+
+
+def remove(folder: str) -> None:
+    if tf.io.gfile.isdir(folder):
+        tf.io.gfile.rmtree(folder)
+
+
+def write_lines(path: str, rows: list[dict]) -> None:
+    """A line of JSON for each row."""
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def run(do: Callable[[Task], None], tasks: list[Task], settings: Settings, what: str) -> None:
+    """Does the tasks that are not done yet, on Beam or in processes of this machine. Raises UserError if these die."""
+    done = set(paths.children(paths.join(settings.output, UNFINISHED)))
+    left = [task for task in tasks if task.done not in done]
+    if settings.beam:
+        run_on_beam(do, left, settings.beam)
+        return
+    videos = sum(len(task.videos) for task in tasks)
+    bar = tqdm(desc=what, total=videos, initial=videos - sum(len(task.videos) for task in left), unit="video", disable=None)
+    workers = min(settings.workers or len(os.sched_getaffinity(0)), len(left))
+    with bar:
+        if workers <= 1:
+            for task in left:
+                do(task)
+                bar.update(len(task.videos))
+            return
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        with ProcessPoolExecutor(workers, context, as_worker) as pool:
+            try:
+                for task, _ in zip(left, pool.map(do, left), strict=True):
+                    bar.update(len(task.videos))
+            except BrokenProcessPool as error:
+                raise UserError("a worker died: no memory left, or a video that crashes the decoder? Find it with --workers=1") from error
+
+
+def as_worker() -> None:
+    """Sets up a process of the pool: one thread for TensorFlow, and an end when the program's."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+    def follow() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def run_on_beam(do: Callable[[Task], None], tasks: list[Task], options: str) -> None:
+    """Does the tasks on Apache Beam. Raises UserError where that is not installed."""
+    try:
+        import apache_beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise UserError("--beam: Apache Beam is not installed; pip install tfvideogan[beam]") from error
+    with apache_beam.Pipeline(options=PipelineOptions(shlex.split(options))) as pipeline:
+        # Shuffled, or a runner may give all of them to one worker.
+        _ = pipeline | apache_beam.Create(tasks) | apache_beam.Reshuffle() | apache_beam.Map(do)

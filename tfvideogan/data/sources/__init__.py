@@ -1,0 +1,1 @@
+"""One data set a file, named as in --dataset; each has `source(config, variant, split)`."""

@@ -1,0 +1,143 @@
+"""Moving shapes: the embedded data. Every clip is drawn from its index, so there is no file, and it is the same for ever.
+
+A bright ring, square or triangle crosses a dim background to the right, left, up or down, on a curve: 3 x 4 = 12
+classes, `ring_right` to `triangle_down`; the class of clip i is i % 12. Geometry is in units of the frame and of the
+clip, so every size shows the same scene, and every number of frames the whole way; stride and flip have no part here.
+
+Variants: plain (background of one colour), textured (a smooth random pattern), mixed (half and half; the default), and
+shape_motion: circles and squares on plain backgrounds that move right or down, 4 classes, after the data set of MoCoGAN's paper (its 3.3:
+4,000 videos of both shapes in varying size and colour, left to right or top to bottom along Bezier curves).
+Splits: train is clips 0..47,999, test the 2,400 after; of shape_motion 0..3,999 and the 400 after.
+"""
+
+from functools import partial
+
+import numpy as np
+import tensorflow as tf
+
+from tfvideogan.config import Config, UserError
+from tfvideogan.data.source import Source
+
+SHAPES = ("ring", "square", "triangle")
+MOTIONS = ("right", "left", "up", "down")
+LABELS = tuple(f"{shape}_{motion}" for shape in SHAPES for motion in MOTIONS)
+SHAPE_MOTION_LABELS = ("circle_right", "circle_down", "square_right", "square_down")
+VARIANTS = ("plain", "textured", "mixed", "shape_motion")
+WAVES = 3  # sinusoids in a texture
+
+
+def source(config: Config, variant: str, split: str) -> Source:
+    """Clips of config.frames frames and config.size pixels. Raises UserError for an unknown variant."""
+    config.want_square()
+    variant = variant or "mixed"
+    if variant not in VARIANTS:
+        raise UserError(f"--dataset={config.dataset}: want moving_shapes/ and one of {', '.join(VARIANTS)}")
+    clips = clips_of(variant, split)
+    draw = partial(render, frames=config.frames, size=config.size, variant=variant)
+
+    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+        video, label = tf.numpy_function(draw, [index + clips.start], [tf.uint8, tf.int32], stateful=False)
+        return {"video": tf.ensure_shape(video, [config.frames, config.size, config.size, 3]), "label": tf.ensure_shape(label, [])}
+
+    return Source(labels_of(variant), len(clips), clip)
+
+
+def labels_of(variant: str) -> tuple[str, ...]:
+    """The classes of a variant."""
+    return SHAPE_MOTION_LABELS if variant == "shape_motion" else LABELS
+
+
+def clips_of(variant: str, split: str) -> range:
+    """The numbers of the clips of a split: train, test or train+test."""
+    train, test = (4000, 400) if variant == "shape_motion" else (48_000, 2400)
+    return {"train": range(train), "test": range(train, train + test), "train+test": range(train + test)}[split]
+
+
+def render(index: int, frames: int, size: int, variant: str) -> tuple[np.ndarray, np.int32]:
+    """Draws clip `index`: video uint8 [frames,size,size,3], and its label. `variant` is one of VARIANTS."""
+    labels = labels_of(variant)
+    label = int(index) % len(labels)
+    shape, motion = labels[label].split("_")
+    textured = variant == "textured" or (variant == "mixed" and int(index) // len(LABELS) % 2 == 1)
+    draws = uniforms(int(index), 13 + 6 * WAVES)
+    radius, start, end, bulge, cross, drift, middle, hue, saturation, value = draws[:10]
+    radius = 0.16 + 0.06 * radius
+
+    # Along the motion from side to side, across it by at most 0.25 of the frame, so that the class is never in doubt;
+    # the three control points keep the shape inside the frame, hence so does the curve.
+    cross = radius + (1 - 2 * radius) * cross
+    along_points = radius + 0.05 * start, 0.4 + 0.2 * middle, 1 - radius - 0.05 * end
+    across_points = cross, radius + (1 - 2 * radius) * bulge, np.clip(cross + 0.5 * drift - 0.25, radius, 1 - radius)
+    time = np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])
+    bezier = np.stack([(1 - time) ** 2, 2 * time * (1 - time), time**2])  # [3,T]
+    along, across = along_points @ bezier, across_points @ bezier
+    if motion in ("left", "up"):
+        along = 1 - along
+    x, y = (along, across) if motion in ("right", "left") else (across, along)
+
+    grid = (np.arange(size) + 0.5) / size  # pixel centres
+    background = np.broadcast_to(0.06 + 0.24 * draws[10:13], [size, size, 3])
+    if textured:
+        background = background + _texture(grid, draws[13:])
+    video = np.repeat(_to_uint8(background)[None], frames, 0)
+
+    # Only a window around the shape is drawn: all T windows at once, [T,w,w].
+    window = min(size, int(np.ceil(2 * radius * size)) + 3)
+    left, top = (np.clip(np.rint(c * size - window / 2), 0, size - window).astype(int) for c in (x, y))
+    dx = grid[left[:, None] + np.arange(window)] - x[:, None]
+    dy = grid[top[:, None] + np.arange(window)] - y[:, None]
+    outside = _distance(shape, dx[:, None, :], dy[:, :, None], radius)
+    cover = np.clip(0.5 - outside * size, 0, 1)[..., None]  # a ramp of one pixel at the edge
+    colour = _rgb(hue, 0.3 + 0.6 * saturation, 0.85 + 0.15 * value)
+    for t in range(frames):
+        patch = np.s_[top[t] : top[t] + window, left[t] : left[t] + window]
+        video[t][patch] = _to_uint8(background[patch] + cover[t] * (colour - background[patch]))
+    return video, np.int32(label)
+
+
+def uniforms(index: int, count: int) -> np.ndarray:
+    """`count` numbers in [0,1) that belong to `index`: SplitMix64, because NumPy may change its own streams."""
+    golden = 0x9E3779B97F4A7C15
+    states = _mix(np.array([index], np.uint64)) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(golden)
+    return (_mix(states) >> np.uint64(11)) * 2.0**-53
+
+
+def _mix(z: np.ndarray) -> np.ndarray:
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+    """Signed distance from the edge, negative inside (beyond a corner: from the lines through it). y points down.
+
+    Each shape stays within `radius` of its centre along both axes.
+    """
+    if shape == "circle":
+        return np.sqrt(x * x + y * y) - radius
+    if shape == "ring":  # a hole of 0.45 of its radius: at 32x32 a full disc is hardly told from a square
+        return abs(np.sqrt(x * x + y * y) - 0.725 * radius) - 0.275 * radius
+    if shape == "square":
+        return np.maximum(abs(x), abs(y)) - 0.9 * radius
+    outer = 1.15 * radius  # half a side is 0.866 * 1.15 = 0.996; the centroid lies outer / 4 below the middle of the height
+    y = y - outer / 4
+    return np.maximum(y, np.sqrt(0.75) * abs(x) - 0.5 * y) - outer / 2
+
+
+def _texture(grid: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """[S,S,3]: the sum of WAVES sinusoids of at most 3 cycles a frame, each in its own colour of at most 0.1."""
+    fx, fy, phase, *colour = 2 * np.reshape(draws, [6, WAVES]) - 1
+    across = 2 * np.pi * (3 * fx[:, None] * grid + phase[:, None])
+    down = 2 * np.pi * 3 * fy[:, None] * grid
+    # sin(a + b) = sin a cos b + cos a sin b needs sines of rows and columns only.
+    basis = np.stack([np.sin(down), np.cos(down)]), np.stack([np.cos(across), np.sin(across)])
+    return np.einsum("kwy,kwx,cw->yxc", *basis, 0.1 * np.stack(colour), optimize=True)
+
+
+def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
+    ramp = np.clip(abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
+    return value * (1 - saturation + saturation * ramp)
+
+
+def _to_uint8(unit: np.ndarray) -> np.ndarray:
+    return np.clip(unit * 255 + 0.5, 0, 255).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Evaluation: protocol, scores with standard errors, cache, memorization audit, report."""

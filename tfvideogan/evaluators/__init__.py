@@ -1,0 +1,1 @@
+"""Evaluators: networks that turn clips into features and logits."""

@@ -1,0 +1,27 @@
+"""Files are written whole or not at all, here or on a remote file system."""
+
+import os
+import uuid
+
+import tensorflow as tf
+
+
+def write_whole(path: str | os.PathLike, content: bytes | str, unique: bool = False) -> None:
+    """Writes a file, and the folders above it. What a killed writer leaves, `path`.tmp, is overwritten by the next.
+
+    Args:
+        path: of the file.
+        content: bytes, or text, which is written as UTF-8.
+        unique: others may write the same content at the same time.
+
+    Raises: OSError if it cannot be written.
+    """
+    path = os.fspath(path)
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp" if unique else f"{path}.tmp"
+    try:
+        tf.io.gfile.makedirs(os.path.dirname(path) or ".")
+        with tf.io.gfile.GFile(temporary, "wb") as file:
+            file.write(content)
+        tf.io.gfile.rename(temporary, path, overwrite=True)
+    except tf.errors.OpError as error:
+        raise OSError(f"{path}: cannot be written: {error.message}") from error

@@ -1,0 +1,171 @@
+"""An exported module: written from a run's generator, and read back."""
+
+import dataclasses
+import inspect
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_hub as hub
+
+from tfvideogan import __version__
+from tfvideogan.config import FLAGS_FILE, Config, UserError, to_flags
+from tfvideogan.generation.sampler import PICTURES, fixed_sampler
+from tfvideogan.ops import forms
+from tfvideogan.ops.video import to_unit
+
+LABELS_FILE = "labels.txt"
+FUNCTIONS = {"prediction": "predict", "translation": "translate", "synthesis": "sample"}  # that tell kinds of modules apart
+EXPORT_TRUNCATIONS = (0.25, 0.5, 0.75, 1.0)  # that an exported module keeps standing statistics for
+
+
+@dataclasses.dataclass(frozen=True)
+class Generator:
+    """What is sampled and evaluated.
+
+    Attributes:
+        name: the folder or handle it came from.
+        config: Config of its run.
+        labels: names of its classes.
+        step: generator steps it was trained for; 0 if the module does not say.
+        source: the Sampler, or the loaded module: its functions are those of `sampler.Sampler`.
+        scores: the records of its evaluations at this step, for the card.
+    """
+
+    name: str
+    config: Config
+    labels: tuple[str, ...]
+    step: int
+    source: tf.Module
+    scores: tuple[dict, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """synthesis, prediction or translation."""
+        return next(kind for kind, function in FUNCTIONS.items() if hasattr(self.source, function))
+
+    @property
+    def given_frames(self) -> int:
+        """Frames that a prediction is given; 0 for other kinds."""
+        return self.source.predict.input_signature[0].shape[1] if self.kind == "prediction" else 0
+
+    def draw(self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float) -> tf.Tensor:
+        """Clips [N,T,H,W,3] float32 in [0,1]; of a prediction, the given frames and those that follow.
+
+        Args:
+            batch: what the kind reads: "label" int32 [N]; "video" [N,T,H,W,3] in [-1,1], whose first frames are continued; or
+                "source" [N,T,H,W,C].
+            seed: int32 [2].
+            truncation: of the latent; 1 for none.
+        """
+        if self.kind == "synthesis":
+            return self.source.sample(batch["label"], seed, tf.constant(truncation))
+        if self.kind == "translation":
+            return self.source.translate(to_unit(batch["source"]))
+        first = to_unit(batch["video"][:, : self.given_frames])
+        return tf.concat([first, self.source.predict(first, seed, tf.constant(truncation))], 1)
+
+
+def from_module(handle: str, config: Config) -> Generator:
+    """An exported module. Its frames, size and labels are its own; the rest of the Config is `config`'s."""
+    try:
+        module = hub.load(handle)
+        _, frames, height, width, _ = module.signatures["serving_default"].structured_outputs["video"].shape
+        labels = tuple(Path(module.labels.asset_path.numpy().decode()).read_text().splitlines())
+    except (OSError, AttributeError, KeyError, ValueError) as error:
+        raise UserError(f"--module={handle}: no exported video generator: {error}") from error
+    config = dataclasses.replace(config, frames=frames, size=height, width=0 if width == height else width, classes=len(labels))
+    return Generator(handle, config, labels, int(getattr(module, "step", 0)), module)
+
+
+def refuse_existing(path: str, overwrite: bool) -> None:
+    """Raises UserError if `path` is there and not to be overwritten."""
+    if Path(path).exists() and not overwrite:
+        raise UserError(f"--output={path}: is there already; give another, or --overwrite")
+
+
+def write(generator: Generator, path: str, overwrite: bool) -> None:
+    """Writes a run's generator as a SavedModel, with run.flags and a card beside it: whole, or not at all.
+
+    Raises: UserError if `path` is there and not to be overwritten.
+    """
+    folder = Path(path)
+    refuse_existing(path, overwrite)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        labels = Path(temporary) / LABELS_FILE
+        labels.write_text("".join(f"{label}\n" for label in generator.labels))
+        module, new = generator.source, Path(temporary) / "module"
+        module.labels = tf.saved_model.Asset(str(labels))
+        module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
+        generate = module.generate
+        with forms.portable():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
+            signature = serving(generate).get_concrete_function()
+        tf.saved_model.save(module, str(new), signatures=signature)
+        (new / FLAGS_FILE).write_text(to_flags(generator.config))
+        (new / "README.md").write_text(card(generator))
+        if folder.exists():
+            shutil.rmtree(folder)
+        new.rename(folder)
+
+
+def serving(generate: tf.types.experimental.PolymorphicFunction) -> tf.types.experimental.PolymorphicFunction:
+    """The signature for servers: `generate` with its inputs' names, giving {"video": ...}."""
+
+    def serve(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"video": generate.python_function(*inputs)}
+
+    serve.__signature__ = inspect.signature(generate.python_function)
+    return tf.function(serve, input_signature=generate.input_signature, autograph=False)
+
+
+def card(generator: Generator) -> str:
+    """What a user of the module must know, in Markdown."""
+    config, source = generator.config, generator.source
+    height, width = config.frame_size
+    clip = f"float32 [N,{config.frames},{height},{width},3] in [0,1]"
+    inputs = {
+        name: spec
+        for name, spec in zip(inspect.signature(source.generate.python_function).parameters, source.generate.input_signature, strict=True)
+    }
+    given = ", ".join(_described(name, spec, source.latent_distribution) for name, spec in inputs.items())
+    calls = [(f"generate({', '.join(inputs)})", given, clip)]
+    if generator.kind == "synthesis":
+        arguments = "int32 [N], int32 [2], float32 [] (1: none)"
+        calls.append(("sample(label, seed, truncation)", arguments, "the same; one seed gives one video, always"))
+        for part in ("content", "motion"):
+            if hasattr(source, fixed_sampler(part)):
+                calls.append((fixed_sampler(part), "as `sample`", f"the same, of one {part}"))
+    elif generator.kind == "prediction":
+        first = _described("first_frames", source.predict.input_signature[0], "")
+        calls.append(("predict(first_frames, seed, truncation)", f"{first}, int32 [2], float32 [] (1: none)", "the frames that follow"))
+    else:
+        calls.append(("translate(source)", _described("source", source.translate.input_signature[0], ""), "the same"))
+    rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in generator.scores]
+    table = ["| metric | value | standard error | protocol |", "|---|---|---|---|", *rows] if rows else ["Not evaluated."]
+    return f"""# {config.model} on {config.dataset}, {config.frames} frames of {width}x{height}
+
+A video generator ({generator.kind}) trained with tfvideogan {__version__} for {generator.step} steps, exported with averaged weights
+and standing statistics, computing in {source.precision}. {sum(int(tf.size(v)) for v in source.trainable_variables):,} parameters.
+
+| call | inputs | output |
+|---|---|---|
+{chr(10).join(f"| `{call}` | {arguments} | {result} |" for call, arguments, result in calls)}
+
+Labels (`assets/{LABELS_FILE}`): {", ".join(f"{i} {label}" for i, label in enumerate(generator.labels))}.
+BN's standing statistics are kept for truncations {", ".join(f"{t:g}" for t in source.truncations)}, and interpolated between them.
+
+License of the weights: that of the data they were trained on. All settings: `{FLAGS_FILE}`.
+
+## Scores
+{chr(10).join(table)}
+"""
+
+
+def _described(name: str, spec: tf.TensorSpec, latent_distribution: str) -> str:
+    """A row's text for an input: "z float32 [N,120] from N(0,1)"."""
+    shape = ",".join("N" if axis is None else str(axis) for axis in spec.shape)
+    law = f" from {latent_distribution}" if name == "z" else " in [0,1]" if name in PICTURES else ""
+    return f"{name} {spec.dtype.name} [{shape}]{law}"

@@ -1,0 +1,213 @@
+"""Sampler: a generator made ready to be watched, evaluated or exported."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import tensorflow as tf
+
+from tfvideogan.config import UserError
+from tfvideogan.gan import GAN, Batch, Inputs, Specs, layers_of
+from tfvideogan.layers.norm import StandingNorm, standing_at
+from tfvideogan.ops import forms
+from tfvideogan.ops.pieces import compiled_ahead
+from tfvideogan.ops.video import from_unit, to_unit
+
+CHUNK = 8  # clips that a Sampler draws at once
+PICTURES = ("first_frames", "source")  # inputs that come in [0,1] through the module's door
+
+Function = Callable[..., tf.Tensor]
+
+
+def kind_of(specs: Specs) -> str:
+    """What a generator with these inputs does: synthesis, prediction or translation."""
+    return "translation" if "source" in specs else "prediction" if "first_frames" in specs else "synthesis"
+
+
+def fixed_sampler(part: str) -> str:
+    """The name of a Sampler's function that holds a part of the latent fixed."""
+    return f"sample_{part}_fixed"
+
+
+class Sampler(tf.Module):
+    """A generator with standing statistics: the object that is sampled, evaluated, and saved as the exported module.
+
+    Its functions follow from the names of the generator's inputs; pictures, in and out, are float32 in [0,1].
+
+        generate(**inputs)                         the generator's inputs -> [N,T,H,W,3]
+        sample(label, seed, truncation)            synthesis: int32 [N], int32 [2], float32 []
+        sample_content_fixed, sample_motion_fixed  as `sample`, but the clips share that part of the latent
+        blend(z, weights)                          as `generate`, with weights of the classes [N,classes]
+        predict(first_frames, seed, truncation)    prediction: [N,C,H,W,3] -> the frames that follow
+        translate(source)                          translation: [N,T,H,W,C] -> [N,T,H,W,3]
+
+    Standing statistics depend on the truncation (BigGAN, appendix C.1): they are kept for each of `truncations`, and interpolated
+    linearly between them. `generate` and `blend` are told no truncation, and take those of 1, or of the nearest.
+
+    Args:
+        gan: the model.
+        ema: sample from the averaged weights, else from the raw ones.
+        interpolate_frames: if above 1, put this many frames less one between each two, as the model's `interpolate` does.
+        truncations: in ascending order.
+    """
+
+    variables: list[tf.Variable] = []  # plain lists, where tf.Module's properties would see none of a Keras 3 network's variables
+    trainable_variables: list[tf.Variable] = []
+
+    def __init__(self, gan: GAN, ema: bool = True, interpolate_frames: int = 1, truncations: tuple[float, ...] = (1.0,)):
+        super().__init__()
+        network = gan.ema_generator if ema else gan.generator
+        specs, law = gan.input_specs, gan.latent_distribution
+        self._gan, self._network, self._norms, self.truncations = gan, network, layers_of(network, StandingNorm), truncations
+        for norm in self._norms:
+            norm.tabulate(len(truncations))
+        self.trainable_variables = [v.value for v in network.trainable_variables]
+        self.variables = [v.value for v in network.variables] + [s for norm in self._norms for s in norm.standing]
+        self.kind, self.latent_distribution, self.precision = kind_of(specs), law.name, gan.config.precision
+        vector, pair, number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.float32)
+        norms, blends = self._norms, gan.blends and gan.config.classes
+
+        # Closures, not methods: a Keras object held by the module would be written into its SavedModel.
+        @functools.partial(tf.function, autograph=False)
+        @compiled_ahead
+        def chunk(inputs: Inputs, rows: tf.Tensor) -> tf.Tensor:
+            with standing_at(norms, rows):
+                if interpolate_frames > 1:
+                    return to_unit(gan.interpolate(network, inputs, interpolate_frames))
+                return to_unit(network(**inputs, mode="sample"))
+
+        def run(inputs: Inputs, truncation: tf.Tensor | float) -> tf.Tensor:
+            return in_chunks(chunk, inputs, rows_at(truncations, truncation))
+
+        def generate(inputs: Inputs) -> tf.Tensor:
+            return run({name: from_unit(t) if name in PICTURES else t for name, t in inputs.items()}, 1.0)
+
+        def draw(n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            return gan.latents(tf.map_fn(lambda i: tf.random.experimental.stateless_fold_in(seed, i), tf.range(n)))
+
+        def sample(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor, fixed: np.ndarray | None = None) -> tf.Tensor:
+            z = draw(tf.size(label), seed)
+            if fixed is not None:
+                z = tf.where(fixed, z[:1], z)
+            inputs = {"z": law.truncate(z, truncation), "label": label}
+            return run({name: inputs[name] for name in specs}, truncation)
+
+        def predict(first_frames: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
+            inputs = {"first_frames": from_unit(first_frames)}
+            if "z" in specs:
+                inputs["z"] = law.truncate(draw(tf.shape(first_frames)[0], seed), truncation)
+            return run({name: inputs[name] for name in specs}, truncation)[:, specs["first_frames"].shape[1] :]
+
+        def calibrate(batch: Batch, truncation: tf.Tensor, row: tf.Tensor) -> None:
+            with standing_at(norms, row):
+                network(**self._asked(batch, truncation), mode="calibrate")
+
+        self.generate = _named(generate, list(specs.values()))
+        if blends:
+            weights = tf.TensorSpec([None, gan.config.classes], tf.float32, "weights")
+
+            def blend(inputs: Inputs) -> tf.Tensor:
+                return run({"z": inputs["z"], "label": inputs["weights"]}, 1.0)
+
+            self.blend = _named(blend, [specs["z"], weights])
+        if self.kind == "synthesis":
+            signature = [vector, pair, number]
+            self.sample = tf.function(sample, input_signature=signature, autograph=False)
+            for name, part in gan.latent_parts.items():
+                held = np.zeros([gan.latent_width], bool)
+                held[part] = True
+                function = functools.partial(lambda label, seed, truncation, held: sample(label, seed, truncation, held), held=held)
+                setattr(self, fixed_sampler(name), tf.function(function, input_signature=signature, autograph=False))
+        elif self.kind == "prediction":
+            first = tf.TensorSpec(specs["first_frames"].shape, tf.float32)
+            self.predict = tf.function(predict, input_signature=[first, pair, number], autograph=False)
+        else:
+            self.translate = _named(generate, [specs["source"]])
+        self._calibrate = tf.function(compiled_ahead(calibrate), autograph=False)
+
+    def _asked(self, batch: Batch, truncation: tf.Tensor) -> Inputs:
+        """The generator's inputs for a batch, with the batch's own labels where the model draws others in training."""
+        inputs = self._gan.inputs(batch)
+        asked = {"z": self._gan.latent_distribution.truncate(inputs["z"], truncation)} if "z" in inputs else {}
+        return {**inputs, **asked, **({"label": batch["label"]} if "label" in inputs else {})}
+
+    def calibrate(self, given: Iterable[Batch] | None = None) -> "Sampler":
+        """Computes the standing statistics anew, from the present weights: for each truncation, the average moments of
+        `standing_batches` batches. A function of weights, seed and given batches alone; returns itself.
+
+        Args:
+            given: batches of the data set, for a generator that reads more than a latent and a label.
+
+        Raises: UserError if it needs them and there are too few.
+        """
+        config = self._gan.config
+        clips = config.calibration_clips
+        for norm in self._norms:
+            norm.reset()
+        if not self._norms:
+            return self
+        batches = iter(given) if given is not None else None
+        for number in range(config.standing_batches):
+            index = tf.range(number * clips, (number + 1) * clips)
+            batch = {"label": index % max(config.classes, 1)}
+            if self.kind != "synthesis":
+                batch = next(batches, None) if batches is not None else None
+                if batch is None:
+                    raise UserError(f"--model={config.model} reads videos: got no data set to compute BN's standing statistics from")
+            index = index[: len(next(iter(batch.values())))]
+            batch = {**batch, "seed": tf.stack([tf.fill([len(index)], config.seed), -1 - index], 1)}
+            for row, truncation in enumerate(self.truncations):
+                one_hot = tf.one_hot(row, len(self.truncations))
+                self._calibrate(batch, tf.constant(truncation), one_hot)
+        return self
+
+
+def rows_at(truncations: tuple[float, ...], truncation: tf.Tensor | float) -> tf.Tensor:
+    """The weights of a table's rows, float32 [K], that interpolate linearly at this truncation; beyond the ends, the ends."""
+    points = tf.constant(truncations, tf.float32)
+    place = tf.reduce_sum(tf.clip_by_value((truncation - points[:-1]) / (points[1:] - points[:-1]), 0.0, 1.0))  # in 0..K-1
+    return tf.maximum(1.0 - tf.abs(place - tf.range(len(truncations), dtype=tf.float32)), 0.0)
+
+
+def in_chunks(function: Function, inputs: Inputs, rows: tf.Tensor) -> tf.Tensor:
+    """`function(inputs, rows)` of any number N of examples, by calls with CHUNK of them and calls with one.
+
+    The layers' large pieces are compiled by XLA, which does so anew for each N: so for two at most. And no more than two
+    chunks' activations are held. Within `forms.portable()` nothing is compiled, and all is one call.
+
+    Args:
+        function: a tf.function of named tensors [n,...] -> [n,...]; an example's result depends on that example alone.
+        inputs: [N,...] each.
+        rows: passed on.
+    """
+    if forms.is_portable():
+        return function(inputs, rows)
+    n = tf.shape(next(iter(inputs.values())))[0]
+    whole = (n + CHUNK // 2 - 1) // CHUNK  # more than half a chunk is filled up: alone, a clip takes 0.2 to 0.4 of a chunk's time
+    filled = tf.maximum(whole * CHUNK, n)
+    padded = {name: tf.pad(t, [[0, filled - n], *[[0, 0]] * (len(t.shape) - 1)]) for name, t in inputs.items()}
+
+    def draw(number: tf.Tensor, size: int, tensors: Inputs) -> tf.Tensor:
+        kinds = {name: tf.TensorSpec([size, *t.shape[1:]], t.dtype) for name, t in tensors.items()}
+        kind = function.get_concrete_function(kinds, tf.TensorSpec(rows.shape, rows.dtype)).structured_outputs
+        parts = {name: tf.reshape(t, [number, size, *t.shape[1:]]) for name, t in tensors.items()}
+        result = tf.TensorSpec(kind.shape, kind.dtype)
+        # Two at a time, so that the small operations of one run beside those of the other: 0.7 of the time on two cores.
+        drawn = tf.map_fn(lambda part: function(part, rows), parts, fn_output_signature=result, parallel_iterations=2)
+        return tf.reshape(drawn, [-1, *kind.shape[1:]])
+
+    chunks = draw(whole, CHUNK, {name: t[: whole * CHUNK] for name, t in padded.items()})
+    alone = draw(filled - whole * CHUNK, 1, {name: t[whole * CHUNK :] for name, t in padded.items()})
+    return tf.concat([chunks, alone], 0)[:n]
+
+
+def _named(function: Callable[[Inputs], tf.Tensor], specs: list[tf.TensorSpec]) -> tf.types.experimental.PolymorphicFunction:
+    """A tf.function whose parameters have the specs' names, from one of a dict."""
+    names = [spec.name for spec in specs]
+
+    def call(*arguments: tf.Tensor) -> tf.Tensor:
+        return function(dict(zip(names, arguments, strict=True)))
+
+    call.__signature__ = inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names])
+    return tf.function(call, input_signature=specs, autograph=False)

@@ -1,0 +1,140 @@
+"""Convolution and transposed convolution, and their gradients, by whichever form is faster.
+
+oneDNN is at its best on maps of 16x16 and more. Onto a smaller map, the gradient of a kernel is a matrix product for each of its taps:
+every position's input by every position's gradient. Milliseconds in bfloat16 on two cores with AMX, oneDNN's and so, of kernels that
+move by two pixels: 256 to 512 channels onto 4x4 maps of 256 frames, 97 and 18; the same with 4 frames in time, 122 and 17; 128 to
+256 onto 8x8 maps, 37 and 19; 64 to 128 onto 16x16 maps, where it is not done, 20 and 38. By one pixel, 256 channels: 48 2x2 maps, 5.4
+and 1.1; 128 4x4 maps, 13.9 and 5.2; 128 8x8 maps, 22 and 18, of which a step gains nothing. In float32 it gains on maps half as
+long: by two pixels, 4 frames of 256 to 512 channels onto 4x4 maps, 586 and 393, 128 to 256 onto 8x8 maps, 130 and 220; by one,
+48 2x2 maps, 3.7 and 2.1, 128 4x4 maps, 13.5 and 14.6.
+
+A kernel as large as its map is a matrix itself: 256 4x4 maps of 512 channels to 60 numbers take 3.7 ms and 1.0, the gradients 4.4 and
+1.3 (input), 12.4 and 1.7 (kernel) in bfloat16; 7.6 and 1.9, 7.9 and 2.1, 7.7 and 2.7 in float32.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfvideogan.ops import forms
+
+SMALL = 8  # height and width of a map up to which the gradient of a kernel is taken so; half of that in float32, half if it moves by one
+
+
+def convolve(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: str) -> tf.Tensor:
+    """Convolution of [N,...,C] by a kernel [...,C,C'] of one to three axes -> [N,...,C']. Padding is "SAME" or "VALID"."""
+    if forms.is_plain() or len(strides) == 1:
+        return _forward(x, kernel, strides, padding)
+    if len(strides) == 3 and x.shape[1] == strides[0] == 1 and padding == "SAME":  # of one frame: the other taps in time see zeros
+        middle = kernel[(kernel.shape[0] - 1) // 2]
+        return tf.expand_dims(convolve(tf.squeeze(x, 1), middle, strides[1:], padding), 1)
+    if padding == "VALID" and x.shape[1:-1] == kernel.shape[:-2]:
+        inputs = math.prod(kernel.shape[:-1])
+        y = tf.matmul(tf.reshape(x, [-1, inputs]), tf.reshape(kernel, [inputs, -1]))
+        return tf.reshape(y, [-1, *[1] * len(strides), kernel.shape[-1]])
+    before = [0] * len(strides) if padding == "SAME" else [k - 1 for k in kernel.shape[:-2]]  # pixels at which no kernel begins
+    outputs = [-(-(n - b) // s) for n, b, s in zip(x.shape[1:-1], before, strides, strict=True)]
+    if not _by_products(outputs, kernel.shape, strides, padding, x.dtype):
+        return _forward(x, kernel, strides, padding)
+
+    @tf.custom_gradient
+    def forward(x: tf.Tensor, kernel: tf.Tensor):
+        def backward(dy: tf.Tensor):
+            return _to_input(dy, kernel, tf.shape(x), strides, padding), kernel_gradient(x, dy, kernel.shape, strides, padding)
+
+        return _forward(x, kernel, strides, padding), backward
+
+    return forward(x, kernel)
+
+
+def convolve_transposed(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: str) -> tf.Tensor:
+    """What `convolve`'s gradient does to [N,...,C'], by the kernel [...,C,C'] -> [N,...,C]. "SAME" multiplies every axis by the stride."""
+    lengths = [n * s if padding == "SAME" else (n - 1) * s + k for n, s, k in zip(x.shape[1:-1], strides, kernel.shape, strict=False)]
+    shape = tf.stack([tf.shape(x)[0], *lengths, kernel.shape[-2]])
+    if forms.is_plain() or len(strides) == 1:
+        return _to_input(x, kernel, shape, strides, padding)
+    if padding == "VALID" and max(x.shape[1:-1]) == 1:
+        y = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(kernel, [-1, x.shape[-1]]), transpose_b=True)
+        return tf.reshape(y, [-1, *lengths, kernel.shape[-2]])
+    if not _by_products(x.shape[1:-1], kernel.shape, strides, padding, x.dtype):
+        return _to_input(x, kernel, shape, strides, padding)
+
+    @tf.custom_gradient
+    def forward(x: tf.Tensor, kernel: tf.Tensor):
+        def backward(dy: tf.Tensor):
+            return _forward(dy, kernel, strides, padding), kernel_gradient(dy, x, kernel.shape, strides, padding)
+
+        return tf.ensure_shape(_to_input(x, kernel, shape, strides, padding), [None, *lengths, kernel.shape[-2]]), backward
+
+    return forward(x, kernel)
+
+
+def kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: Sequence[int], padding: str) -> tf.Tensor:
+    """The gradient of a kernel of this shape [...,C,C'], given what was convolved [N,...,C] and its gradient [N,...,C'].
+
+    Axes are two or three.
+    """
+    pads = [_pads(*of_axis, padding=padding) for of_axis in zip(x.shape[1:-1], dy.shape[1:-1], shape[:-2], strides, strict=True)]
+    whole = all(k % s == 0 for k, s in zip(shape[:-2], strides, strict=True)) and all(after >= 0 for _, after in pads)
+    if not _by_products(dy.shape[1:-1], shape, strides, padding, dy.dtype) or not whole:
+        native = tf.raw_ops.Conv2DBackpropFilter if len(strides) == 2 else tf.raw_ops.Conv3DBackpropFilterV2
+        return native(input=x, filter_sizes=shape, out_backprop=dy, strides=[1, *strides, 1], padding=padding)
+    if any(map(any, pads)):
+        x = tf.pad(x, [[0, 0], *pads, [0, 0]])
+    x, outputs = _blocks(x, strides), dy.shape[1:-1]
+    rows, taps = tf.reshape(dy, [-1, dy.shape[-1]]), []
+    blocks = [k // s for k, s in zip(shape[:-2], strides, strict=True)]
+    for corner in itertools.product(*map(range, blocks)):
+        seen = tf.slice(x, [0, *corner, 0], [-1, *outputs, -1])  # by this tap, or block of taps
+        taps.append(tf.matmul(tf.reshape(seen, [-1, x.shape[-1]]), rows, transpose_a=True))
+    return tf.reshape(_in_order(tf.stack(taps), blocks, strides), shape)
+
+
+def _by_products(outputs: Sequence[int], kernel: Sequence[int], strides: Sequence[int], padding: str, dtype: tf.DType) -> bool:
+    """Whether the gradient of a kernel of this shape, onto maps of these lengths, is taken as matrix products."""
+    # Of 2 frames padded for a kernel of 3, oneDNN's reads memory that is not its own (bfloat16 on AVX-512 without AMX; TensorFlow 2.21):
+    # none shorter than its kernel is left to it.
+    misread = len(strides) == 3 and dtype.size == 2 and strides[0] == 1 and padding == "SAME" and outputs[0] < kernel[0]
+    return misread or max(outputs[-2:]) <= SMALL // (1 if dtype.size == 2 else 2) // (1 if max(strides) > 1 else 2)
+
+
+def _forward(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: str) -> tf.Tensor:
+    convolution = (tf.nn.conv1d, tf.nn.conv2d, tf.nn.conv3d)[len(strides) - 1]
+    return convolution(x, kernel, list(strides) if len(strides) == 1 else [1, *strides, 1], padding)
+
+
+def _to_input(dy: tf.Tensor, kernel: tf.Tensor, shape: tf.Tensor, strides: Sequence[int], padding: str) -> tf.Tensor:
+    transposed = (tf.nn.conv1d_transpose, tf.nn.conv2d_transpose, tf.nn.conv3d_transpose)[len(strides) - 1]
+    return transposed(dy, kernel, shape, list(strides) if len(strides) == 1 else [1, *strides, 1], padding)
+
+
+def _pads(length: int, outputs: int, extent: int, stride: int, padding: str) -> tuple[int, int]:
+    """Zeros before and after an axis, so that the last kernel ends with it; less than none where it ends before."""
+    missing = (outputs - 1) * stride + extent - length
+    before = missing // 2 if padding == "SAME" and missing > 0 else 0
+    return before, missing - before
+
+
+def _blocks(x: tf.Tensor, strides: Sequence[int]) -> tf.Tensor:
+    """Blocks of `strides` become channels: [N,s*L,...,C] -> [N,L,...,s*...*C], the first axis' place in its block outermost."""
+    lengths = [length // stride for length, stride in zip(x.shape[1:-1], strides, strict=True)]
+    channels, inner = x.shape[-1], 1
+    for axis in reversed(range(len(strides))):  # one at a time: TensorFlow transposes two runs of axes fast, more slowly
+        x = tf.reshape(x, [-1, lengths[axis], strides[axis], inner, channels])
+        x = tf.transpose(x, [0, 1, 3, 2, 4]) if strides[axis] > 1 and inner > 1 else x
+        channels, inner = channels * strides[axis], inner * lengths[axis]
+    return tf.reshape(x, [-1, *lengths, channels])
+
+
+def _in_order(taps: tf.Tensor, blocks: Sequence[int], strides: Sequence[int]) -> tf.Tensor:
+    """[b1*b2*..,s1*s2*..*C,C'] -> the same numbers in the order of [b1,s1,b2,s2,..,C,C']."""
+    before = 1
+    for axis in range(len(blocks) - 1):
+        before *= blocks[axis]
+        later, stride = math.prod(blocks[axis + 1 :]), strides[axis]
+        if stride > 1:
+            taps = tf.transpose(tf.reshape(taps, [before, later, stride, -1]), [0, 2, 1, 3])
+        before *= stride
+    return taps

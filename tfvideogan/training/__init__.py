@@ -1,0 +1,1 @@
+"""Training: the loop, the step, optimizers, the strategy, the run folder, monitoring."""

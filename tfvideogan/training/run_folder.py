@@ -1,0 +1,213 @@
+"""The run folder: what everything that is needed to repeat, evaluate or export a run is kept in."""
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+from pathlib import Path
+
+import tensorflow as tf
+from absl import logging
+
+from tfvideogan import data, models
+from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags, to_flags
+from tfvideogan.files import write_whole
+from tfvideogan.gan import GAN
+from tfvideogan.generation.module import LABELS_FILE, Generator
+from tfvideogan.generation.sampler import Sampler
+
+METRICS, LOCK = "metrics.jsonl", ".lock"
+CHECKPOINTS, LOGS, SAMPLES, EXPORT = "checkpoints", "logs", "samples", "export"
+
+
+def checkpoints(workdir: str | Path, best: bool = False) -> list[Path]:
+    """Prefixes of the checkpoints in a run folder, newest first, as their files say: TensorFlow's own list of them may be damaged."""
+    files = (Path(workdir) / CHECKPOINTS / ("best" if best else "")).glob("ckpt-*.*")
+    prefixes = {file.with_suffix("") for file in files if file.with_suffix("").name[5:].isdigit()}
+    return sorted(prefixes, key=lambda prefix: int(prefix.name[5:]), reverse=True)
+
+
+class Run:
+    """The folder of a run, and the checkpoint of what is trained in it.
+
+    Args:
+        workdir: the folder; made by `claim`.
+        config: the run's Config, classes resolved.
+        gan: the model.
+        labels: names of the classes.
+        optimizers: the optimizers by name, none for the programs that come after training.
+    """
+
+    def __init__(self, workdir: str, config: Config, gan: GAN, labels: tuple[str, ...], optimizers: dict[str, tf.Module] | None = None):
+        self.path, self.config, self.gan, self.labels = Path(workdir), config, gan, labels
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.best = tf.Variable(float("inf"), dtype=tf.float32, trainable=False)  # lowest FID so far
+        self.watched = tf.Variable(-1, dtype=tf.int64, trainable=False)  # last step whose samples and scores, if due, are made
+        self.skipped = tf.Variable(0, dtype=tf.int64, trainable=False)  # global batches left out after non-finite losses
+        parts = {"generator": gan.generator, "ema_generator": gan.ema_generator}
+        if optimizers:  # after training D has no part: clips may have more frames than those it learned to judge
+            parts |= {"discriminator": gan.discriminator, **optimizers}
+        # Variables by their order: of layers that stand in a list, Keras' own tracking leaves some out.
+        variables = {name: [variable.value for variable in part.variables] for name, part in parts.items()}
+        self.checkpoint = tf.train.Checkpoint(step=self.step, best=self.best, watched=self.watched, skipped=self.skipped, **variables)
+        folder = self.path / CHECKPOINTS
+        self.newest = tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=config.keep_checkpoints)
+        self.lowest = tf.train.CheckpointManager(self.checkpoint, str(folder / "best"), max_to_keep=1)
+
+    def done(self) -> int:
+        """Generator steps done. Reading it waits for the device."""
+        return int(self.step.numpy())
+
+    def next_batch(self) -> int:
+        """Number of the global batch that the next step begins with."""
+        return self.done() * self.config.d_steps + int(self.skipped.numpy())
+
+    def roll_back(self) -> int:
+        """Restores the newest checkpoint, to go on past the clips of the present step. Returns the number of the next batch."""
+        first = self.next_batch()
+        self.restore()
+        self.skipped.assign(first - self.done() * self.config.d_steps)
+        return first
+
+    def unwatched(self) -> bool:
+        """Whether samples and scores of this step, if due, are still to be made."""
+        return int(self.watched.numpy()) < self.done()
+
+    def claim(self) -> None:
+        """Makes the folder this run's, or checks that it is, and keeps other trainers out while this process lives.
+
+        Raises: UserError if it holds a run of other networks, or another trainer is at work in it.
+        """
+        self._lock()
+        file = self.path / FLAGS_FILE
+        if file.is_file():
+            before, now = from_flags(file.read_text()), from_flags(to_flags(self.config))
+            network = {field.name for field in dataclasses.fields(self.config) if field.metadata["network"]}
+            changed = [f"--{name}={now[name]} (was {before.get(name)})" for name in now if now[name] != before.get(name)]
+            refused = [text for text in changed if text[2:].split("=")[0] in network]
+            if refused:
+                raise UserError(f"--workdir={self.path} holds a run of other networks: {', '.join(refused)}. Give another --workdir.")
+            for text in changed:
+                logging.warning("resuming with %s", text)
+        write_whole(file, to_flags(self.config))
+        write_whole(self.path / LABELS_FILE, "".join(f"{label}\n" for label in self.labels))
+
+    def _lock(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._locked = open(self.path / LOCK, "a+")  # held open: the system lets go of the lock when the process ends, however it ends
+        try:
+            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._locked.seek(0)
+            raise UserError(f"--workdir={self.path}: process {self._locked.read().strip() or '?'} is training in it") from error
+        self._locked.truncate(0)
+        self._locked.write(f"{os.getpid()}")
+        self._locked.flush()
+        for left in [*self.path.glob("checkpoints/**/*_temp*"), *self.path.glob(".export.*"), *self.path.glob("*.tmp")]:
+            shutil.rmtree(left) if left.is_dir() else left.unlink()  # of a process that was killed while it wrote
+
+    def restore(self, best: bool = False) -> bool:
+        """Restores the newest (or the best) checkpoint that is whole. Returns whether there was one.
+
+        TensorFlow checks the sums that it keeps of every tensor and of the index. A damaged checkpoint is named in the log,
+        and the one before it is used.
+
+        Raises: UserError if all are damaged, or lack variables.
+        """
+        prefixes = checkpoints(self.path, best)
+        for prefix in prefixes:
+            try:
+                status = self.checkpoint.restore(str(prefix)).expect_partial()  # programs after training leave the optimizers
+                status.assert_existing_objects_matched()
+            except AssertionError as error:
+                raise UserError(f"{prefix}: does not hold all of {self.config.model}'s variables; written by another version?") from error
+            except Exception as error:  # the reader's finding comes as OpError, ValueError, IndexError, by the kind of damage
+                logging.warning("%s is damaged and left out: %s", prefix, str(error).splitlines()[0])
+                continue
+            return True
+        if prefixes:
+            raise UserError(f"--workdir={self.path}: every checkpoint is damaged: {', '.join(prefix.name for prefix in prefixes)}")
+        return False
+
+    def save(self) -> None:
+        """Writes the checkpoint of this step, and drops old ones. Raises RunFailed if it cannot be written."""
+        self._save(self.newest)
+
+    def save_best(self, value: float) -> None:
+        """Keeps this step as the best one if its FID is the lowest so far."""
+        if value < float(self.best.numpy()):
+            self.best.assign(value)
+            self._save(self.lowest)
+
+    def _save(self, manager: tf.train.CheckpointManager) -> None:
+        step = self.done()
+        try:
+            manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            for file in Path(manager.directory).glob(f"ckpt-{step}*"):
+                shutil.rmtree(file) if file.is_dir() else file.unlink()
+            kept = ", ".join(prefix.name for prefix in checkpoints(self.path)) or "none"
+            raise RunFailed(
+                f"{manager.directory}: cannot write the checkpoint of step {step}: {str(error).splitlines()[0]}. "
+                f"Kept: {kept}. Make room, and start the same command again."
+            ) from error
+
+    def forget_later_records(self) -> None:
+        """Drops the measurements that are about to be made again: those after the restored state."""
+        file, watched = self.path / METRICS, int(self.watched.numpy())
+        if file.is_file():
+            lines = file.read_text().splitlines(keepends=True)
+            write_whole(file, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= watched))
+
+
+def append_records(workdir: str | Path, step: int, records: list[dict]) -> None:
+    """Appends measurements to a run's metrics.jsonl, one JSON object a line."""
+    with open(Path(workdir) / METRICS, "a") as file:
+        file.writelines(json.dumps({"step": step, **record}) + "\n" for record in records)
+
+
+def read_records(workdir: str | Path) -> list[dict]:
+    """The measurements in a run's metrics.jsonl."""
+    file = Path(workdir) / METRICS
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+
+
+def open_run(workdir: str, config: Config, best: bool = False, precision: str = "float32") -> Run:
+    """The run in a folder, restored, to compute in this precision: what evaluate, sample and export start from.
+
+    Raises UserError if the folder holds no checkpoint, or if config.frames is not the run's and its model cannot change it.
+    """
+    if not checkpoints(workdir, best):
+        raise UserError(
+            f"--workdir={workdir}: holds no {'best checkpoint: train with --evaluate_every_steps' if best else 'checkpoint: train first'}"
+        )
+    frames = int(from_flags((Path(workdir) / FLAGS_FILE).read_text())["frames"])
+    if config.frames != frames and not models.find(config.model).Model.free_frames:
+        raise UserError(f"--frames={config.frames}: {workdir} holds a {config.model} of {frames} frames, which makes no others")
+    labels = tuple((Path(workdir) / LABELS_FILE).read_text().splitlines())
+    run = Run(workdir, config, models.build(dataclasses.replace(config, precision=precision)), labels)
+    run.restore(best)
+    return run
+
+
+def from_run(
+    workdir: str,
+    config: Config,
+    best: bool,
+    interpolate_frames: int = 1,
+    precision: str = "float32",
+    truncations: tuple[float, ...] = (1.0,),
+) -> Generator:
+    """The averaged weights of a run's newest (or best) checkpoint, with standing statistics for these truncations, computing in
+    this precision. A generator that reads videos computes them from the run's data set, which must be there."""
+    run = open_run(workdir, config, best, precision)
+    sampler = Sampler(run.gan, interpolate_frames=interpolate_frames, truncations=truncations)
+    sampler.calibrate(given_batches(sampler, run.config))
+    scores = tuple(record for record in read_records(workdir) if record["step"] == run.done())
+    return Generator(workdir, run.config, run.labels, run.done(), sampler, scores)
+
+
+def given_batches(sampler: Sampler, config: Config) -> tf.data.Dataset | None:
+    """The batches behind the standing statistics of a generator that reads videos; None for others."""
+    return None if sampler.kind == "synthesis" else data.load(config, config.split).batches(config.calibration_clips)

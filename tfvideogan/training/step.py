@@ -1,0 +1,173 @@
+"""The training step, the same for every model, strategy and precision."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfvideogan.config import Config
+from tfvideogan.gan import GAN, GENERATOR_STEP, Batch, Scalars
+from tfvideogan.layers import spectral
+from tfvideogan.ops import noise
+from tfvideogan.ops.pieces import compiled_ahead
+from tfvideogan.training.optimizers import make_optimizer
+
+BACKWARD = "backward"  # name scope of gradients that layers write by hand; TensorFlow's own stand in gradient_tape/
+Sum = tuple[list[tf.Tensor], Scalars]  # gradients, and what is logged: of a part, or of several added
+
+
+class Player(NamedTuple):
+    """Who takes a step: its name, its loss of a batch (terms, watched), and the network that its optimizer updates."""
+
+    name: str
+    loss: Callable[[Batch], tuple[Scalars, Scalars]]
+    network: keras.Model
+    optimizer: keras.optimizers.Optimizer
+
+
+def make_optimizers(config: Config) -> dict[str, keras.optimizers.Optimizer]:
+    """One optimizer for each player."""
+    return {
+        "d_optimizer": make_optimizer(config, config.d_learning_rate),
+        "g_optimizer": make_optimizer(config, config.g_learning_rate),
+    }
+
+
+class Step:
+    """The training step: `d_steps` discriminator updates, each with its own batch and followed by D's constraints, one generator
+    update, the average.
+
+    A function of the list of `d_steps` (distributed) batches. Returns named scalars: the loss terms, what the model watches, and the
+    gradients' global norms (of a replica's own gradient, averaged).
+
+    Attributes:
+        functions: the update of D, that of G (each of a batch), and what ends the step (of the scalars so far).
+    """
+
+    def __init__(self, d_update: Callable[[Batch], Scalars], g_update: Callable[[Batch], Scalars], finish: Callable[[Scalars], Scalars]):
+        self.functions = d_update, g_update, finish
+
+    def __call__(self, batches: list[Batch]) -> Scalars:
+        d_update, g_update, finish = self.functions
+        scalars: Scalars = {}
+        for batch in batches:
+            scalars = d_update(batch)
+        return finish({**scalars, **g_update(batches[-1])})
+
+
+def make_step(
+    gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step: tf.Variable, strategy: tf.distribute.Strategy, flat: bool = False
+) -> Step:
+    """The training step, the same for every model, strategy and precision.
+
+    An update has the gradient of the whole batch; with `accumulate_steps`, of its parts in turn, so that the activations of
+    one part alone are held.
+
+    Args:
+        gan, optimizers, strategy: built in the strategy's scope.
+        step: counts the generator's updates.
+        flat: its functions are Python's, to be traced into one graph, which compiles with XLA. Else each is a tf.function: D's is
+            traced and optimised once however many updates there are, and they follow each other, where in one graph G's pass for
+            the next would run beside the one before, in the memory of both.
+    """
+    config, replicas, parts = gan.config, strategy.num_replicas_in_sync, gan.config.accumulate_steps
+
+    def differentiate(player: Player, batch: Batch) -> Sum:
+        """Of a part of the batch: its addend to the (scaled) gradient, and to the loss terms and what is watched."""
+        weights = [weight.value for weight in player.network.trainable_variables]
+        # Only the player's weights are watched: the other network is run, not recorded.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            terms, watched = player.loss(batch)
+            total = tf.add_n(list(terms.values()))
+            if config.weight_decay:
+                total += config.weight_decay * tf.add_n([tf.nn.l2_loss(weight) for weight in weights])  # of gradient w
+            total = player.optimizer.scale_loss(total / (replicas * parts))  # the optimizer sums over replicas
+        with tf.name_scope(BACKWARD):
+            # An embedding's gradient is of slices, some of the same row: the norm wants their sum.
+            gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(total, weights)]
+        return gradients, {name: value / parts for name, value in {**terms, **watched}.items()}
+
+    def apply(player: Player, gradients: list[tf.Tensor], scalars: Scalars) -> Scalars:
+        norm = tf.linalg.global_norm(gradients) * (replicas / loss_scale(player.optimizer))
+        player.optimizer.apply(gradients, player.network.trainable_variables)
+        return {**scalars, f"{player.name}_gradient_norm": norm}
+
+    def loss_scale(optimizer: keras.optimizers.Optimizer) -> tf.Tensor | float:
+        return optimizer.dynamic_scale.value if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else 1.0
+
+    def update(player: Player, batch: Batch) -> Scalars:
+        """On all replicas; so is the loop over parts, for what is summed over replicas within a pass cannot be within a loop."""
+
+        def part(i: tf.Tensor) -> Sum:
+            return strategy.run(lambda batch, i: differentiate(player, part_of(batch, i, parts)), args=(batch, i))
+
+        def add(a: Sum, b: Sum) -> Sum:
+            return strategy.run(lambda *sums: tf.nest.map_structure(tf.add, *sums), args=(a, b))
+
+        def finish(gradients: list[tf.Tensor], scalars: Scalars) -> Scalars:
+            for layer in held:
+                layer.iterate()
+            return apply(player, gradients, scalars)
+
+        with tf.name_scope(f"{player.name}_step"):
+            if parts == 1:
+                return strategy.run(lambda batch: apply(player, *differentiate(player, batch)), args=(batch,))
+            with spectral.hold() as held:
+                sums = sum_in_turn(part, add, parts)
+            return strategy.run(finish, args=sums)
+
+    def generator_loss(batch: Batch) -> tuple[Scalars, Scalars]:
+        return gan.generator_loss({**batch, "seed": noise.fork(batch["seed"], GENERATOR_STEP)})
+
+    d = Player("d", gan.discriminator_loss, gan.discriminator, optimizers["d_optimizer"])
+    g = Player("g", generator_loss, gan.generator, optimizers["g_optimizer"])
+
+    def constrain(weight: tf.Variable, constraint: Callable, reads: tuple[tf.Variable, ...]) -> None:
+        weight.assign(constraint(weight, *reads))
+
+    def average(ema: tf.Variable, weight: tf.Tensor, decay: tf.Tensor, rest: tf.Tensor) -> None:
+        ema.assign(decay * ema + rest * weight)
+
+    def copy(ema: tf.Variable, weight: tf.Tensor) -> None:
+        ema.assign(weight)
+
+    def d_update(batch: Batch) -> Scalars:
+        scalars = update(d, batch)
+        for weight, constraint, reads in gan.discriminator_constraints(step + 1):
+            strategy.extended.update(weight, constrain, args=(constraint, reads), group=False)
+        return scalars
+
+    def g_update(batch: Batch) -> Scalars:
+        return update(g, batch)
+
+    def finish(scalars: Scalars) -> Scalars:
+        step.assign_add(1)
+        decay = tf.where(step > config.ema_start_step, config.ema_decay, 0.0)  # before, the average is a copy
+        rates = decay, 1.0 - decay
+        for ema, weight, averaged in gan.ema_pairs():
+            function, args = (average, (weight, *rates)) if averaged else (copy, (weight,))
+            strategy.extended.update(ema, function, args=args, group=False)
+        return {name: strategy.reduce("MEAN", value, axis=None) for name, value in scalars.items()}
+
+    if flat:
+        return Step(d_update, g_update, finish)
+    return Step(*(tf.function(compiled_ahead(function), autograph=False) for function in (d_update, g_update, finish)))
+
+
+def part_of(batch: Batch, i: tf.Tensor, parts: int) -> Batch:
+    """Every `parts`th example from the i-th on: of a replica's share, then, the same examples however many replicas there are."""
+    if parts == 1:
+        return batch
+    return {name: tf.gather(tf.reshape(value, [-1, parts, *value.shape[1:]]), i, axis=1) for name, value in batch.items()}
+
+
+def sum_in_turn(part: Callable[[tf.Tensor], Sum], add: Callable[[Sum, Sum], Sum], parts: int) -> Sum:
+    """part(0) + .. + part(parts - 1): traced once, and each begun when the one before it is done."""
+    traced = tf.function(part, autograph=False).get_concrete_function(tf.TensorSpec([], tf.int32))
+    zeros = tf.nest.map_structure(lambda t: tf.zeros(t.shape, t.dtype), traced.structured_outputs, expand_composites=True)
+    _, sums = tf.while_loop(
+        lambda i, _: i < parts, lambda i, sums: (i + 1, add(sums, traced(i))), (0, zeros), parallel_iterations=1, maximum_iterations=parts
+    )
+    return sums
