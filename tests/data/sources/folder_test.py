@@ -203,14 +203,18 @@ def test_a_loop_of_links_counts_each_video_once(tmp_path):
     assert list(paths.files_below(str(tmp_path))) == ["a/deep/1.mkv", "b/deep/1.mkv", "linked/1.mkv"]
 
 
-def test_a_data_folder_that_is_not_utf8_is_read(tmp_path):
-    write(tmp_path / "a" / "1.mkv", 4)
+def test_a_data_folder_that_is_not_utf8_is_refused_in_one_line_and_read_by_a_link(tmp_path):
     folder = tmp_path / os.fsdecode(b"caf\xe9")
-    (tmp_path / "plain").mkdir()
-    shutil.move(tmp_path / "a", tmp_path / "plain" / "a")
-    (tmp_path / "plain").rename(folder)
-    assert numbers(next(load(folder).once(1).as_numpy_iterator())["video"]).tolist() == [[0, 1, 2, 3]]
-    assert folder_source.loose(config(folder), str(folder), ()).size == 1
+    folder.mkdir()
+    write(tmp_path / "1.mkv", 4)
+    (folder / "a").mkdir()
+    shutil.move(tmp_path / "1.mkv", folder / "a" / "1.mkv")
+    for read in (load, lambda folder: folder_source.loose(config(folder), str(folder), ())):
+        with pytest.raises(UserError) as caught:
+            read(folder)
+        assert str(caught.value) == f"--data_dir={tmp_path}/caf\\udce9: its name is not UTF-8; rename the folder, or link to it"
+    (tmp_path / "cafe").symlink_to(folder)
+    assert load(tmp_path / "cafe").size == 1
 
 
 @pytest.mark.parametrize("change", ["removed", "no video", "cut short"])

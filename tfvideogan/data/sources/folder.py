@@ -46,6 +46,7 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
 
     Raises: UserError for a folder that is missing or has no or empty classes, and for what is no regular expression.
     """
+    _check_name(root)
     if not root or not paths.is_folder(root):
         raise UserError(f"--data_dir={root}: no such folder; want one with a subfolder of videos for each class")
     try:
@@ -81,6 +82,11 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
     return Listing(tuple(numbers), tuple(videos), tuple(rejected), tuple(others))
 
 
+def _check_name(root: str) -> None:
+    if not paths.is_utf8(root):  # a run could not write it down
+        raise UserError(f"--data_dir={_shown(root)}: {NOT_UTF8}; rename the folder, or link to it")
+
+
 def _shown(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
@@ -107,6 +113,7 @@ def loose(config: Config, root: str, known: Sequence[str]) -> Source:
         known: names of classes, which are numbered so if they hold all of the folder's; else in alphabetical order.
     Raises: UserError, naming --data_dir, if there is none or too few can be used.
     """
+    _check_name(root)
     found = list(paths.files_below(root))
     names = [name for name in found if paths.suffix(name) in VIDEOS and paths.is_utf8(name)]
     if not names:
