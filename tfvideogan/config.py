@@ -98,6 +98,11 @@ class Clips:
             if getattr(self, name) < least:
                 raise UserError(f"--{name}={getattr(self, name)}: want {f'at least {least}' if least else '0 or more'}")
 
+    def want_square(self) -> None:
+        """Raises UserError if frames are not square, for models and data sets of no others."""
+        if self.frame_size != (self.size, self.size):
+            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones")
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation(Clips):
@@ -177,11 +182,6 @@ class Config(Evaluation):
     def calibration_clips(self) -> int:
         """Clips in a batch behind standing statistics: as many as behind the moments in training, but 256 at most."""
         return min(self.batch_size // self.accumulate_steps, 256)
-
-    def want_square(self) -> None:
-        """Raises UserError if frames are not square, for models that build nothing else."""
-        if self.frame_size != (self.size, self.size):
-            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones for --model={self.model}")
 
     def want_parts(self, replicas: int) -> None:
         """Raises UserError if the batch cannot be shared by that many replicas, and each share taken in `accumulate_steps` parts."""
