@@ -17,7 +17,7 @@ from pathlib import Path
 from absl import app, flags
 
 from tfvideogan.training.run_folder import METRICS as RECORDS
-from tfvideogan.training.run_folder import checkpoints
+from tfvideogan.training.run_folder import newest_first
 
 MINUTES = flags.DEFINE_float("minutes", 10, "Training time of each model.")
 MODELS = flags.DEFINE_list("models", ["dvdgan", "mocogan", "tgan", "vgan"], "Models, one a row.")
@@ -53,7 +53,7 @@ def row(model: str, workdir: Path) -> dict[str, str]:
     process.send_signal(signal.SIGTERM)
     seconds = time.time() - began
     process.wait()
-    step = int(checkpoints(workdir)[0].name[5:])
+    step = int(newest_first(workdir)[0].name[5:])
     print(f"{model}: {step} steps", flush=True)
     command = [sys.executable, "-m", "tfvideogan.evaluate", f"--workdir={workdir}", f"--metrics={METRICS}"]
     subprocess.run([*command, f"--evaluate_videos={VIDEOS.value}"], check=True, stderr=subprocess.DEVNULL)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from tfvideogan.training.run_folder import checkpoints
+from tfvideogan.training.run_folder import newest_first
 
 STEPS = flags.DEFINE_integer("steps", 20_000, "Steps of the run.")
 ROWS = flags.DEFINE_integer("rows", 20, "Rows of the table.")
@@ -29,7 +29,7 @@ def main(_: list[str]) -> None:
     with open(folder / "log", "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     while process.poll() is None:
-        newest = checkpoints(folder / "run")
+        newest = newest_first(folder / "run")
         step = int(newest[0].name[5:]) if newest else 0
         if step >= STEPS.value * (len(rows) + 1) / ROWS.value:
             seconds = time.perf_counter() - began

@@ -18,7 +18,8 @@ from tfvideogan import data, models
 from tfvideogan.cli import launch
 from tfvideogan.config import Config
 from tfvideogan.ops import forms
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 STEPS = flags.DEFINE_integer("compared_steps", 200, "Steps.")
 PLOT = flags.DEFINE_string("plot", None, "PNG of the curves.")
@@ -48,13 +49,12 @@ def main(config: Config) -> None:
 
 def losses(config: Config, dataset: data.Dataset, nudged: bool = False) -> dict[str, np.ndarray]:
     """Every loss at every step, of a run from its first weights, or from the next floating numbers above them."""
-    gan, optimizers = models.build(config), make_optimizers(config)
+    gan, count = models.build(config), tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
     if nudged:
         for weight in gan.trainable_variables:
             weight.assign(np.nextafter(weight.numpy(), np.float32(np.inf)))
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+    step = make_step(gan, optimizers, count, tf.distribute.get_strategy())
     batches = iter(dataset.batches(config.batch_size))
     curves: dict[str, list[float]] = {}
     began = time.time()

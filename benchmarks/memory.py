@@ -20,7 +20,8 @@ from tfvideogan import data, models
 from tfvideogan.cli import launch
 from tfvideogan.config import Config
 from tfvideogan.training import cost
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "true"  # before TensorFlow takes any memory
 
@@ -44,10 +45,9 @@ def one(config: Config) -> None:
     """Prints the bytes predicted and measured, as JSON."""
     tf.config.threading.set_intra_op_parallelism_threads(2)
     tf.config.threading.set_inter_op_parallelism_threads(2)
-    gan, optimizers = models.build(config), make_optimizers(config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+    gan, count = models.build(config), tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    step = make_step(gan, optimizers, count, tf.distribute.get_strategy())
     batches = iter(data.load(config, "train").batches(config.batch_size).take(config.d_steps))
     drawn = list(batches)
     run(step, drawn)

@@ -26,7 +26,8 @@ from tfvideogan.data.clips import crop, fit
 from tfvideogan.data.preparation.preparing import Settings
 from tfvideogan.data.sources import listing
 from tfvideogan.models.dvdgan import Config
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 VIDEOS = flags.DEFINE_string("videos", None, "Folder with a folder of videos for each class.", required=True)
 SECONDS = flags.DEFINE_float("seconds", 10.0, "To measure each reader for.")
@@ -90,10 +91,9 @@ def training() -> Iterator[int]:
     strategy = tf.distribute.OneDeviceStrategy("GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0")
     with strategy.scope():
         gan = models.build(one)
-        optimizers = make_optimizers(one)
-        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-        step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64), strategy)
+        count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        optimizers = make_optimizers(gan, count)
+        step = make_step(gan, optimizers, count, strategy)
     batch = next(iter(data.load(one, "train").batches(one.batch_size)))
     while True:
         float(step([batch] * one.d_steps)["d_gradient_norm"])  # waits for the device

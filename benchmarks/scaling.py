@@ -25,8 +25,9 @@ from tfvideogan.layers.norm import StandingNorm
 from tfvideogan.models import dvdgan
 from tfvideogan.training import cost
 from tfvideogan.training.cost import Cost
+from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.run_folder import Run
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.step import make_step
 
 ROWS = flags.DEFINE_list("rows", ["12x64", "12x128", "12x256", "48x64", "48x128"], "Rows of the paper's Table 1.")
 CHECK = flags.DEFINE_boolean("check", False, "Print predictions beside measurements at small size, and stop.")
@@ -253,9 +254,8 @@ def checks() -> Iterator[list[str]]:
     eight = SMALL.batch_size
     yield compared("FLOPs of 8 clips, from 2 and 4", run.flops.at(eight), cost.step_flops(SMALL))
     yield compared("activations of 8 clips, from 2 and 4, bytes", run.activations.at(eight), cost.measure(SMALL).activations)
-    gan, optimizers = models.build(SMALL), make_optimizers(SMALL)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
+    gan, count = models.build(SMALL), tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
     held = [variable.numpy().nbytes for part in (gan, *optimizers.values()) for variable in part.variables]
     yield compared("variables, bytes", run.cost.variables, sum(held))
     with tempfile.TemporaryDirectory() as folder:
@@ -293,10 +293,9 @@ def given_to_all_reduce(config: Config) -> float:
         return all_reduce(context, op, value, options)
 
     with strategy.scope():
-        gan, optimizers = models.build(config), make_optimizers(config)
-        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-        step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), strategy)
+        gan, count = models.build(config), tf.Variable(0, dtype=tf.int64, trainable=False)
+        optimizers = make_optimizers(gan, count)
+        step = make_step(gan, optimizers, count, strategy)
     dataset = data.load(config, "train")
     batch = next(iter(strategy.distribute_datasets_from_function(lambda _: dataset.batches(config.batch_size, replicas=2))))
     tf.distribute.ReplicaContext.all_reduce = noted

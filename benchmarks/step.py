@@ -22,7 +22,8 @@ from tfvideogan.cli import launch
 from tfvideogan.config import Config
 from tfvideogan.gan import GAN
 from tfvideogan.training import cost
-from tfvideogan.training.step import Step, make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import Step, make_step
 from tfvideogan.training.strategy import make_strategy
 
 THREADS = flags.DEFINE_integer("threads", 2, "Operations that run side by side, and threads of one; of a replica's, its share.")
@@ -81,10 +82,9 @@ def prepared(config: Config) -> tuple[Config, GAN, Step, list]:
     config = dataclasses.replace(config, classes=config.classes or len(dataset.labels))
     with strategy.scope():
         gan = models.build(config)
-        optimizers = make_optimizers(config)
-        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
         count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        optimizers = make_optimizers(gan, count)
     batches = distributed(dataset, config, strategy)
     return config, gan, make_step(gan, optimizers, count, strategy), [next(batches) for _ in range(config.d_steps)]
 

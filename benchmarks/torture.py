@@ -73,7 +73,7 @@ def wait_for_a_step(workdir: Path, after: int, processes: list[subprocess.Popen]
 
 def torn(workdir: Path) -> list[str]:
     """Files of a checkpoint that is being written, or that a killed run left so."""
-    return [file.name for file in (workdir / "checkpoints").glob("*_temp*")]
+    return [file.name for file in (workdir / "checkpoints").glob("*tempstate*")]
 
 
 def differences(a: Path, b: Path) -> list[str]:

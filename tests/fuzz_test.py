@@ -27,7 +27,8 @@ from tfvideogan import cli, data, models
 from tfvideogan import train as trainer
 from tfvideogan.config import UserError, to_flags
 from tfvideogan.data import decode
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 WANTED = int(os.environ.get("TFVIDEOGAN_FUZZ", 0))
 NUMBERS = ["-1", "0", "1", "2", "3", "4", "5", "7", "8", "12", "16", "32", "48"]
@@ -64,10 +65,9 @@ def parsed(arguments: list[str]):
 def one_step(config) -> None:
     dataset = data.load(config, config.split)
     config = trainer._with_classes(config, dataset)
-    gan, optimizers = models.build(config), make_optimizers(config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+    gan, count = models.build(config), tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    step = make_step(gan, optimizers, count, tf.distribute.get_strategy())
     batches = iter(dataset.batches(config.batch_size))
     assert all(value.shape == () for value in step([next(batches) for _ in range(config.d_steps)]).values())
 

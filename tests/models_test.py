@@ -17,7 +17,8 @@ from tfvideogan.gan import GAN
 from tfvideogan.generation.sampler import Sampler, fixed_sampler
 from tfvideogan.ops import fused, noise
 from tfvideogan.training import cost
-from tfvideogan.training.step import Step, make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import Step, make_step
 
 ALL = models.names()
 
@@ -48,11 +49,9 @@ def gan(request) -> GAN:
 
 def optimizers_and_step_of(gan: GAN, flat: bool = False) -> tuple[dict[str, keras.optimizers.Optimizer], Step]:
     """Of a model on one device."""
-    optimizers = make_optimizers(gan.config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    return optimizers, make_step(gan, optimizers, step, tf.distribute.get_strategy(), flat)
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    return optimizers, make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat)
 
 
 def step_of(gan: GAN, flat: bool = False) -> Step:
@@ -171,14 +170,20 @@ def test_a_batch_in_parts_takes_the_step_of_the_whole(gan, monkeypatch):
             np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-def test_a_step_is_the_same_in_its_functions_and_in_one_graph(gan):
-    results = []
-    for step in (step_of(models.build(gan.config)), tf.function(step_of(models.build(gan.config), flat=True), autograph=False)):
-        scalars = step(batches_of(gan.config))
-        results.append({name: float(value) for name, value in scalars.items()})
-    assert results[0].keys() == results[1].keys()
-    for name, value in results[0].items():
-        assert results[1][name] == pytest.approx(value, rel=1e-3, abs=1e-4), name
+@pytest.fixture(scope="module")
+def in_one_graph(gan) -> tuple[dict[str, tf.Tensor], list[tf.compat.v1.GraphDef]]:
+    """What a first step of a fresh model returns, as one graph, and the graphs it ran: traced once for two tests."""
+    step, results = tf.function(step_of(models.build(gan.config), flat=True), autograph=False), []
+    graphs = optimized(lambda batches: results.append(step(batches)), batches_of(gan.config))
+    return results[0], graphs
+
+
+def test_a_step_is_the_same_in_its_functions_and_in_one_graph(gan, in_one_graph):
+    whole, _ = in_one_graph
+    scalars = step_of(models.build(gan.config))(batches_of(gan.config))
+    assert scalars.keys() == whole.keys()
+    for name, value in scalars.items():
+        assert float(whole[name]) == pytest.approx(float(value), rel=1e-3, abs=1e-4), name
 
 
 VIEWS = ("Identity", "Reshape", "ExpandDims", "Squeeze", "StopGradient", "PreventGradient")  # of all of the tensor
@@ -213,10 +218,14 @@ def unsteady_sums(graph: tf.compat.v1.GraphDef) -> list[str]:
     return [node.name for node in graph.node if node.op == "AddN" and len(inputs[node.name]) > 2 and not is_sure(inputs[node.name][0])]
 
 
-@pytest.mark.parametrize("parts", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_no_sum_depends_on_the_moment(gan, parts):
+def test_no_sum_depends_on_the_moment(in_one_graph):
     # Or a resumed run differs now and then in its last bits, on a busy machine.
-    step = tf.function(step_of(models.build(dataclasses.replace(gan.config, accumulate_steps=parts)), flat=True), autograph=False)
+    assert not [name for graph in in_one_graph[1] for name in unsteady_sums(graph)]
+
+
+@pytest.mark.slow
+def test_nor_does_one_of_a_batch_in_parts(gan):
+    step = tf.function(step_of(models.build(dataclasses.replace(gan.config, accumulate_steps=2)), flat=True), autograph=False)
     assert not [name for graph in optimized(step, batches_of(gan.config)) for name in unsteady_sums(graph)]
 
 
@@ -303,15 +312,14 @@ def test_truncation_narrows_the_latents(gan):
 
 
 @pytest.mark.slow
-def test_the_cost_of_a_step_is_read_off_its_graph(gan):
-    report = cost.report(gan.config)
+def test_the_cost_of_a_step_is_read_off_its_graph_and_parts_of_a_batch_cost_what_the_whole_does_and_hold_less(gan, monkeypatch):
+    whole = cost._measure(gan.config)
+    monkeypatch.setattr(cost, "_measure", lambda config: whole)  # traced once for both
+    report, whole = cost.report(gan.config), cost.measure(gan.config)
+    monkeypatch.undo()
     for network in (gan.generator, gan.discriminator):
         assert f"{sum(int(tf.size(weight)) for weight in network.trainable_variables):,}\n" in report
-
-
-@pytest.mark.slow
-def test_parts_of_a_batch_hold_fewer_activations_and_cost_what_the_whole_does(gan):
-    whole, parts = (cost.measure(dataclasses.replace(gan.config, accumulate_steps=parts)) for parts in (1, 4))
+    parts = cost.measure(dataclasses.replace(gan.config, accumulate_steps=4))
     assert parts.activations < 0.5 * whole.activations  # kernels, which do not shrink, are most of what such small networks hold
     assert (parts.flops, parts.variables, parts.gradients) == (whole.flops, whole.variables, 2 * whole.gradients)
 
@@ -359,12 +367,12 @@ def test_weight_decay_adds_the_weights_to_the_gradient(gan, monkeypatch):
     seen = {}
     for decay in (0.0, 0.25):
         fresh = models.build(dataclasses.replace(gan.config, weight_decay=decay, d_steps=1))
-        optimizers = make_optimizers(fresh.config)
+        count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        optimizers = make_optimizers(fresh, count)
         for player, optimizer in optimizers.items():
             key = decay, player
             monkeypatch.setattr(optimizer, "apply", lambda gradients, weights, key=key: seen.setdefault(key, gradients))
         weights = {"d_optimizer": fresh.discriminator, "g_optimizer": fresh.generator}
-        count = tf.Variable(0, dtype=tf.int64, trainable=False)
         step = make_step(fresh, optimizers, count, tf.distribute.get_strategy(), flat=True)
         step([batch_of(fresh.config, 2)])
     for player, network in weights.items():
@@ -377,15 +385,19 @@ def test_the_gradient_norm_is_that_of_the_gradient(gan):
     # Adam's first moment is then the gradient, and nothing moves.
     still = {"optimizer": "adam", "beta_1": 0.0, "g_learning_rate": 0.0, "d_learning_rate": 0.0, "d_steps": 1}
     fresh = models.build(dataclasses.replace(gan.config, **still))
-    optimizers = make_optimizers(fresh.config)
-    optimizers["d_optimizer"].build(fresh.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(fresh.generator.trainable_variables)
-    step = make_step(fresh, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(fresh, count)
+    step = make_step(fresh, optimizers, count, tf.distribute.get_strategy())
     batch = {**batch_of(fresh.config, 4), "label": tf.constant([1, 1, 1, 2])}  # an embedding's row is read three times
     scalars = step([batch])
     for player, optimizer in optimizers.items():
         norm = np.sqrt(sum(np.sum(np.square(moment.numpy())) for moment in optimizer._momentums))
         assert float(scalars[f"{player[0]}_gradient_norm"]) == pytest.approx(norm, rel=1e-4)
+
+
+def test_a_tests_config_has_no_field_that_the_model_lacks():
+    with pytest.raises(TypeError, match="atention"):
+        small("dvdgan", atention=8)
 
 
 def test_unknown_model_gets_a_suggestion():

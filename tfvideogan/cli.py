@@ -5,6 +5,7 @@ default and help. A run folder keeps every field in `run.flags`, so the programs
 the folder, and a later change of a default cannot change an old run.
 """
 
+import contextlib
 import dataclasses
 import logging as stdlib_logging
 import sys
@@ -16,12 +17,14 @@ from absl import flags, logging
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
 from tfvideogan.generation.module import Generator, from_module
+from tfvideogan.ops import forms
 from tfvideogan.training.run_folder import from_run
 
 FLAGS = flags.FLAGS
 DEFINE = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
 
 flags.DEFINE_string("workdir", None, "Folder of the run.")
+flags.DEFINE_enum("xla", "auto", ["auto", "true", "false"], "What XLA compiles: what gains by it; in train, every update whole; nothing.")
 
 
 def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: type[Config] | None = None) -> None:
@@ -42,7 +45,9 @@ def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: ty
     logging.get_absl_handler().addFilter(lambda record: record.levelno > stdlib_logging.INFO or "/tensorflow/" not in record.pathname)
     stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
     try:
-        main(parse(sys.argv, saved, kind))
+        config = parse(sys.argv, saved, kind)
+        with forms.uncompiled() if FLAGS.xla == "false" else contextlib.nullcontext():
+            main(config)
     except (UserError, RunFailed, flags.Error) as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1 if isinstance(error, RunFailed) else 2)

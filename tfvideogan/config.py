@@ -1,6 +1,6 @@
 """Config: what every run needs, and the only home of defaults.
 
-A paper's model file subclasses `Config`, overrides the defaults with the paper's values and adds its own
+A paper's model file subclasses `Config`, overrides defaults with the paper's values (`frames = 12`) and adds its own
 fields. Every field becomes a flag of the same name, type, default and help (see `cli.py`).
 """
 
@@ -10,6 +10,7 @@ from typing import Any
 
 OPTIMIZERS = ("adam", "rmsprop")
 FLAGS_FILE = "run.flags"  # of a run folder, and of an exported module
+SCHEDULES = ("constant", "linear", "halving")
 RENAMED = {"attention": ("g_attention", "d_attention")}  # fields of earlier versions, and what they are now
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -28,17 +29,16 @@ class RunFailed(RuntimeError):
     """
 
 
-def field(default: Any, help: str, network: bool = False) -> Any:
-    """A Config field with the help text its flag shows. `network`: it shapes the networks or what they compute, and so
-    cannot change when a run is resumed."""
-    return dataclasses.field(default=default, metadata={"help": help, "network": network})
+def field(default: Any, help: str, network: bool = False, fixed: bool = False) -> Any:
+    """A Config field with the help text its flag shows. It cannot change when a run is resumed if it shapes the networks or what
+    they compute (`network`), or decides on how the run began or what its state is (`fixed`)."""
+    return dataclasses.field(default=default, metadata={"help": help, "fixed": network or fixed})
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """What every run needs, whatever the paper. Raises UserError for values no run can have."""
+class Clips:
+    """Which clips are read, and how they are cut: what every program that reads clips needs. Raises UserError for impossible values."""
 
-    model: str = field("dvdgan", "Name of a file in tfvideogan/models.", network=True)
     dataset: str = field(
         "moving_shapes",
         "moving_shapes[/plain|/textured|/mixed|/shape_motion], moving_mnist, folder, prepared, ucf101[/split1|/split2|/split3], "
@@ -58,21 +58,89 @@ class Config:
     flip: bool = field(False, "Mirror half of the training clips left to right.")
     random_crop: bool = field(False, "Crop training clips at a random place, not at the centre; see short_side.")
     short_side: int = field(0, "Short side that frames are resized to before the crop; 0: the smallest that covers a frame.")
+    batch_size: int = field(64, "Clips in a global batch, over all replicas.")
+    seed: int = field(0, "Seed of the weights, the order of clips, and every random draw.", fixed=True)
+
+    def __init_subclass__(cls):
+        """A default that a subclass assigns without a type (`frames = 12`) keeps the field's type and help.
+
+        Raises: TypeError if there is no such field, or the default is not of its type.
+        """
+        inherited = {one.name: one for base in cls.__mro__[1:] if dataclasses.is_dataclass(base) for one in dataclasses.fields(base)}
+        own = cls.__annotations__
+        for name, default in list(vars(cls).items()):
+            if name.startswith("__") or name in own or callable(default) or isinstance(default, property):
+                continue
+            if name not in inherited:
+                raise TypeError(f"{cls.__module__}.{cls.__name__}.{name}: overrides no field")
+            if type(default) is not inherited[name].type:
+                raise TypeError(f"{cls.__module__}.{cls.__name__}.{name}: got {default!r}, expected {inherited[name].type.__name__}")
+            own[name] = inherited[name].type
+            setattr(cls, name, dataclasses.field(default=default, metadata=inherited[name].metadata))
+
+    def __post_init__(self):
+        for one in dataclasses.fields(self):
+            if one.type is float and not math.isfinite(getattr(self, one.name)):
+                raise UserError(f"--{one.name}={getattr(self, one.name)}: want a finite number")
+        self.want_at_least(1, "frames", "size", "stride", "batch_size")
+        self.want_at_least(0, "width", "max_stride", "seed", "fps")
+        if self.short_side and self.short_side < min(self.frame_size):
+            raise UserError(f"--short_side={self.short_side}: want 0, or at least {min(self.frame_size)}, the short side of a frame")
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """(height, width) of a frame, in pixels."""
+        return self.size, self.width or self.size
+
+    def want_at_least(self, least: int, *names: str) -> None:
+        """Raises UserError if one of these fields is less."""
+        for name in names:
+            if getattr(self, name) < least:
+                raise UserError(f"--{name}={getattr(self, name)}: want {f'at least {least}' if least else '0 or more'}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation(Clips):
+    """And how clips are evaluated."""
+
+    evaluator: str = field(
+        "moving_shapes", "Who judges clips: moving_shapes, FILE.npz of your own, i3d:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE."
+    )
+    evaluator_sha256: str = field("", "The checksum that the evaluator's weights must have; empty takes any.")
+    evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.evaluate_videos < 2:
+            raise UserError(f"--evaluate_videos={self.evaluate_videos}: want at least 2, for a covariance")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Evaluation):
+    """And how a model is trained: what every run needs, whatever the paper."""
+
+    model: str = field("dvdgan", "Name of a file in tfvideogan/models.", network=True)
     classes: int = field(0, "Number of classes; 0 takes the data set's own number.", network=True)
     channels: int = field(64, "Base width of the networks (ch).", network=True)
-    batch_size: int = field(64, "Clips in a global batch, over all replicas.")
     accumulate_steps: int = field(
         1,
         "Parts that a replica takes its share of the batch in, one after the other; their gradients are averaged. Holds the activations "
         "of one part; BN's moments are of a part.",
     )
     steps: int = field(100_000, "Generator steps of the whole run.")
-    seed: int = field(0, "Seed of the weights, the order of clips, and every random draw.")
+    init_from: str = field(
+        "", "Run folder: a new run starts with the weights of its newest checkpoint, where path and shape match.", fixed=True
+    )
     precision: str = field("float32", "float32, mixed_bfloat16 or mixed_float16.", network=True)
     d_steps: int = field(1, "D steps, each with fresh clips, before a G step.")
-    optimizer: str = field("adam", "adam or rmsprop.")
+    optimizer: str = field("adam", "adam or rmsprop.", fixed=True)
     g_learning_rate: float = field(2e-4, "The optimizer's learning rate for G.")
     d_learning_rate: float = field(2e-4, "The optimizer's learning rate for D.")
+    learning_rate_schedule: str = field(
+        "constant", "constant; linear: to 0 at steps, from decay_start_step on; halving: every decay_every_steps. Of G and D."
+    )
+    decay_start_step: int = field(0, "Generator step from which --learning_rate_schedule=linear lowers the rates.")
+    decay_every_steps: int = field(0, "Generator steps after which --learning_rate_schedule=halving halves the rates, each time.")
     beta_1: float = field(0.0, "Adam's decay of the first moment.")
     beta_2: float = field(0.999, "Adam's decay of the second moment.")
     adam_epsilon: float = field(1e-6, "Adam's epsilon.")
@@ -86,39 +154,24 @@ class Config:
     checkpoint_every_steps: int = field(1000, "Steps between checkpoints.")
     sample_every_steps: int = field(1000, "Steps between sample GIFs.")
     evaluate_every_steps: int = field(0, "Steps between evaluations; 0 evaluates only when asked by `evaluate`.")
-    evaluator: str = field(
-        "moving_shapes", "Who judges clips: moving_shapes, FILE.npz of your own, i3d:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE."
-    )
-    evaluator_sha256: str = field("", "The checksum that the evaluator's weights must have; empty takes any.")
-    evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
     keep_checkpoints: int = field(3, "Newest checkpoints to keep, beside the best one.")
     max_rollbacks: int = field(3, "Times a non-finite loss sends the run back to one checkpoint, to go on with other clips.")
 
     def __post_init__(self):
-        for one in dataclasses.fields(self):
-            if one.type is float and not math.isfinite(getattr(self, one.name)):
-                raise UserError(f"--{one.name}={getattr(self, one.name)}: want a finite number")
-        self.want_at_least(1, "frames", "size", "stride", "channels", "batch_size", "d_steps", "standing_batches", "keep_checkpoints")
+        super().__post_init__()
+        self.want_at_least(1, "channels", "d_steps", "standing_batches", "keep_checkpoints")
         self.want_at_least(1, "accumulate_steps", "log_every_steps", "checkpoint_every_steps", "sample_every_steps")
-        self.want_at_least(0, "width", "max_stride", "classes", "steps", "seed", "fps", "evaluate_every_steps", "max_rollbacks")
+        self.want_at_least(0, "classes", "steps", "evaluate_every_steps", "max_rollbacks", "decay_start_step")
         self.want_at_least(0, "g_learning_rate", "d_learning_rate", "adam_epsilon", "rmsprop_epsilon", "weight_decay")
         self.want_parts(replicas=1)
         for name in ("beta_1", "beta_2", "rmsprop_decay", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name):g}: want at least 0 and less than 1")
-        if self.optimizer not in OPTIMIZERS:
-            raise UserError(f"--optimizer={self.optimizer}: want one of {', '.join(OPTIMIZERS)}")
-        if self.short_side and self.short_side < min(self.frame_size):
-            raise UserError(f"--short_side={self.short_side}: want 0, or at least {min(self.frame_size)}, the short side of a frame")
-        if self.precision not in PRECISIONS:
-            raise UserError(f"--precision={self.precision}: want one of {', '.join(PRECISIONS)}")
-        if self.evaluate_videos < 2:
-            raise UserError(f"--evaluate_videos={self.evaluate_videos}: want at least 2, for a covariance")
-
-    @property
-    def frame_size(self) -> tuple[int, int]:
-        """(height, width) of a frame, in pixels."""
-        return self.size, self.width or self.size
+        for name, choices in (("optimizer", OPTIMIZERS), ("learning_rate_schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in choices:
+                raise UserError(f"--{name}={getattr(self, name)}: want one of {', '.join(choices)}")
+        if self.learning_rate_schedule == "halving":
+            self.want_at_least(1, "decay_every_steps")
 
     @property
     def calibration_clips(self) -> int:
@@ -130,12 +183,6 @@ class Config:
         if self.frame_size != (self.size, self.size):
             raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones for --model={self.model}")
 
-    def want_at_least(self, least: int, *names: str) -> None:
-        """Raises UserError if one of these fields is less."""
-        for name in names:
-            if getattr(self, name) < least:
-                raise UserError(f"--{name}={getattr(self, name)}: want {f'at least {least}' if least else '0 or more'}")
-
     def want_parts(self, replicas: int) -> None:
         """Raises UserError if the batch cannot be shared by that many replicas, and each share taken in `accumulate_steps` parts."""
         wanted = replicas * self.accumulate_steps
@@ -146,7 +193,7 @@ class Config:
             )
 
 
-def to_flags(config: Config) -> str:
+def to_flags(config: Clips) -> str:
     """Every field as a line of a flagfile."""
     lines = []
     for field in dataclasses.fields(config):

@@ -20,7 +20,7 @@ from pathlib import Path
 from absl import flags, logging
 
 from tfvideogan.cli import define_generator_flags, define_strategy_flags, launch, open_generator
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Config, Evaluation, UserError
 from tfvideogan.evaluation import cache, folders, generator
 from tfvideogan.evaluation.evaluation import QUICK
 from tfvideogan.evaluation.result import line, write_report
@@ -88,4 +88,4 @@ def main(config: Config) -> None:
 
 if __name__ == "__main__":
     of_no_model = any(argument.lstrip("-").split("=")[0] == "real" for argument in sys.argv[1:])  # no paper's stride or size for folders
-    launch(main, saved=("workdir", "module"), kind=Config if of_no_model else None)
+    launch(main, saved=("workdir", "module"), kind=Evaluation if of_no_model else None)

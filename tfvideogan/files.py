@@ -1,9 +1,14 @@
 """Files are written whole or not at all, here or on a remote file system."""
 
+import contextlib
 import os
+import tempfile
 import uuid
+from collections.abc import Iterator
 
 import tensorflow as tf
+
+PATTERNS = "*?[]\\"
 
 
 def write_whole(path: str | os.PathLike, content: bytes | str, unique: bool = False) -> None:
@@ -25,3 +30,19 @@ def write_whole(path: str | os.PathLike, content: bytes | str, unique: bool = Fa
         tf.io.gfile.rename(temporary, path, overwrite=True)
     except tf.errors.OpError as error:
         raise OSError(f"{path}: cannot be written: {error.message}") from error
+
+
+@contextlib.contextmanager
+def without_patterns(folder: str | os.PathLike) -> Iterator[str]:
+    """A path of the same folder, for as long as the context, that holds none of TensorFlow's patterns.
+
+    TensorFlow's readers of checkpoints take `*`, `?`, `[`, `]` and a backslash in a path for a pattern, and find nothing.
+    """
+    folder = os.fspath(folder)
+    if not set(PATTERNS) & set(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="tfvideogan_") as temporary:
+        link = os.path.join(temporary, "folder")
+        os.symlink(os.path.abspath(folder), link)
+        yield link

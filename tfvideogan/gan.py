@@ -1,7 +1,7 @@
 """GAN: what a model promises."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -42,6 +42,9 @@ class GAN(keras.Model):
             clips longer or shorter than those it learned from.
         latent_parts: slices of the latent that hold a clip's content and its motion, of a model that tells them apart:
             some of {"content": ..., "motion": ...}.
+        chunks: parts, one after the other in time, that each batch is learned in; see `chunk`.
+
+    Networks that are other attributes, such as a pretrained one, are neither trained, averaged, counted, saved nor exported.
     """
 
     networks: tuple[type[keras.Model], type[keras.Model]]
@@ -49,6 +52,7 @@ class GAN(keras.Model):
     blends = False
     free_frames = False
     latent_parts: dict[str, slice] = {}
+    chunks = 1
 
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
@@ -101,6 +105,28 @@ class GAN(keras.Model):
             step: int64 [], the generator step under way, from 1 on.
         """
         return iter(())
+
+    def learning_rates(self) -> dict[str, tuple[Sequence[keras.layers.Layer], float]]:
+        """Layers whose weights have a learning rate of their own, by the group's name; none by default.
+
+        Other weights have `g_learning_rate` or `d_learning_rate`. The schedule applies to all. Asked once, when the run starts.
+        """
+        return {}
+
+    # For a model that learns from long clips in chunks, one after the other: `chunks` is above 1, and it writes the three below.
+
+    def chunk(self, batch: Batch, i: int) -> Batch:
+        """The i-th of `chunks` parts of a batch, cut in time; all have the same shapes. Draws of its own want seeds of its own."""
+        raise NotImplementedError
+
+    def initial_state(self, batch: Batch) -> Batch:
+        """What the first chunk of a batch reads beside its own entries, by name: tensors [N,...]."""
+        raise NotImplementedError
+
+    def next_state(self, chunk: Batch) -> Batch:
+        """What the next chunk reads, with the names and shapes of `initial_state`, computed once both players have learned from
+        this chunk (with its state). No gradient goes through it."""
+        raise NotImplementedError
 
     def interpolate(self, network: keras.Model, inputs: Inputs, factor: int) -> tf.Tensor:
         """Clips [N,factor*(T-1)+1,H,W,3] with factor - 1 new frames between each two, of a generator in mode "sample".

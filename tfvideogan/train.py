@@ -7,6 +7,7 @@ Starts a run or goes on with it: a run that was killed and started again equals 
 import dataclasses
 from pathlib import Path
 
+import tensorflow as tf
 from absl import flags, logging
 
 from tfvideogan import data, models
@@ -21,6 +22,8 @@ from tfvideogan.training.strategy import is_chief, make_strategy
 define_strategy_flags()
 DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the Config, the networks and the cost of a step, and stop.")
 
+DETERMINISTIC = flags.DEFINE_boolean("deterministic", False, "Every operation gives the same bits in every run, on GPUs too; slower.")
+
 
 def main(config: Config) -> None:
     if DRY_RUN.value:
@@ -29,11 +32,13 @@ def main(config: Config) -> None:
     workdir = flags.FLAGS.workdir
     if not workdir:
         raise UserError("--workdir is missing: want a folder for the run")
+    if DETERMINISTIC.value:
+        tf.config.experimental.enable_op_determinism()
     strategy = make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas)
     dataset = data.load(config, config.split)
     config = _with_classes(config, dataset)
     models.check(config, dataset.specs)
-    train(config, dataset, workdir, strategy)
+    train(config, dataset, workdir, strategy, whole=flags.FLAGS.xla == "true")
     if is_chief(strategy):
         module.write(
             from_run(workdir, config, best=False, truncations=module.EXPORT_TRUNCATIONS), str(Path(workdir) / EXPORT), overwrite=True

@@ -23,7 +23,7 @@ def made_up(**changes) -> tuple[Generator, list]:
 
     def sample(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
         asked.append((int(seed[0]), float(truncation)))
-        return noise(label, seed) * truncation
+        return noise({"label": label}, seed) * truncation
 
     module = tf.Module()
     module.sample = sample

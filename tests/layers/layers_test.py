@@ -1,5 +1,7 @@
 """Layers against formulas and hand numbers."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,7 +13,7 @@ from tfvideogan.layers.conv_gru import ConvGRU
 from tfvideogan.layers.norm import EPSILON, BatchNorm, ConditionalBatchNorm
 from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, spectral_normalize
-from tfvideogan.ops import noise, pieces
+from tfvideogan.ops import forms
 from tfvideogan.ops.resample import downsample, upsample_bilinear, upsample_nearest
 from tfvideogan.ops.singular import clip_gain, clip_singular_values
 
@@ -307,10 +309,13 @@ def test_conv_gru_has_the_same_weights_at_every_step():
 # Resampling, blocks, attention
 
 
-def test_nearest_and_bilinear_are_those_of_tf_image():
+@pytest.mark.parametrize("form", [contextlib.nullcontext, forms.plain])
+def test_nearest_and_bilinear_are_those_of_tf_image(form):
     x = random(2, 4, 6, 3)
-    np.testing.assert_allclose(upsample_nearest(x), tf.image.resize(x, [8, 12], "nearest"))
-    np.testing.assert_allclose(upsample_bilinear(x), tf.image.resize(x, [8, 12], "bilinear"), atol=1e-6)
+    with form():
+        np.testing.assert_allclose(upsample_nearest(x), tf.image.resize(x, [8, 12], "nearest"))
+        np.testing.assert_allclose(upsample_bilinear(x), tf.image.resize(x, [8, 12], "bilinear"), atol=1e-6)
+        np.testing.assert_array_equal(upsample_bilinear(x[:, :1, :1]), tf.repeat(tf.repeat(x[:, :1, :1], 2, 1), 2, 2))
 
 
 def test_gradient_of_nearest_is_the_sum_over_the_four_copies():
@@ -343,33 +348,3 @@ def test_attention_starts_as_identity_and_then_sees_the_whole_map():
     layer.gamma.assign(1.0)
     far = tf.tensor_scatter_nd_add(x, [[0, 3, 3, 0]], [9.0])
     assert np.abs(layer(far, mode="sample") - layer(x, mode="sample"))[0, 0, 0].max() > 1e-4
-
-
-# Noise
-
-
-def test_an_examples_noise_depends_on_its_own_seed_alone():
-    seeds = tf.constant([[0, 1], [0, 2], [0, 3]])
-    draws = noise.normal(seeds, [5])
-    np.testing.assert_array_equal(noise.normal(seeds[1:2], [5])[0], draws[1])
-    assert len({row.tobytes() for row in draws.numpy()}) == 3
-    assert not np.allclose(noise.normal(noise.fork(seeds, 1), [5]), draws)
-    many = noise.normal(tf.stack([tf.zeros([2000], tf.int32), tf.range(2000)], 1), [4]).numpy()
-    assert abs(many.mean()) < 0.05 and abs(many.std() - 1) < 0.05
-
-
-@pytest.mark.parametrize("large", [1, 1 << 60])
-def test_added_noise_is_normal(monkeypatch, large):
-    monkeypatch.setattr(pieces, "LARGE", large)
-    seeds = tf.constant([[0, 1], [0, 2]])
-    x = tf.fill([2, 101, 11, 3], 5.0)  # an odd number of values each
-    first, other = ((noise.added(x, seeds, 0.5) - 5.0) / 0.5).numpy()
-    assert abs(first.mean()) < 0.05 and abs(first.std() - 1) < 0.03 and abs(np.mean(first**4) - 3) < 0.4
-    assert abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]) < 0.05
-    assert abs(np.corrcoef(first.ravel()[:-1], first.ravel()[1:])[0, 1]) < 0.05
-    assert np.unique(first).size > 0.95 * first.size
-    np.testing.assert_array_equal(noise.added(x[1:], seeds[1:], 0.5)[0], noise.added(x, seeds, 0.5)[1])  # of the example, not the batch
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = tf.reduce_sum(noise.added(x, seeds, 0.5) * 3.0)
-    assert np.all(tape.gradient(y, x) == 3.0)

@@ -99,7 +99,8 @@ import numpy as np, tensorflow as tf
 from tests.conftest import small
 from tests.models_test import batch_of
 from tfvideogan import models
-from tfvideogan.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -107,10 +108,9 @@ found = []
 for recompute in (False, True):
     with strategy.scope():
         gan = models.build(small("dvdgan", recompute=recompute, d_steps=1))
-        optimizers = make_optimizers(gan.config)
-        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
         count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        optimizers = make_optimizers(gan, count)
     step = make_step(gan, optimizers, count, strategy)
     batch = strategy.experimental_distribute_values_from_function(
         lambda context: batch_of(gan.config, 2, first=2 * context.replica_id_in_sync_group))

@@ -8,7 +8,7 @@ import dataclasses
 
 import tensorflow as tf
 
-G_ATTENTION, D_ATTENTION = "attention", "attention"  # the fields of Config with the map sizes of G's and of D's self-attention
+G_ATTENTION, D_ATTENTION = "g_attention", "d_attention"  # fields of Config with the map sizes of self-attention
 
 NORM_EPSILON = 1e-5  # BigGAN's
 TINY = 1e-12  # added to lengths of which only the direction counts

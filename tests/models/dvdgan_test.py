@@ -22,7 +22,8 @@ from tfvideogan.layers.norm import StandingNorm
 from tfvideogan.layers.spectral import SpectralLayer
 from tfvideogan.models import dvdgan
 from tfvideogan.ops import noise
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +284,7 @@ def non_orthogonality(network) -> tf.Tensor:
 def test_steps_are_those_computed_by_hand(steps, compiled, changes):
     # Betas and epsilon at which an update tells the size of a gradient, and remembers those before it.
     changes = changes | dict(adam_epsilon=0.1, beta_1=0.5, beta_2=0.9, g_learning_rate=0.01, d_learning_rate=0.01)
-    changes |= dict(classes=3, d_steps=2, ema_decay=0.75, orthogonal_regularization=0.01)
+    changes |= dict(classes=3, d_steps=2, ema_decay=0.75, orthogonal_regularization=0.01, fake_labels="drawn")
     config = small("dvdgan", **changes)
     gan, (g, d) = models.build(config), (kind(config) for kind in dvdgan.Model.networks)
     for seed, networks in enumerate(((gan.generator, g), (gan.discriminator, d))):
@@ -291,20 +292,18 @@ def test_steps_are_those_computed_by_hand(steps, compiled, changes):
             prepare(network, seed)
     first = {network: [weight.numpy() for weight in network.variables] for network in (gan.generator, gan.ema_generator, gan.discriminator)}
     averages = first[gan.ema_generator]
-    optimizers = make_optimizers(config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
     count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
     step = make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat=not compiled)
     d_adam, g_adam = AdamByHand(d, config, config.d_learning_rate), AdamByHand(g, config, config.g_learning_rate)
 
-    def fakes(batch: dict, run: Pass) -> tf.Tensor:
-        z, classes = gan.latents(batch["seed"]), tf.one_hot(batch["label"], config.classes, dtype=tf.float64)
-        return reference.generator(g, config, tf.cast(z, tf.float64), classes, run)
+    def fakes(batch: dict, run: Pass) -> tuple[tf.Tensor, tf.Tensor]:
+        z, label = gan.inputs(batch).values()
+        classes = tf.one_hot(label, config.classes, dtype=tf.float64)
+        return reference.generator(g, config, tf.cast(z, tf.float64), classes, run), label
 
-    def scores(batch: dict, video: tf.Tensor, stream: int, run: Pass) -> list[tf.Tensor]:
-        video, label = tf.cast(video, tf.float64), batch["label"]
-        index, corner = drawn(d, label, noise.fork(batch["seed"], stream), config)
+    def scores(batch: dict, video: tf.Tensor, label: tf.Tensor, stream: int, run: Pass) -> list[tf.Tensor]:
+        video, (index, corner) = tf.cast(video, tf.float64), drawn(d, label, noise.fork(batch["seed"], stream), config)
         return [
             reference.spatial(d, config, video, label, index, run),
             reference.temporal(d, config, video, label, corner, run),
@@ -315,10 +314,10 @@ def test_steps_are_those_computed_by_hand(steps, compiled, changes):
         scalars = step(batches)
         for batch in batches:
             g_run, d_run = Pass("train"), Pass("train")
-            fake = fakes(batch, g_run)
+            fake, label = fakes(batch, g_run)
             with tf.GradientTape() as tape:
-                real_scores = scores(batch, batch["video"], gan_module.REAL_FRAMES, d_run)
-                fake_scores = scores(batch, fake, gan_module.FAKE_FRAMES, d_run)
+                real_scores = scores(batch, batch["video"], batch["label"], gan_module.REAL_FRAMES, d_run)
+                fake_scores = scores(batch, fake, label, gan_module.FAKE_FRAMES, d_run)
                 margins = [1 - score for score in real_scores] + [1 + score for score in fake_scores]
                 d_loss = tf.add_n([tf.reduce_mean(tf.maximum(margin, 0)) for margin in margins])
             assert np.any(tf.stack(margins) < 0) and np.all(np.any(tf.stack(margins) > 0, axis=1))  # on both sides of the hinge
@@ -328,8 +327,8 @@ def test_steps_are_those_computed_by_hand(steps, compiled, changes):
         batch = {**batches[-1], "seed": noise.fork(batches[-1]["seed"], gan_module.GENERATOR_STEP)}
         g_run, d_run = Pass("train"), Pass("train")
         with tf.GradientTape() as tape:
-            fake = fakes(batch, g_run)
-            g_loss = -tf.add_n([tf.reduce_mean(score) for score in scores(batch, fake, gan_module.FAKE_FRAMES, d_run)])
+            fake, label = fakes(batch, g_run)
+            g_loss = -tf.add_n([tf.reduce_mean(score) for score in scores(batch, fake, label, gan_module.FAKE_FRAMES, d_run)])
             regularization = config.orthogonal_regularization * non_orthogonality(g)
             total = g_loss + regularization
         g_adam.apply(tape.gradient(total, [weight.value for weight in g.trainable_variables]))
@@ -457,7 +456,7 @@ def test_attention_stands_where_it_was_asked_for_and_nowhere_else(changes, width
         for attention in layers_of(network, SelfAttention):
             call = attention.call
             attention.call = lambda x, mode, name=name, call=call: sides.setdefault(name, x.shape[1]) and call(x, mode=mode)
-    video, label, seeds = clips(built.config, 2)
+    video, label, seeds = batch_of(built.config, 2).values()
     built.generator(built.latents(seeds), label, mode="train")
     built.discriminator(video, label, seeds, mode="train")
     asked = {"g": built.config.g_attention, "s": built.config.d_attention, "t": built.config.d_attention}
@@ -484,8 +483,8 @@ def test_generated_clips_have_the_labels_of_the_real_ones_or_drawn_ones(monkeypa
             return real(x, label, *rest, mode=mode)
 
         monkeypatch.setattr(network, "call", call)
-    video, label, seeds = clips(drawn.config, 4)
-    batch = {"video": video, "label": label, "seed": seeds}
+    batch = batch_of(drawn.config, 4)
+    label = batch["label"]
     expected = drawn.inputs(batch)[1].numpy()
     assert not np.array_equal(expected, label)
     drawn.discriminator_loss(batch)

@@ -16,8 +16,8 @@ from tfvideogan.generation.sampler import Sampler
 from tfvideogan.layers.conv import Conv
 from tfvideogan.models import tgan
 from tfvideogan.ops import noise
-from tfvideogan.training.optimizers import RMSProp
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import RMSProp, make_optimizers
+from tfvideogan.training.step import make_step
 
 EPSILON = 2e-5
 
@@ -187,10 +187,9 @@ def spectrum(kernel) -> np.ndarray:
 
 
 def step_of(gan):
-    optimizers = make_optimizers(gan.config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    return make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    return make_step(gan, optimizers, count, tf.distribute.get_strategy())
 
 
 def test_singular_values_are_clipped_every_fifth_step_and_then_only_those_above_one():

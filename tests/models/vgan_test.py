@@ -13,7 +13,8 @@ from tfvideogan.generation.sampler import Sampler
 from tfvideogan.models import vgan
 from tfvideogan.ops import noise
 from tfvideogan.ops.video import to_unit
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import make_step
 
 
 def batch_of(config: vgan.Config, n: int) -> dict[str, tf.Tensor]:
@@ -169,18 +170,18 @@ def test_losses_are_the_cross_entropies_the_mask_and_the_first_frame():
 @pytest.mark.parametrize("changes", [{}, {"streams": 1}, {"conditional": True}], ids=["two", "one", "conditional"])
 def test_a_step_is_the_one_computed_by_hand(changes):
     # An epsilon of the gradients' size, so that the update tells the size of a gradient and not its sign alone.
-    changes = dict(adam_epsilon=1.0, beta_2=0.9, d_learning_rate=0.2, g_learning_rate=0.2, channels=4) | changes
+    changes = dict(adam_epsilon=0.1, beta_2=0.9, d_learning_rate=0.05, g_learning_rate=0.05, channels=4) | changes
     gan, twin = built(**changes, mask_penalty=3.0), built(**changes)
     config, batch = gan.config, batch_of(gan.config, 4)
-    optimizers = make_optimizers(config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy(), flat=True)
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    optimizers = make_optimizers(gan, count)
+    step = make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat=True)
     before = {network: [weight.numpy() for weight in network.trainable_variables] for network in (gan.discriminator, gan.generator)}
     scalars = step([batch])
 
     def fakes(batch: dict) -> tuple[tf.Tensor, tf.Tensor | None]:
-        return reference_generator(twin.generator, tf.cast(twin.inputs(batch)[0], tf.float64), True)
+        (read,) = twin.inputs(batch).values()
+        return reference_generator(twin.generator, tf.cast(tf.reshape(read, [4, -1]), tf.float64), True)
 
     def mean_log(video: tf.Tensor, kind: int) -> tf.Tensor:
         """Of the probability of a class: 0 is real, 1 is generated."""
@@ -196,7 +197,7 @@ def test_a_step_is_the_one_computed_by_hand(changes):
     fake, _ = fakes(batch)
     with tf.GradientTape() as tape:
         d_loss = -mean_log(real, 0) - mean_log(fake, 1)  # each normalized by its own moments
-    update(twin.discriminator, 0.2, d_loss, tape)
+    update(twin.discriminator, 0.05, d_loss, tape)
     batch = {**batch, "seed": noise.fork(batch["seed"], gan_module.GENERATOR_STEP)}
     with tf.GradientTape() as tape:
         fake, mask = fakes(batch)
@@ -206,7 +207,7 @@ def test_a_step_is_the_one_computed_by_hand(changes):
         elif config.streams == 2:
             terms["g_mask"] = 3 * tf.reduce_mean(mask)
         g_loss = tf.add_n(list(terms.values()))
-    update(twin.generator, 0.2, g_loss, tape)
+    update(twin.generator, 0.05, g_loss, tape)
 
     assert float(scalars["d_real"]) + float(scalars["d_fake"]) == pytest.approx(float(d_loss), rel=1e-4)
     assert {name for name in scalars if name in ("g_loss", "g_mask", "g_first_frame")} == set(terms)
@@ -216,7 +217,7 @@ def test_a_step_is_the_one_computed_by_hand(changes):
         moved = []
         for ours, theirs, first in zip(network.trainable_variables, expected.trainable_variables, before[network], strict=True):
             moved.append(np.abs(theirs.numpy() - first).max())
-            np.testing.assert_allclose(ours, theirs, rtol=0, atol=0.01 * moved[-1] + 1e-5, err_msg=ours.path)
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=0.03 * moved[-1] + 1e-5, err_msg=ours.path)
         assert np.mean(np.array(moved) > 1e-3) > 0.5  # by far more than the tolerance
 
 

@@ -29,13 +29,8 @@ MUTANTS = [
         STEP,
         "G's loss without D_T",
     ),
-    Mutant(
-        FILE,
-        '(video, batch["label"], noise.fork',
-        '(video, 0 * batch["label"], noise.fork',
-        STEP,
-        "G's fakes are judged as of the first class",
-    ),
+    Mutant(FILE, "(video, label, noise.fork", "(video, 0 * label, noise.fork", STEP, "G's fakes are judged as of the first class"),
+    Mutant(FILE, '[batch["label"], label], 0', '[batch["label"]] * 2, 0', STEP, "D judges generated clips by the real ones' labels"),
     Mutant(
         FILE, "(gan.REAL_FRAMES, gan.FAKE_FRAMES)", "(gan.REAL_FRAMES, gan.REAL_FRAMES)", STEP, "the same frames of real clips and fakes"
     ),

@@ -22,7 +22,7 @@ from tfvideogan import data, models
 from tfvideogan.config import RunFailed, UserError
 from tfvideogan.training import loop as trainer
 from tfvideogan.training.monitoring import Monitoring
-from tfvideogan.training.run_folder import Run, checkpoints
+from tfvideogan.training.run_folder import Run, newest_first
 from tfvideogan.training.signals import Signals, Stopped
 
 
@@ -44,7 +44,7 @@ def test_sigterm_saves_and_the_run_goes_on_as_if_it_had_not_come(tmp_path):
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=30)
-    step = int(checkpoints(tmp_path / "run")[0].name[5:])
+    step = int(newest_first(tmp_path / "run")[0].name[5:])
     assert process.returncode == 0 and f"stopped at step {step}:" in err, err[-2000:]
     train(tmp_path / "run", f"--steps={step + 2}")
     train(tmp_path / "whole", f"--steps={step + 2}")
@@ -95,7 +95,7 @@ def test_no_flipped_bit_goes_unseen(two_steps, tmp_path):
     folder, draw = copy_of(two_steps, tmp_path / "run"), random.Random(0)
     good = run_in(folder)
     assert good.restore()
-    weights = [variable.numpy() for variable in good.checkpoint.generator]
+    weights = [variable.numpy() for variable in good.gan.generator.variables]
     run = run_in(folder)
     for name, flips in (("ckpt-2.data-00000-of-00001", 12), ("ckpt-2.index", 12)):
         file = folder / "checkpoints" / name
@@ -106,7 +106,7 @@ def test_no_flipped_bit_goes_unseen(two_steps, tmp_path):
             file.write_bytes(broken)
             assert run.restore()
             if run.done() == 2:  # a byte that no one reads
-                assert all(np.array_equal(a, b) for a, b in zip(run.checkpoint.generator, weights, strict=True)), (name, at)
+                assert all(np.array_equal(a, b) for a, b in zip(run.gan.generator.variables, weights, strict=True)), (name, at)
         file.write_bytes(whole)
 
 
@@ -174,7 +174,7 @@ def test_a_non_finite_loss_rolls_back_and_goes_on_past_its_clips(tmp_path, caplo
     run = run_of(config, tmp_path)
     assert run.restore() and run.done() == 6
     assert int(run.skipped) == 4  # of D batches: those of steps 3 and 4, first time
-    assert all(np.all(np.isfinite(variable)) for variable in run.checkpoint.generator)
+    assert all(np.all(np.isfinite(variable)) for variable in run.gan.generator.variables)
 
 
 @pytest.mark.slow
@@ -241,14 +241,14 @@ def test_a_lost_worker_ends_the_other_and_both_go_on(tmp_path):
     pair[1].kill()
     _, err = pair[0].communicate(timeout=180)
     assert pair[0].returncode != 0 and "a worker is gone" in err, err[-3000:]
-    at = int(checkpoints(tmp_path / "run")[0].name[5:])
+    at = int(newest_first(tmp_path / "run")[0].name[5:])
     for worker in workers(steps=at + 4):
         _, err = worker.communicate(timeout=300)
         assert worker.returncode == 0, err[-3000:]
-    assert checkpoints(tmp_path / "run")[0].name == f"ckpt-{at + 4}"
+    assert newest_first(tmp_path / "run")[0].name == f"ckpt-{at + 4}"
 
 
 def test_sigint_exits_with_130(tmp_path):
-    script = "import os, signal\nfrom tfvideogan.signals import Signals\nSignals()\nos.kill(os.getpid(), signal.SIGINT)"
+    script = "import os, signal\nfrom tfvideogan.training.signals import Signals\nSignals()\nos.kill(os.getpid(), signal.SIGINT)"
     done = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, timeout=60)
     assert done.returncode == 130

@@ -1,42 +1,137 @@
 """The run folder."""
 
+import collections
 import dataclasses
+import re
+from pathlib import Path
+from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.conftest import small
 from tfvideogan import models
-from tfvideogan.config import UserError, from_flags, to_flags
+from tfvideogan.config import Config, UserError, from_flags, to_flags
+from tfvideogan.gan import GAN
+from tfvideogan.training import checkpoints
+from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.run_folder import Run
-from tfvideogan.training.step import make_optimizers
 
 
-def test_a_checkpoint_brings_every_variable_back(tmp_path):
-    config = small("dvdgan")
-    optimizers = make_optimizers(config)
-    run = Run(str(tmp_path), config, models.build(config), ("a",), optimizers)
-    expected = [variable.numpy() for variable in run.gan.variables]
+def run_of(folder: Path, config: Config, gan: GAN | None = None, training: bool = True) -> Run:
+    gan, count = gan or models.build(config), tf.Variable(0, dtype=tf.int64, trainable=False)
+    return Run(str(folder), config, gan, ("a",), make_optimizers(gan, count) if training else None, count)
+
+
+@pytest.mark.parametrize("name, precision", [("tgan", "float32"), ("vgan", "mixed_float16")])
+def test_a_checkpoint_brings_every_variable_back(tmp_path, name, precision):
+    config = small(name, precision=precision)
+    run = run_of(tmp_path, config)
+    assert len(run.variables) > len(run.gan.variables)
+    for number, variable in enumerate(run.variables.values()):
+        variable.assign(tf.cast(tf.fill(variable.shape, number), variable.dtype))
     run.save()
-    other = Run(str(tmp_path), config, models.build(dataclasses.replace(config, seed=1)), ("a",), optimizers)
-    assert other.restore()
-    for variable, value in zip(other.gan.variables, expected, strict=True):
-        np.testing.assert_array_equal(variable, value)
-    judged = Run(str(tmp_path), config, models.build(dataclasses.replace(config, seed=1)), ("a",))  # as after training
-    assert judged.restore()
-    for name in ("generator", "ema_generator"):
-        for variable, value in zip(getattr(judged.gan, name).variables, getattr(run.gan, name).variables, strict=True):
-            np.testing.assert_array_equal(variable, value)
+    for training in (True, False):  # and as after training
+        other = run_of(tmp_path, dataclasses.replace(config, seed=1), training=training)
+        assert other.restore()
+        for name, variable in other.variables.items():
+            np.testing.assert_array_equal(variable, run.variables[name], err_msg=name)
+    assert training or len(other.variables) < len(run.variables)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_variable_of_a_model_is_in_its_checkpoint_under_a_path_of_attributes(tmp_path, name):
+    run = run_of(tmp_path, small(name))
+    held = {id(variable) for variable in run.variables.values()}
+    assert all(id(variable.value) in held for part in (run.gan,) for variable in part.variables)
+    assert not [name for name in run.variables if re.search(r"_\d+(/|$)", name)]  # Keras numbers its layers: conv_17
+    with_part = collections.Counter(name.partition("/")[0] for name in run.variables)
+    assert with_part["g_optimizer"] == len(run.gan.generator.trainable_variables) * (1 if name == "tgan" else 2) + 1
 
 
 def test_an_incomplete_checkpoint_is_refused(tmp_path):
     config = small("dvdgan")
-    part = tf.train.Checkpoint(step=tf.Variable(0, dtype=tf.int64))
-    tf.train.CheckpointManager(part, str(tmp_path / "checkpoints"), max_to_keep=1).save()
-    run = Run(str(tmp_path), config, models.build(config), ("a",))
-    with pytest.raises(UserError, match="does not hold all of dvdgan's variables"):
+    run = run_of(tmp_path, config, training=False)
+    checkpoints.save(tmp_path / "checkpoints", 1, {"step": run.step}, keep=1)
+    with pytest.raises(
+        UserError, match=r"ckpt-1: does not hold the variables of this dvdgan: it lacks best, ema_generator/\S+, \S+ and \d+ more"
+    ):
         run.restore()
+
+
+class Two(keras.Model):
+    """Two layers of the same shape, in an attribute each."""
+
+    def __init__(self, *names: str):
+        super().__init__()
+        for name in names:
+            setattr(self, name, keras.layers.Dense(3))
+            getattr(self, name).build([None, 3])
+        self.more = [{"norm": keras.layers.BatchNormalization()}]
+        self.more[0]["norm"].build([None, 3])
+        self.built = True
+
+
+def gan_of(*names: str) -> SimpleNamespace:
+    return SimpleNamespace(generator=Two(*names), ema_generator=Two(*names))
+
+
+def test_the_order_of_attributes_does_not_matter_and_their_names_do(tmp_path):
+    config = small("vgan")
+    run = run_of(tmp_path, config, gan_of("first", "second"), training=False)
+    run.save()
+    turned = run_of(tmp_path, config, gan_of("second", "first"), training=False)
+    assert turned.restore()
+    for name, variable in run.variables.items():
+        np.testing.assert_array_equal(turned.variables[name], variable, err_msg=name)
+    assert "generator/first/kernel" in run.variables and "generator/more/0/norm/moving_mean" in run.variables
+    renamed = run_of(tmp_path, config, gan_of("first", "third"), training=False)
+    before = {name: variable.numpy() for name, variable in renamed.variables.items()}
+    told = r"it lacks ema_generator/third/bias, .* and 1 more; it has, and the model has not, ema_generator/second/bias, .* and 1 more$"
+    with pytest.raises(UserError, match=told):
+        renamed.restore()
+    for name, variable in renamed.variables.items():
+        np.testing.assert_array_equal(variable, before[name])
+
+
+def test_two_layers_of_one_shape_that_change_places_are_refused(tmp_path):
+    class Nested(keras.Model):
+        def __init__(self, turned: bool):
+            super().__init__()
+            inner, outer = keras.layers.Dense(3), keras.layers.Dense(3)
+            self.blocks, self.head = ([{"head": inner}], outer) if turned else ([{"conv": inner}], outer)
+            for layer in (inner, outer):
+                layer.build([None, 3])
+
+    def nested(turned: bool) -> Run:
+        return run_of(tmp_path, small("vgan"), SimpleNamespace(generator=Nested(turned), ema_generator=Nested(turned)), training=False)
+
+    nested(False).save()
+    with pytest.raises(UserError, match="it lacks ema_generator/blocks/0/head/bias, "):
+        nested(True).restore()
+
+
+def test_a_variable_with_two_owners_or_none_is_refused():
+    network = Two("first", "second")
+    network.third = network.first
+    with pytest.raises(ValueError, match=r"third/kernel of \S+ is first/kernel too"):
+        checkpoints.paths(network)
+    network = Two("first")
+    network._track_variable(keras.Variable(0.0, name="lost"))
+    with pytest.raises(ValueError, match=r"no attribute of \S+ leads to .*lost"):
+        checkpoints.paths(network)
+
+
+def test_old_checkpoints_go_and_those_of_later_steps_which_were_damaged(tmp_path):
+    variables = {"step": tf.Variable(7)}
+    folder = tmp_path / "a [b] *?\\ c"
+    for step in (1, 2, 10, 12, 11):
+        checkpoints.save(folder, step, variables, keep=2)
+    assert [prefix.name for prefix in checkpoints.found(folder)] == ["ckpt-11", "ckpt-10"]
+    assert {file.name for file in folder.iterdir()} == {f"ckpt-{n}.{kind}" for n in (10, 11) for kind in ("index", "data-00000-of-00001")}
+    assert checkpoints.read(folder / "ckpt-11", ["step"])["step"] == 7
 
 
 def test_flags_hold_every_field():

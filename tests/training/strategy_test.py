@@ -15,7 +15,7 @@ def test_replicas_of_one_cpu_share_its_threads(threads, replicas, share):
 
 SET = """
 import os, tensorflow as tf
-from tfvideogan.strategy import make_strategy
+from tfvideogan.training.strategy import make_strategy
 os.cpu_count = lambda: 8
 assert make_strategy("auto", 4).num_replicas_in_sync == 4
 assert tf.config.threading.get_intra_op_parallelism_threads() == 2

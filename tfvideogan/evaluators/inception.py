@@ -11,6 +11,7 @@ import tensorflow_hub as hub
 
 from tfvideogan.config import UserError
 from tfvideogan.evaluators import published
+from tfvideogan.files import without_patterns
 
 SIZE = 299
 OUTPUTS = ("pool_3", "logits")
@@ -50,7 +51,8 @@ def load(spec: str, sha256: str) -> published.Published:
     """
     path, digest = published.find(spec, sha256, WANTED)
     try:
-        module = hub.load(str(path))
+        with without_patterns(path) as folder:
+            module = hub.load(folder)
         found = module(tf.zeros([1, SIZE, SIZE, 3]))
         missing = [name for name in OUTPUTS if name not in found]
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError, tf.errors.OpError) as error:

@@ -4,6 +4,7 @@ A place is a file, the prefix of a TensorFlow checkpoint (or a folder with one),
 `variables` (those of TensorFlow 1 and TF-Hub's have them), or a TF-Hub handle. Nothing but a handle is ever downloaded.
 """
 
+import glob
 import hashlib
 import logging
 import zipfile
@@ -17,6 +18,7 @@ import tensorflow_hub as hub
 
 from tfvideogan.config import UserError
 from tfvideogan.evaluators.classifier import Evaluator
+from tfvideogan.files import without_patterns
 
 LOG = logging.getLogger(__name__)
 NAMED = 3  # variables an error names
@@ -88,12 +90,14 @@ def tensors(spec: str, path: Path) -> dict[str, np.ndarray]:
     """Every variable of a checkpoint, SavedModel or .npz file by its name. Raises UserError if it cannot be read."""
     try:
         if path.is_dir():
-            return {variable.name.split(":")[0]: variable.numpy() for variable in hub.load(str(path)).variables}
+            with without_patterns(path) as folder:
+                return {variable.name.split(":")[0]: variable.numpy() for variable in hub.load(folder).variables}
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return dict(file)
-        reader = tf.train.load_checkpoint(str(path))
-        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+        with without_patterns(path.parent) as folder:
+            reader = tf.train.load_checkpoint(f"{folder}/{path.name}")
+            return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     except (OSError, EOFError, ValueError, RuntimeError, AttributeError, zipfile.BadZipFile, tf.errors.OpError) as error:
         raise UserError(f"--evaluator={spec}: {path.name} is damaged or holds no weights: {line(error)}") from error
 
@@ -128,7 +132,7 @@ def _resolve(spec: str, handle: str, wanted: str) -> Path:
 def _files(path: Path) -> list[Path]:
     if (path / "saved_model.pb").is_file():
         return [path / "saved_model.pb", *sorted(path.glob("variables/variables.data-*"))]
-    return [path] if path.is_file() else sorted(path.parent.glob(f"{path.name}.data-*"))
+    return [path] if path.is_file() else sorted(path.parent.glob(f"{glob.escape(path.name)}.data-*"))
 
 
 def _sha256(files: list[Path]) -> str:

@@ -19,15 +19,20 @@ from tfvideogan.ops.video import fold, unfold
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(base.Config):
+class Config(base.Clips):
     """What a classifier is trained with."""
 
-    batch_size: int = field(64, "Clips in a batch.")
     steps: int = field(3000, "Steps; the learning rate falls to 0 over them (cosine).")
     learning_rate: float = field(1e-3, "Adam's first learning rate.")
     label_smoothing: float = field(0.05, "Share of the target spread over all classes.")
     jitter: float = field(0.0, "Share of a side by which training clips are moved and zoomed at random, and tinted as much.")
     test_videos: int = field(2400, "Test clips behind the accuracy, or all if there are fewer.")
+    log_every_steps: int = field(100, "Steps between log lines.")
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.want_at_least(1, "steps", "test_videos", "log_every_steps")
+        self.want_at_least(0, "learning_rate", "label_smoothing", "jitter")
 
 
 def fit(network: classifier.VideoClassifier, config: Config, dataset: data.Dataset) -> None:

@@ -1,5 +1,6 @@
 """An exported module: written from a run's generator, and read back."""
 
+import contextlib
 import dataclasses
 import inspect
 import json
@@ -12,6 +13,7 @@ import tensorflow_hub as hub
 
 from tfvideogan import __version__
 from tfvideogan.config import FLAGS_FILE, Config, UserError, to_flags
+from tfvideogan.files import without_patterns
 from tfvideogan.generation.sampler import PICTURES, fixed_sampler
 from tfvideogan.ops import forms
 from tfvideogan.ops.video import to_unit
@@ -71,9 +73,10 @@ class Generator:
 def from_module(handle: str, config: Config) -> Generator:
     """An exported module. Its frames, size and labels are its own; the rest of the Config is `config`'s."""
     try:
-        module = hub.load(handle)
-        _, frames, height, width, _ = module.signatures["serving_default"].structured_outputs["video"].shape
-        labels = tuple(Path(module.labels.asset_path.numpy().decode()).read_text().splitlines())
+        with without_patterns(handle) if Path(handle).is_dir() else contextlib.nullcontext(handle) as place:
+            module = hub.load(place)
+            _, frames, height, width, _ = module.signatures["serving_default"].structured_outputs["video"].shape
+            labels = tuple(Path(module.labels.asset_path.numpy().decode()).read_text().splitlines())
     except (OSError, AttributeError, KeyError, ValueError) as error:
         raise UserError(f"--module={handle}: no exported video generator: {error}") from error
     config = dataclasses.replace(config, frames=frames, size=height, width=0 if width == height else width, classes=len(labels))
@@ -101,7 +104,7 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         module.labels = tf.saved_model.Asset(str(labels))
         module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
         generate = module.generate
-        with forms.portable():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
+        with forms.plain():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
             signature = serving(generate).get_concrete_function()
         tf.saved_model.save(module, str(new), signatures=signature)
         (new / FLAGS_FILE).write_text(to_flags(generator.config))

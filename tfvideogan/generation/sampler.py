@@ -11,7 +11,6 @@ from tfvideogan.config import UserError
 from tfvideogan.gan import GAN, Batch, Inputs, Specs, layers_of
 from tfvideogan.layers.norm import StandingNorm, standing_at
 from tfvideogan.ops import forms
-from tfvideogan.ops.pieces import compiled_ahead
 from tfvideogan.ops.video import from_unit, to_unit
 
 CHUNK = 8  # clips that a Sampler draws at once
@@ -70,7 +69,6 @@ class Sampler(tf.Module):
 
         # Closures, not methods: a Keras object held by the module would be written into its SavedModel.
         @functools.partial(tf.function, autograph=False)
-        @compiled_ahead
         def chunk(inputs: Inputs, rows: tf.Tensor) -> tf.Tensor:
             with standing_at(norms, rows):
                 if interpolate_frames > 1:
@@ -124,7 +122,7 @@ class Sampler(tf.Module):
             self.predict = tf.function(predict, input_signature=[first, pair, number], autograph=False)
         else:
             self.translate = _named(generate, [specs["source"]])
-        self._calibrate = tf.function(compiled_ahead(calibrate), autograph=False)
+        self._calibrate = tf.function(calibrate, autograph=False)
 
     def _asked(self, batch: Batch, truncation: tf.Tensor) -> Inputs:
         """The generator's inputs for a batch, with the batch's own labels where the model draws others in training."""
@@ -174,14 +172,14 @@ def in_chunks(function: Function, inputs: Inputs, rows: tf.Tensor) -> tf.Tensor:
     """`function(inputs, rows)` of any number N of examples, by calls with CHUNK of them and calls with one.
 
     The layers' large pieces are compiled by XLA, which does so anew for each N: so for two at most. And no more than two
-    chunks' activations are held. Within `forms.portable()` nothing is compiled, and all is one call.
+    chunks' activations are held. Within `forms.plain()` nothing is compiled, and all is one call.
 
     Args:
         function: a tf.function of named tensors [n,...] -> [n,...]; an example's result depends on that example alone.
         inputs: [N,...] each.
         rows: passed on.
     """
-    if forms.is_portable():
+    if forms.is_asked():
         return function(inputs, rows)
     n = tf.shape(next(iter(inputs.values())))[0]
     whole = (n + CHUNK // 2 - 1) // CHUNK  # more than half a chunk is filled up: alone, a clip takes 0.2 to 0.4 of a chunk's time

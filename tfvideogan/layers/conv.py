@@ -1,4 +1,4 @@
-"""Plain convolutions and transposed convolutions of one, two or three axes, channels last.
+"""Plain convolutions and transposed convolutions of one, two or three axes, channels last: ops/convolution.py computes them.
 
 "SAME" and "VALID" are a table's padding where the two meet: a transposed or strided 4/2/1 layer on an even map, and 3/1/1, are
 "SAME"; 4/1/0 on 1x1 or 4x4 is "VALID".
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfvideogan.ops.convolution import convolve, convolve_transposed
+from tfvideogan.ops import convolution
 
 Initializer = str | keras.initializers.Initializer
 
@@ -43,7 +43,7 @@ class Conv(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=[outputs], initializer="zeros") if bias else None
         self.built = True
 
-    convolve = staticmethod(convolve)
+    convolve = staticmethod(convolution.convolve)
 
     @staticmethod
     def kernel_shape(kernel: list[int], inputs: int, outputs: int) -> list[int]:
@@ -52,13 +52,13 @@ class Conv(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[N,...,inputs] -> [N,...,outputs]."""
         y = self.convolve(x, tf.convert_to_tensor(self.kernel.value), self.strides, self.padding)
-        return y if self.bias is None else y + self.bias  # not bias_add: its gradient errs by 4e-4 of VGAN's mask, of one channel
+        return y if self.bias is None else convolution.epilogue(y, tf.cast(self.bias, y.dtype))
 
 
 class ConvTranspose(Conv):
     """Transposed convolution: as `Conv`, with the kernel [*kernel, outputs, inputs]. "SAME" multiplies every axis by the stride."""
 
-    convolve = staticmethod(convolve_transposed)
+    convolve = staticmethod(convolution.convolve_transposed)
 
     @staticmethod
     def kernel_shape(kernel: list[int], inputs: int, outputs: int) -> list[int]:

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfvideogan.layers import Mode
 from tfvideogan.layers.spectral import SpectralConv
 from tfvideogan.ops import fused
-from tfvideogan.ops.convolution import convolve
+from tfvideogan.ops.convolution import convolve, epilogue
 from tfvideogan.ops.video import fold, unfold
 
 
@@ -37,7 +37,7 @@ class ConvGRU(keras.layers.Layer):
         (h_r, x_r), (h_u, x_u), (h_c, x_c) = (tf.split(kernel, 2, axis=2) for kernel in kernels)
         bias = tf.concat([convolution.bias.value for convolution in convolutions], 0)
         reads = convolve(fold(x), tf.concat([x_r, x_u, x_c], -1), [1, 1], "SAME")
-        reads = unfold(fused.epilogue(reads, tf.cast(bias, x.dtype)), x.shape[1])
+        reads = unfold(epilogue(reads, tf.cast(bias, x.dtype)), x.shape[1])
         if x.shape[1] != self.frames:  # by an operation, or the reads' gradients would meet in an AddN: its order depends on the moment
             reads = tf.repeat(reads, self.frames, 1)
         reads = tf.unstack(reads, axis=1)  # T of [N,H,W,3C]

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfvideogan.layers import Mode
 from tfvideogan.layers.norm import ConditionalBatchNorm
 from tfvideogan.layers.spectral import SpectralConv
-from tfvideogan.ops.fused import relu, relu_and_downsample
+from tfvideogan.ops.relu import relu
 from tfvideogan.ops.resample import downsample
 
 
@@ -64,9 +64,6 @@ class DiscriminatorBlock(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
         """[N,H,W,C] or [N,T,H,W,C] -> the same with `outputs` channels, halved if `down`."""
-        if self.down and not self.first:
-            y, x = relu_and_downsample(x)
-        else:
-            y, x = x if self.first else relu(x), downsample(x) if self.down else x
+        y, x = x if self.first else relu(x), downsample(x) if self.down else x
         y = self.conv1(y, mode=mode, relu=True)
         return self.conv2(y, mode=mode, pool=self.down, shortcut=x if self.shortcut is None else self.shortcut(x, mode=mode))

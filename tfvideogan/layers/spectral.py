@@ -16,10 +16,7 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode
-from tfvideogan.ops import forms
-from tfvideogan.ops.convolution import convolve
-from tfvideogan.ops.fused import convolve_and_pool, epilogue, upsample_and_convolve
-from tfvideogan.ops.pieces import once_traced
+from tfvideogan.ops.convolution import convolve, convolve_and_pool, epilogue, upsample_and_convolve
 
 _held: dict["SpectralLayer", None] | None = None
 
@@ -37,35 +34,11 @@ def hold() -> Iterator[dict["SpectralLayer", None]]:
 
 def spectral_normalize(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """One power iteration. Args: kernel [..., out], u [1, out]. Returns: kernel / sigma, and the next u [1, out]."""
-    if forms.is_plain():
-        return tuple(_power_iteration(kernel, u)[:2])
-    normalized, next_u = _normalize(kernel, u)
-    return normalized, tf.stop_gradient(next_u)
-
-
-@tf.custom_gradient
-def _normalize(kernel: tf.Tensor, u: tf.Tensor):
-    normalized, next_u, v, sigma = once_traced(_power_iteration, kernel, u)
-
-    def backward(d: tf.Tensor, _: tf.Tensor):
-        return once_traced(_to_kernel, d, kernel, v, next_u, sigma)[0], None
-
-    return (normalized, next_u), backward
-
-
-def _power_iteration(kernel, u):
     matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
     v = _unit(tf.matmul(u, tf.stop_gradient(matrix), transpose_b=True))
     s = tf.matmul(v, matrix)
     u = _unit(tf.stop_gradient(s))
-    sigma = tf.matmul(s, u, transpose_b=True)
-    return [kernel / sigma, u, v, sigma]
-
-
-def _to_kernel(d, kernel, v, u, sigma):
-    # The gradient of sigma is the matrix v^T u.
-    along = tf.reduce_sum(d * kernel) / (sigma * sigma)
-    return [d / sigma - tf.reshape(tf.transpose(along * v) * u, kernel.shape)]
+    return kernel / tf.matmul(s, u, transpose_b=True), u
 
 
 def _unit(row: tf.Tensor) -> tf.Tensor:
@@ -131,10 +104,15 @@ class SpectralConv(SpectralLayer):
         relu: bool = False,
         shortcut: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """[..., inputs] -> [..., outputs]; a 2-D kernel wants [N,H,W,C], a 3-D one [N,T,H,W,C].
+        """[..., inputs] -> [..., outputs], channels last: of [N,H,W,C] by a 2-D kernel, of [N,T,H,W,C] by a 3-D one.
 
-        `upsample`, of ops.resample, doubles the map before it; `pool` halves every axis after it. Then a shortcut's
-        output, is added; at last `relu` rectifies, and may make 0 of NaN.
+        Args:
+            x: the map.
+            mode: "train" keeps the power iteration.
+            upsample: of ops.resample; doubles the map before the convolution.
+            pool: halves every axis after it.
+            relu: rectifies the sum, and may make 0 of NaN.
+            shortcut: is added to the outputs before that.
         """
         kernel = self.normalized_kernel(mode)
         if upsample is not None:
@@ -153,7 +131,7 @@ class SpectralDense(SpectralLayer):
 
     def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
         y = tf.matmul(x, self.normalized_kernel(mode))
-        return y if self.bias is None else tf.nn.bias_add(y, tf.cast(self.bias, y.dtype))
+        return y if self.bias is None else epilogue(y, tf.cast(self.bias, y.dtype))
 
 
 class SpectralEmbedding(SpectralLayer):

@@ -42,7 +42,7 @@ from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, SpectralLayer
 from tfvideogan.losses import hinge_discriminator, hinge_generator
 from tfvideogan.ops import noise
-from tfvideogan.ops.fused import relu
+from tfvideogan.ops.relu import relu
 from tfvideogan.ops.resample import UPSAMPLING
 from tfvideogan.ops.video import fold, unfold
 
@@ -60,12 +60,12 @@ DRAWN_LABELS = 10  # stream of an example's seed, beside those of gan.py
 class Config(base.Config):
     """DVD-GAN at the values of its paper: Kinetics-600, 12 frames of 64x64."""
 
-    model: str = field("dvdgan", "Name of a file in tfvideogan/models.", network=True)
-    frames: int = field(12, "Frames of a clip (T).", network=True)
-    stride: int = field(2, "Source frames from one frame of a clip to the next; the paper keeps every 2nd of Kinetics.")
-    channels: int = field(128, "Base width of the networks (ch).", network=True)
-    batch_size: int = field(512, "Clips in a global batch, over all replicas.")
-    steps: int = field(300_000, "Generator steps of the whole run.")
+    model = "dvdgan"
+    frames = 12
+    stride = 2  # every 2nd frame of Kinetics
+    channels = 128
+    batch_size = 512
+    steps = 300_000
     latent: int = field(120, "Width of z.", network=True)
     embedding: int = field(120, "Width of the class embedding e(y).", network=True)
     upsampling: str = field("bilinear", "How G doubles a map: bilinear (the figure) or nearest (BigGAN, and faster).", network=True)
@@ -78,9 +78,9 @@ class Config(base.Config):
     )
     fake_labels: str = field("data", "Labels of generated clips in training: the batch's (data), or uniform over the classes (drawn).")
     orthogonal_regularization: float = field(0.0, "Weight of BigGAN's orthogonal regularisation of G; 1e-4 there.")
-    g_learning_rate: float = field(1e-4, "The optimizer's learning rate for G.")
-    d_learning_rate: float = field(5e-4, "The optimizer's learning rate for D.")
-    d_steps: int = field(2, "D steps, each with fresh clips, before a G step.")
+    g_learning_rate = 1e-4
+    d_learning_rate = 5e-4
+    d_steps = 2
     recompute: bool = field(False, "Compute the activations of a stage of G and of a block of D again in the gradient, not keep them.")
 
     def __post_init__(self):

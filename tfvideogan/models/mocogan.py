@@ -66,9 +66,9 @@ CATEGORY, IMAGES, REAL_NOISE, FAKE_NOISE, IMAGE_NOISE, NOISE_LAYER = 10, 20, 40,
 class Config(base.Config):
     """MoCoGAN at the values of its authors' code: 16 frames of 64x64."""
 
-    model: str = field("mocogan", "Name of a file in tfvideogan/models.", network=True)
-    stride: int = field(2, "Source frames from one frame of a clip to the next.")
-    batch_size: int = field(32, "Clips in a global batch, over all replicas; D_I sees one frame of each.")
+    model = "mocogan"
+    stride = 2
+    batch_size = 32  # D_I sees one frame of each clip
     content: int = field(50, "Width of z_C, drawn once a clip.", network=True)
     motion: int = field(10, "Width of z_M, and of the noise the GRU reads.", network=True)
     epsilon: str = field("iid", "What the GRU reads: noise at every frame (iid), or noise once and then its own output.", network=True)
@@ -81,10 +81,10 @@ class Config(base.Config):
     q_on_generated: bool = field(True, "With --use_infogan, Q learns the drawn categories of generated clips, as in InfoGAN.")
     noise: float = field(0.1, "Standard deviation of the noise added before D's convolutions.")
     real_target: float = field(1.0, "D's target for real clips; below 1 is one-sided label smoothing.")
-    beta_1: float = field(0.5, "Adam's decay of the first moment.")
-    adam_epsilon: float = field(1e-8, "Adam's epsilon.")
-    weight_decay: float = field(1e-5, "L2: this times a weight is added to its gradient.")
-    ema_decay: float = field(0.0, "Decay of the moving average of G's weights that is sampled and exported; 0: no average.")
+    beta_1 = 0.5
+    adam_epsilon = 1e-8
+    weight_decay = 1e-5
+    ema_decay = 0.0  # no average: the generator itself is sampled
 
     def __post_init__(self):
         super().__post_init__()

@@ -62,18 +62,18 @@ VANILLA_NOISE = 0.3  # sigma of the noise before D's LeakyReLUs
 class Config(base.Config):
     """TGAN at the values of its paper: 16 frames of 64x64, unconditional, WGAN with singular value clipping."""
 
-    model: str = field("tgan", "Name of a file in tfvideogan/models.", network=True)
-    batch_size: int = field(32, "Clips in a global batch, over all replicas.")
+    model = "tgan"
+    batch_size = 32
     latent: int = field(100, "Width of z0 and of z1.", network=True)
     conditional: bool = field(False, "Feed the class to G0, G1 and D.", network=True)
     loss: str = field("wgan_svc", "wgan_svc (singular values clipped), wgan_clip (weights clipped) or vanilla (noise in D).", network=True)
     clip_every_steps: int = field(5, "Steps between two clippings of singular values.")
     weight_clip: float = field(0.01, "Largest weight of D under wgan_clip.")
-    initializer: str = field("he", "First weights of G0 and D: he, lecun (the code's for UCF-101) or uniform (for MNIST).")
-    optimizer: str = field("rmsprop", "adam or rmsprop.")
-    g_learning_rate: float = field(5e-5, "The optimizer's learning rate for G.")
-    d_learning_rate: float = field(5e-5, "The optimizer's learning rate for D.")
-    ema_decay: float = field(0.0, "Decay of the moving average of G's weights that is sampled and exported; 0: no average.")
+    initializer: str = field("he", "First weights of G0 and D: he, lecun (the code's for UCF-101) or uniform (for MNIST).", fixed=True)
+    optimizer = "rmsprop"
+    g_learning_rate = 5e-5
+    d_learning_rate = 5e-5
+    ema_decay = 0.0  # no average: the generator itself is sampled
 
     def __post_init__(self):
         super().__post_init__()

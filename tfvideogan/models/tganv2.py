@@ -37,8 +37,8 @@ from tfvideogan.layers.conv_lstm import ConvLSTM
 from tfvideogan.layers.norm import BatchNorm
 from tfvideogan.losses import logistic_discriminator, logistic_generator
 from tfvideogan.ops import noise
-from tfvideogan.ops.fused import relu
 from tfvideogan.ops.latent import UNIFORM
+from tfvideogan.ops.relu import relu
 from tfvideogan.ops.resample import downsample, downsample_padded, upsample_nearest
 from tfvideogan.ops.video import fold, unfold
 
@@ -53,20 +53,20 @@ SUBSAMPLINGS = ("pick", "mean")
 class Config(base.Config):
     """TGANv2 at the values of its best run on UCF-101: 16 frames of 192x192, four levels."""
 
-    model: str = field("tganv2", "Name of a file in tfvideogan/models.", network=True)
-    size: int = field(192, "Height and width of a frame, in pixels.", network=True)
-    batch_size: int = field(128, "Clips in a global batch, over all replicas.")
+    model = "tganv2"
+    size = 192
+    batch_size = 128
     latent: int = field(256, "Width of z.", network=True)
     lstm_channels: int = field(1024, "Width of the ConvLSTM's state.", network=True)
     levels: int = field(4, "Levels of frames, each of half of the frames and twice the size of the one below.", network=True)
     subsample: str = field("pick", "From two frames' maps to the next level's: pick one, or take their mean.")
     official_pooling: bool = field(False, "Pool an axis of 1 to 3, between two zeros, as the authors' code does.", network=True)
     r1_weight: float = field(16.0, "Weight of |dD/dx|^2 of real clips, summed over levels, its mean over clips; 8 for FaceForensics.")
-    g_learning_rate: float = field(1e-4, "The optimizer's learning rate for G.")
-    d_learning_rate: float = field(1e-4, "The optimizer's learning rate for D.")
-    beta_2: float = field(0.9, "Adam's decay of the second moment.")
-    adam_epsilon: float = field(8e-8, "Adam's epsilon.")
-    ema_decay: float = field(0.0, "Decay of the moving average of G's weights that is sampled and exported; 0: no average.")
+    g_learning_rate = 1e-4
+    d_learning_rate = 1e-4
+    beta_2 = 0.9
+    adam_epsilon = 8e-8
+    ema_decay = 0.0  # no average: the generator itself is sampled
 
     def __post_init__(self):
         super().__post_init__()

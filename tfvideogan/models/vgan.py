@@ -44,16 +44,16 @@ REAL_CLASS, FAKE_CLASS = 0, 1
 class Config(base.Config):
     """VGAN at the values of its paper: 32 frames of 64x64, two streams."""
 
-    model: str = field("vgan", "Name of a file in tfvideogan/models.", network=True)
-    frames: int = field(32, "Frames of a clip (T).", network=True)
+    model = "vgan"
+    frames = 32
     latent: int = field(100, "Width of z.", network=True)
     streams: int = field(2, "2: background and masked foreground; 1: the 3-D stream alone.", network=True)
     conditional: bool = field(False, "Read a first frame, not z. The paper's has --channels=128 --batch_size=32.", network=True)
     mask_penalty: float = field(0.1, "Weight of the mask's mean; not for the conditional model.")
     first_frame_weight: float = field(10.0, "Weight of the conditional model's distance from the given frame.")
-    beta_1: float = field(0.5, "Adam's decay of the first moment.")
-    adam_epsilon: float = field(1e-8, "Adam's epsilon.")
-    ema_decay: float = field(0.0, "Decay of the moving average of G's weights that is sampled and exported; 0: no average.")
+    beta_1 = 0.5
+    adam_epsilon = 1e-8
+    ema_decay = 0.0  # no average: the generator itself is sampled
 
     def __post_init__(self):
         super().__post_init__()

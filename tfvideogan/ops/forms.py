@@ -1,36 +1,47 @@
-"""Which form of a formula is built: the fast one; within `plain()` the paper's, to count and to compare with; within `portable()`
-one that needs no XLA."""
+"""Which form of a formula is built: the one that is faster on a CPU, or the plain one, which every other device runs; and whether XLA
+compiles parts of it."""
 
 import contextlib
 from collections.abc import Iterator
 
-_form = "fast"
+import tensorflow as tf
+
+_plain = _uncompiled = False
 
 
 def is_plain() -> bool:
-    return _form == "plain"
+    """Whether the plain formulas are built: within `plain()`, and wherever there is a GPU or TPU, which every strategy then uses."""
+    return _plain or any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
 
 
-def is_portable() -> bool:
-    return _form == "portable"
+def is_asked() -> bool:
+    """Whether the plain formulas are asked for, by `plain()`."""
+    return _plain
 
 
-def plain() -> contextlib.AbstractContextManager[None]:
-    """What is called or traced within it is built as the paper writes it."""
-    return _within("plain")
-
-
-def portable() -> contextlib.AbstractContextManager[None]:
-    """What is called or traced within it is built of TensorFlow's operations alone: servers may know no XLA, which would also
-    compile anew for each number of examples."""
-    return _within("portable")
+def is_compiled() -> bool:
+    """Whether XLA compiles parts of a graph."""
+    return not (_uncompiled or is_plain())
 
 
 @contextlib.contextmanager
-def _within(form: str) -> Iterator[None]:
-    global _form
-    before, _form = _form, form
+def plain() -> Iterator[None]:
+    """What is called or traced within it is built as the paper writes it, of TensorFlow's operations alone: to count, to compare with,
+    and for servers, which may know no XLA."""
+    global _plain
+    before, _plain = _plain, True
     try:
         yield
     finally:
-        _form = before
+        _plain = before
+
+
+@contextlib.contextmanager
+def uncompiled() -> Iterator[None]:
+    """What is called or traced within it is compiled by nobody (--xla=false)."""
+    global _uncompiled
+    before, _uncompiled = _uncompiled, True
+    try:
+        yield
+    finally:
+        _uncompiled = before

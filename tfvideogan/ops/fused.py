@@ -1,143 +1,23 @@
-"""Fast forms of what layers compute, each one operation with a gradient written by hand: equal to what TensorFlow
-derives from the plain formula, which tests/fused_test.py writes down, in fewer passes over the maps.
+"""Batch normalization and ConvGRU's recurrence: the plain formulas, and beside each one operation with a gradient written by hand, in
+fewer passes over the maps.
 
 Element-wise work on large maps is compiled by XLA, piece by piece: sums in float32, products and casts become one pass.
 Convolutions, and what goes over replicas, stay outside of the pieces.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from tfvideogan.ops import forms
-from tfvideogan.ops.convolution import convolve, convolve_transposed, kernel_gradient
-from tfvideogan.ops.pieces import compiled, is_large, once_traced
-from tfvideogan.ops.resample import downsample, downsample_time, upsample_nearest
-from tfvideogan.ops.video import fold, unfold
+from tfvideogan.ops.convolution import kernel_gradient
+from tfvideogan.ops.pieces import compiled
 
 SLABS = 8  # parts of a map that are added to each other before the sum over pixels: whole vectors, in one pass
 
 
-@tf.custom_gradient
-def relu(x: tf.Tensor):
-    """max(x, 0)."""
-    (y,) = _compiled_in_16_bits(_relu, x)
-    return y, lambda dy: _compiled_in_16_bits(_relu_gradient, dy, y)[0]
-
-
-def epilogue(x: tf.Tensor, *addends: tf.Tensor, relu: bool = False) -> tf.Tensor:
-    """The end of a convolution: the sum of its output [N,...,C], a bias [C] and a shortcut's output, rectified if `relu`.
-
-    All of it becomes a part of the convolution, but of a transposed one. By oneDNN the ReLU makes 0 of NaN: a path around it must tell.
-    """
-
-    def forward(x: tf.Tensor, *addends: tf.Tensor) -> tf.Tensor:
-        for addend in addends:  # bias_add and add_n, not +: they become parts even where Grappler knows no shapes
-            x = tf.nn.bias_add(x, addend) if len(addend.shape) == 1 else tf.add_n([x, addend])
-        return tf.nn.relu(x) if relu else x
-
-    @tf.custom_gradient
-    def whole(x: tf.Tensor, *addends: tf.Tensor):
-        y = forward(x, *addends)
-
-        def backward(dy: tf.Tensor):
-            d = _compiled_in_16_bits(_relu_gradient, dy, y)[0] if relu else dy
-            return d, *[_to_bias(d) if len(addend.shape) == 1 else d for addend in addends]
-
-        return y, backward
-
-    return (forward if forms.is_plain() else whole)(x, *addends)
-
-
-def _to_bias(dy: tf.Tensor) -> tf.Tensor:
-    # BiasAddGrad becomes part of oneDNN's gradient of a 2-D kernel. In bfloat16 that costs nothing; in float32 96 maps of 32x32x64 take
-    # 33 ms and, apart, 23; of 16x16x128, 21.7 and 19.5 (EPYC).
-    if dy.dtype.size == 2:
-        return tf.raw_ops.BiasAddGrad(out_backprop=dy)
-    return tf.reduce_sum(tf.reshape(dy, [-1, dy.shape[-1]]), 0)
-
-
-def relu_and_downsample(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """`relu` and `downsample` of [N,H,W,C] or [N,T,H,W,C], whose gradients meet in one pass."""
-    if forms.is_plain() or x.shape[-3] % 2 or x.shape[-2] % 2:
-        return relu(x), downsample(x)
-    if len(x.shape) == 4:
-        return _relu_and_pool(x)
-    y, half = _relu_and_pool(fold(x))
-    return unfold(y, x.shape[1]), downsample_time(unfold(half, x.shape[1]))
-
-
-@tf.custom_gradient
-def _relu_and_pool(x: tf.Tensor):
-    y = relu(x)
-
-    def backward(dy: tf.Tensor, d_half: tf.Tensor):
-        # Three operations in one pass; frames of 32x32 by 32, 128 of them in bfloat16: 12.8 ms and 4.2.
-        return once_traced(_of_relu_and_pool, dy, y, d_half, xla=is_large(y, saved=4))[0]
-
-    return (y, downsample(x)), backward
-
-
-def _of_relu_and_pool(dy, y, d_half):
-    height, width, channels = d_half.shape[1:]
-    dy, y = (tf.reshape(tensor, [-1, height, 2, width, 2, channels]) for tensor in (dy, y))
-    sums = _masked(tf.cast(dy, tf.float32), y) + tf.cast(d_half, tf.float32)[:, :, None, :, None] / 4
-    return [tf.reshape(tf.cast(sums, dy.dtype), [-1, 2 * height, 2 * width, channels])]
-
-
-def _compiled_in_16_bits(function: Callable, *tensors: tf.Tensor) -> list[tf.Tensor]:
-    # TensorFlow's own take twice as long in bfloat16 as in float32 on a CPU; in float32 XLA's are no faster.
-    return compiled(function, *tensors) if tensors[0].dtype.size == 2 and is_large(tensors[0]) else function(*tensors)
-
-
-def _relu(x):
-    # Not TensorFlow's relu: fused with a convolution, a bias and a sum it makes 0 of NaN, and hides a loss that is none; and where
-    # --recompute reads the sum again, Grappler's remapper ends with an error and fuses nothing.
-    return [tf.maximum(x, tf.zeros([], x.dtype))]
-
-
-def _relu_gradient(dy, y):
-    return [tf.raw_ops.ReluGrad(gradients=dy, features=y)]
-
-
-# Convolution beside a doubling or halving
-
-
-def upsample_and_convolve(x: tf.Tensor, kernel: tf.Tensor, upsample: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """Convolution of stride 1 by a 3x3 kernel of what `upsample` doubles: [N,H,W,C] -> [N,2H,2W,C'].
-
-    Nearest doubling as one transposed convolution of stride 2, whose kernel of extent 4 is the sum of this one, turned round, at
-    every shift within a pixel's four copies: four products a pixel for nine.
-    """
-    if upsample is not upsample_nearest or forms.is_plain():
-        return convolve(upsample(x), kernel, [1, 1], "SAME")
-    turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
-    return convolve_transposed(x, _at_both_shifts(turned, 2), [2, 2], "SAME")
-
-
-def convolve_and_pool(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """`downsample` of a convolution of stride 1 by a kernel of extent 3, 2-D or 3-D: [N,...,C] -> [N,.../2,C'].
-
-    As one convolution of stride 2, whose kernel of extent 4 is the mean of this one at every shift within a pooling window. With its
-    gradients, in float32 and bfloat16 (EPYC): 128 maps of 8x8x256 in 0.72 and 0.54 of the time, of 16x16x128 in 0.65 and 0.68, but
-    64 of 4x4x256 in 0.88 and 1.10.
-    """
-    axes = len(kernel.shape) - 2
-    if forms.is_plain() or x.shape[-2] <= 4 or any(length % 2 for length in x.shape[1:-1]):
-        return downsample(convolve(x, kernel, [1] * axes, "SAME"))
-    return convolve(x, _at_both_shifts(kernel, axes) / 2**axes, [2] * axes, "SAME")
-
-
-def _at_both_shifts(kernel: tf.Tensor, axes: int) -> tf.Tensor:
-    """The sum of a kernel and of itself one further, along each of the first axes."""
-    shifted = tf.cast(kernel, tf.float32)  # or bfloat16 gradients err by 0.0038 of themselves, not by 0.0033 (plain: 0.0029)
-    for axis in range(axes):
-        pads = ([[0, 0] if a != axis else pad for a in range(axes + 2)] for pad in ([0, 1], [1, 0]))
-        shifted = tf.add_n([tf.pad(shifted, pad) for pad in pads])
-    return tf.cast(shifted, kernel.dtype)
-
-
-# Batch normalisation
+# Batch normalization
 
 
 def normalize(
@@ -153,6 +33,29 @@ def normalize(
 
     Returns: [N,T,P,C] in x's dtype; and mean and variance, [T or 1,C], float32, which pass no gradient.
     """
+    y, mean, variance = (_normalize_plain if forms.is_plain() else _normalize_fused)(x, gain, shift, epsilon, per_frame, relu)
+    return y, tf.stop_gradient(mean), tf.stop_gradient(variance)
+
+
+def _count(x: tf.Tensor, per_frame: bool) -> tf.Tensor:
+    """Pixels that a moment is taken of, on all replicas."""
+    return over_replicas(tf.cast(tf.shape(x)[0] * x.shape[2] * (1 if per_frame else x.shape[1]), tf.float32))
+
+
+def _normalize_plain(x, gain, shift, epsilon, per_frame, relu):
+    count = _count(x, per_frame)
+
+    def mean_of(maps: tf.Tensor) -> tf.Tensor:  # [N,T,P,C] -> [T or 1,C]
+        return tf.reshape(over_replicas(tf.reduce_sum(maps, [0, 2] if per_frame else [0, 1, 2])), [-1, x.shape[3]]) / count
+
+    maps = tf.cast(x, tf.float32)
+    mean = mean_of(maps)
+    variance = mean_of(tf.square(maps - mean[:, None]))
+    scale = gain[:, None] * tf.math.rsqrt(variance + epsilon)  # [N or 1,T or 1,C]
+    return affine(x, scale, shift[:, None] - mean * scale, relu), mean, variance
+
+
+def _normalize_fused(x, gain, shift, epsilon, per_frame, relu):
     over = [0] if per_frame else [0, 1]
 
     # Sums over slabs, pixels, then examples: over one inner axis, or leading ones, is several times as fast as over several.
@@ -165,7 +68,7 @@ def normalize(
     @tf.custom_gradient
     def forward(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor):
         gain, shift = tf.expand_dims(gain, 1), tf.expand_dims(shift, 1)  # [N or 1,1,C]
-        count = over_replicas(tf.cast(tf.shape(x)[0] * x.shape[2] * (1 if per_frame else x.shape[1]), tf.float32))
+        count = _count(x, per_frame)
         mean, square = (s / count for s in total(tf.reduce_sum(compiled(_squares, x)[0], 2)))
         variance = tf.maximum(square - mean * mean, 0.0)
         inverse = tf.math.rsqrt(variance + epsilon)
@@ -185,8 +88,7 @@ def normalize(
 
         return (y, mean, variance), backward
 
-    y, mean, variance = forward(x, gain, shift)
-    return y, tf.stop_gradient(mean), tf.stop_gradient(variance)
+    return forward(x, gain, shift)
 
 
 def affine(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, relu: bool) -> tf.Tensor:
@@ -209,14 +111,9 @@ def _pixels(x: tf.Tensor) -> tf.Tensor:
 
 def _summed(a: tf.Tensor, b: tf.Tensor) -> list[tf.Tensor]:
     """Of [N,T,P,C] float32, [N,T,P/SLABS,2,C]: the sums of a, and of a * b, over slabs of pixels."""
-    # Only where it is compiled: TensorFlow's AddN begins with the input that nobody else holds at that moment, XLA's with the first.
-    if not is_large(a):
-        return [tf.stack([a, a * b], 3)]
     slabs = SLABS if a.shape[2] % SLABS == 0 else 1
-    # As a * (1 or b): of one result XLA makes one loop, of two results two that both read the maps.
-    one = tf.constant([[True], [False]])
-    parts = zip(tf.split(tf.expand_dims(a, 3), slabs, 2), tf.split(tf.expand_dims(b, 3), slabs, 2), strict=True)
-    return [tf.add_n([part * tf.where(one, 1.0, other) for part, other in parts])]
+    # Added one by one: TensorFlow's AddN begins with the input that nobody else holds at that moment.
+    return [tf.stack([functools.reduce(tf.add, tf.split(maps, slabs, 2)) for maps in (a, a * b)], 3)]
 
 
 def _masked(dy: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -255,13 +152,12 @@ def _to_input_relu(dy, y, x, scale, slope, offset):
 # The recurrence of ConvGRU
 
 
-@tf.custom_gradient
-def gru(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor):
+def gru(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor) -> Sequence[tf.Tensor]:
     """The states of a ConvGRU from h_0 = 0, given what its convolutions read of the input.
 
         r, u = sigmoid(W_ru * h + reads_ru)      c = relu(W_c * (r . h) + reads_c)      h' = u . h + (1 - u) . c
 
-    The gradients of the kernels are one convolution over all frames each, where TensorFlow would add one a frame.
+    Fused, the gradients of the kernels are one convolution over all frames each, where TensorFlow would add one a frame.
 
     Args:
         w_ru: [3,3,C,2C]. w_c: [3,3,C,C].
@@ -269,6 +165,22 @@ def gru(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor):
 
     Returns: the state after each frame, [N,H,W,C].
     """
+    return (_gru_plain if forms.is_plain() else _gru_fused)(w_ru, w_c, *reads)
+
+
+def _gru_plain(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor) -> list[tf.Tensor]:
+    h, states = tf.zeros_like(reads[0][..., : w_c.shape[2]]), []
+    for read in reads:
+        read_ru, read_c = tf.split(read, [2 * w_c.shape[2], w_c.shape[2]], -1)
+        r, u = tf.split(tf.sigmoid(tf.nn.conv2d(h, w_ru, 1, "SAME") + read_ru), 2, -1)
+        c = tf.nn.relu(tf.nn.conv2d(r * h, w_c, 1, "SAME") + read_c)
+        h = u * h + (1 - u) * c
+        states.append(h)
+    return states
+
+
+@tf.custom_gradient
+def _gru_fused(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor):
     frames = len(reads)
     h, u, c = compiled(_first, reads[0])
     steps = [(h, None, u, c, None)]  # h, r, u, c and r . h of each frame

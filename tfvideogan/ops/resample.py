@@ -16,24 +16,33 @@ def upsample_nearest(x: tf.Tensor) -> tuple[tf.Tensor, object]:
 
 
 def upsample_bilinear(x: tf.Tensor) -> tf.Tensor:
-    """[N,H,W,C] -> [N,2H,2W,C], bilinear between pixel centres, edges repeated; in the input's dtype.
+    """[N,H,W,C] -> [N,2H,2W,C], bilinear between pixel centers, edges repeated; in the input's dtype.
 
-    Two products with a fixed matrix: `tf.image.resize` leaves bfloat16 and takes 1.4 times as long there on a CPU.
+    Fast, two products with a fixed matrix. Not `tf.image.resize`: it leaves bfloat16, takes 1.4 times as long there on a CPU, and leaves
+    out a part of second derivatives without a word.
     """
     height, width, channels = x.shape[1:]
     if forms.is_plain():
-        return tf.cast(tf.image.resize(x, [2 * height, 2 * width], "bilinear"), x.dtype)
+        return _doubled(_doubled(x, 1), 2)
     rows = tf.matmul(_interpolation(height, x.dtype), tf.reshape(x, [-1, height, width * channels]))  # [N,2H,W*C]
     columns = tf.matmul(_interpolation(width, x.dtype), tf.reshape(rows, [-1, width, channels]))  # [N*2H,2W,C]
     return tf.reshape(columns, [-1, 2 * height, 2 * width, channels])
 
 
+def _doubled(x: tf.Tensor, axis: int) -> tf.Tensor:
+    """Along an axis, pixel i becomes 3/4 x[i] + 1/4 x[i-1] and 3/4 x[i] + 1/4 x[i+1]."""
+    length = x.shape[axis]
+    (first, later), (earlier, last) = tf.split(x, [1, length - 1], axis), tf.split(x, [length - 1, 1], axis)
+    before, after = tf.concat([first, earlier], axis), tf.concat([later, last], axis)
+    lengths = [*x.shape[1:axis], 2 * length, *x.shape[axis + 1 :]]
+    return tf.reshape(tf.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1), [-1, *lengths])
+
+
 def _interpolation(size: int, dtype: tf.DType) -> tf.Tensor:
-    """[2*size,size]: the two new pixels of pixel i are 3/4 x[i] + 1/4 x[i-1] and 3/4 x[i] + 1/4 x[i+1]."""
+    """[2*size,size]: what `_doubled` does to a row of pixels."""
     eye = np.eye(size, dtype=np.float32)
     before, after = eye[[0, *range(size - 1)]], eye[[*range(1, size), size - 1]]
-    pairs = np.stack([0.75 * eye + 0.25 * before, 0.75 * eye + 0.25 * after], 1)
-    return tf.constant(pairs.reshape(2 * size, size), dtype)
+    return tf.constant((0.75 * np.repeat(eye, 2, 0) + 0.25 * np.stack([before, after], 1).reshape(2 * size, size)), dtype)
 
 
 UPSAMPLING = {"bilinear": upsample_bilinear, "nearest": upsample_nearest}

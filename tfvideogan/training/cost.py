@@ -11,7 +11,8 @@ from tfvideogan import models
 from tfvideogan.config import Config, to_flags
 from tfvideogan.gan import GAN, Batch
 from tfvideogan.ops import forms
-from tfvideogan.training.step import BACKWARD, make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import BACKWARD, make_step
 
 GRADIENT = "gradient_tape/"  # the scope tf.GradientTape computes in
 IN_NO_MEMORY = ("Const", "VarHandleOp", "ReadVariableOp")
@@ -95,28 +96,28 @@ def _updates(config: Config) -> tuple[GAN, list[tf.Variable], list[tf.Operation]
     """The model, its optimizers' variables, and the operations that an update of D runs, and one of G."""
     with tf.Graph().as_default() as graph:
         gan = models.build(config)
-        optimizers = make_optimizers(config)
-        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
         count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        optimizers = make_optimizers(gan, count)
         step = make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat=True)
         operations = []
         for update in step.functions[:2]:
             before = len(graph.get_operations())
-            operations.append(_needed(graph, list(update(_placeholders(config)).values()), before))
+            chunk = next(step.in_turn(_placeholders(config)))
+            operations.append(_needed(graph, list(update(chunk).values()), before))
         kept = [variable.value for optimizer in optimizers.values() for variable in optimizer.variables]
         return gan, kept, *operations
 
 
 def _cost(config: Config, gan: GAN, optimizers: list[tf.Variable], d_update: list[tf.Operation], g_update: list[tf.Operation]) -> Cost:
     generator, discriminator = _count(gan.generator), _count(gan.discriminator)
+    networks = [v.value for network in (gan.generator, gan.ema_generator, gan.discriminator) for v in network.variables]
     d_flops, g_flops = (sum(_flops(operation) for operation in update) for update in (d_update, g_update))
     return Cost(
         generator,
         discriminator,
-        variables=sum(math.prod(v.shape) * v.dtype.size for v in [*(v.value for v in gan.variables), *optimizers]),
+        variables=sum(math.prod(v.shape) * v.dtype.size for v in [*networks, *optimizers]),
         gradients=4 * max(generator, discriminator),
-        flops=config.d_steps * d_flops + g_flops,
+        flops=gan.chunks * (config.d_steps * d_flops + g_flops),
         activations=max(_kept(d_update, "d_step"), _kept(g_update, "g_step")),
         # The updates follow each other; whoever calls one holds the batches of the others.
         live=max(_live(d_update), _live(g_update)) + (config.d_steps - 1) * _batch_bytes(config),

@@ -10,31 +10,44 @@ import tensorflow as tf
 from absl import logging
 
 from tfvideogan import data, models
-from tfvideogan.config import Config, RunFailed
+from tfvideogan.config import Config, RunFailed, UserError
 from tfvideogan.gan import Batch
 from tfvideogan.training.monitoring import Monitoring
-from tfvideogan.training.run_folder import Run
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.run_folder import Run, newest_first, refuse_fewer_steps
 from tfvideogan.training.signals import Signals, Stopped
-from tfvideogan.training.step import make_optimizers, make_step
+from tfvideogan.training.step import make_step
 from tfvideogan.training.strategy import is_chief
 
 
-def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.distribute.Strategy) -> None:
+def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.distribute.Strategy, whole: bool = False) -> None:
     """The one loop. Runs to `config.steps`, from the newest checkpoint in `workdir` if there is one.
+
+    Args:
+        config: classes resolved.
+        dataset: the clips to learn from.
+        workdir: the run's folder.
+        strategy: spreads the global batch.
+        whole: XLA compiles each update whole.
 
     Raises:
         RunFailed: the disk is full, losses stay non-finite, or a worker is lost; what was saved stands.
         SystemExit: SIGTERM or SIGINT came; everything is saved.
-        UserError: the replicas cannot share the batch, or the folder is another run's; nothing is written.
+        UserError: the replicas cannot share the batch or be compiled as one, the run has more steps, or the folder is another
+            run's; nothing is written.
     """
     config.want_parts(strategy.num_replicas_in_sync)
+    if whole and strategy.num_replicas_in_sync > 1 and not isinstance(strategy, tf.distribute.TPUStrategy):
+        raise UserError(f"--xla=true: got {strategy.num_replicas_in_sync} replicas, expected one, or --xla=auto")
+    refuse_fewer_steps(workdir, config.steps)
     with strategy.scope():
         gan = models.build(config)
-        optimizers = make_optimizers(config)
-        optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-        optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-        run = Run(workdir, config, gan, dataset.labels, optimizers)
+        count = tf.Variable(0, dtype=tf.int64, trainable=False)
+        optimizers = make_optimizers(gan, count)
+        run = Run(workdir, config, gan, dataset.labels, optimizers, count)
     chief = is_chief(strategy)
+    if config.init_from and not newest_first(workdir):
+        run.begin_from(config.init_from)
     if chief:
         run.claim()
     signals = Signals()
@@ -44,7 +57,7 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
         logging.info("resuming %s at step %d", workdir, saved)
     if chief:
         run.forget_later_records()
-    one_step = make_step(gan, optimizers, run.step, strategy)
+    one_step = make_step(gan, optimizers, run.step, strategy, whole=whole)
     batches = distribute(dataset, config, strategy, run.next_batch())
     watch = Monitoring(run, chief, signals)
 
@@ -56,14 +69,14 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
                 watch.due(step)
                 run.watched.assign(step)
         stop = anywhere(strategy, signals.received)
-        if step > saved and (stop or step % config.checkpoint_every_steps == 0 or step == config.steps):
+        if step > saved and (stop or step % config.checkpoint_every_steps == 0 or step >= config.steps):
             if chief:
                 run.save()
             saved, rollbacks = step, 0
         if stop:
             logging.info("stopped at step %d: start the same command again to go on", step)
             signals.leave()
-        if step == config.steps:
+        if step >= config.steps:
             return
 
         start = time.perf_counter()
@@ -83,7 +96,7 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
             watch.warn(step, f"{wrong} not finite: back to step {saved}, past the clips of this step")
             batches = distribute(dataset, config, strategy, run.roll_back())
             step, done, waited, seconds = saved, 0, 0.0, 0.0
-        elif step % config.log_every_steps == 0 or step == config.steps:
+        elif step % config.log_every_steps == 0 or step >= config.steps:
             watch.log(step, scalars, done, waited, seconds)
             done, waited, seconds = 0, 0.0, 0.0
 

@@ -81,7 +81,7 @@ class Monitoring:
 
     def due(self, step: int) -> None:
         """Samples and evaluates, if it is time to. Raises signals.Stopped where the process shall stop first."""
-        config, last = self.config, step == self.config.steps
+        config, last = self.config, step >= self.config.steps
         if step and (step % config.sample_every_steps == 0 or last):
             self.sample(step)
         if config.evaluate_every_steps and (step % config.evaluate_every_steps == 0 or last):

@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 from absl import logging
 
@@ -16,16 +17,22 @@ from tfvideogan.files import write_whole
 from tfvideogan.gan import GAN
 from tfvideogan.generation.module import LABELS_FILE, Generator
 from tfvideogan.generation.sampler import Sampler
+from tfvideogan.training import checkpoints
 
 METRICS, LOCK = "metrics.jsonl", ".lock"
 CHECKPOINTS, LOGS, SAMPLES, EXPORT = "checkpoints", "logs", "samples", "export"
 
 
-def checkpoints(workdir: str | Path, best: bool = False) -> list[Path]:
-    """Prefixes of the checkpoints in a run folder, newest first, as their files say: TensorFlow's own list of them may be damaged."""
-    files = (Path(workdir) / CHECKPOINTS / ("best" if best else "")).glob("ckpt-*.*")
-    prefixes = {file.with_suffix("") for file in files if file.with_suffix("").name[5:].isdigit()}
-    return sorted(prefixes, key=lambda prefix: int(prefix.name[5:]), reverse=True)
+def newest_first(workdir: str | Path, best: bool = False) -> list[Path]:
+    """Prefixes of the checkpoints in a run folder, newest first."""
+    return checkpoints.found(Path(workdir) / CHECKPOINTS / ("best" if best else ""))
+
+
+def refuse_fewer_steps(workdir: str, steps: int) -> None:
+    """Raises UserError if the run in a folder has done more steps than it is asked for."""
+    done = max(map(checkpoints.step_of, newest_first(workdir)), default=0)
+    if steps < done:
+        raise UserError(f"--steps={steps}: the run in {workdir} has done {done}; expected at least that")
 
 
 class Run:
@@ -36,24 +43,34 @@ class Run:
         config: the run's Config, classes resolved.
         gan: the model.
         labels: names of the classes.
-        optimizers: the optimizers by name, none for the programs that come after training.
+        optimizers: "d_optimizer" and "g_optimizer", built; none for the programs that come after training.
+        step: counts the generator's steps; made here if None.
+
+    Attributes:
+        variables: all that a checkpoint holds, by name.
     """
 
-    def __init__(self, workdir: str, config: Config, gan: GAN, labels: tuple[str, ...], optimizers: dict[str, tf.Module] | None = None):
+    def __init__(
+        self,
+        workdir: str,
+        config: Config,
+        gan: GAN,
+        labels: tuple[str, ...],
+        optimizers: dict[str, keras.optimizers.Optimizer] | None = None,
+        step: tf.Variable | None = None,
+    ):
         self.path, self.config, self.gan, self.labels = Path(workdir), config, gan, labels
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False) if step is None else step
         self.best = tf.Variable(float("inf"), dtype=tf.float32, trainable=False)  # lowest FID so far
         self.watched = tf.Variable(-1, dtype=tf.int64, trainable=False)  # last step whose samples and scores, if due, are made
         self.skipped = tf.Variable(0, dtype=tf.int64, trainable=False)  # global batches left out after non-finite losses
-        parts = {"generator": gan.generator, "ema_generator": gan.ema_generator}
-        if optimizers:  # after training D has no part: clips may have more frames than those it learned to judge
-            parts |= {"discriminator": gan.discriminator, **optimizers}
-        # Variables by their order: of layers that stand in a list, Keras' own tracking leaves some out.
-        variables = {name: [variable.value for variable in part.variables] for name, part in parts.items()}
-        self.checkpoint = tf.train.Checkpoint(step=self.step, best=self.best, watched=self.watched, skipped=self.skipped, **variables)
-        folder = self.path / CHECKPOINTS
-        self.newest = tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=config.keep_checkpoints)
-        self.lowest = tf.train.CheckpointManager(self.checkpoint, str(folder / "best"), max_to_keep=1)
+        parts = {"generator": checkpoints.paths(gan.generator), "ema_generator": checkpoints.paths(gan.ema_generator)}
+        if optimizers:  # after training D has no part: clips may have more frames than those it learned to tell apart
+            parts["discriminator"] = checkpoints.paths(gan.discriminator)
+            parts["d_optimizer"] = checkpoints.of_optimizer(optimizers["d_optimizer"], gan.discriminator)
+            parts["g_optimizer"] = checkpoints.of_optimizer(optimizers["g_optimizer"], gan.generator)
+        self.variables = {"step": self.step, "best": self.best, "watched": self.watched, "skipped": self.skipped}
+        self.variables |= {f"{name}/{path}": variable for name, part in parts.items() for path, variable in part.items()}
 
     def done(self) -> int:
         """Generator steps done. Reading it waits for the device."""
@@ -83,12 +100,12 @@ class Run:
         file = self.path / FLAGS_FILE
         if file.is_file():
             before, now = from_flags(file.read_text()), from_flags(to_flags(self.config))
-            network = {field.name for field in dataclasses.fields(self.config) if field.metadata["network"]}
-            changed = [f"--{name}={now[name]} (was {before.get(name)})" for name in now if now[name] != before.get(name)]
-            refused = [text for text in changed if text[2:].split("=")[0] in network]
+            fixed = {field.name for field in dataclasses.fields(self.config) if field.metadata["fixed"]}
+            changed = {name: f"--{name}={now[name]} (was {before[name]})" for name in now if before.get(name, now[name]) != now[name]}
+            refused = [text for name, text in changed.items() if name in fixed]
             if refused:
-                raise UserError(f"--workdir={self.path} holds a run of other networks: {', '.join(refused)}. Give another --workdir.")
-            for text in changed:
+                raise UserError(f"--workdir={self.path}: {', '.join(refused)} cannot change in a run; expected another --workdir")
+            for text in changed.values():
                 logging.warning("resuming with %s", text)
         write_whole(file, to_flags(self.config))
         write_whole(self.path / LABELS_FILE, "".join(f"{label}\n" for label in self.labels))
@@ -104,7 +121,9 @@ class Run:
         self._locked.truncate(0)
         self._locked.write(f"{os.getpid()}")
         self._locked.flush()
-        for left in [*self.path.glob("checkpoints/**/*_temp*"), *self.path.glob(".export.*"), *self.path.glob("*.tmp")]:
+        for folder in (self.path / CHECKPOINTS, self.path / CHECKPOINTS / "best"):
+            checkpoints.remove_unfinished(folder)
+        for left in [*self.path.glob(".export.*"), *self.path.glob("*.tmp")]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()  # of a process that was killed while it wrote
 
     def restore(self, best: bool = False) -> bool:
@@ -113,43 +132,82 @@ class Run:
         TensorFlow checks the sums that it keeps of every tensor and of the index. A damaged checkpoint is named in the log,
         and the one before it is used.
 
-        Raises: UserError if all are damaged, or lack variables.
+        Raises: UserError if all are damaged, or hold other variables than the model has.
         """
-        prefixes = checkpoints(self.path, best)
+        prefixes = newest_first(self.path, best)
         for prefix in prefixes:
             try:
-                status = self.checkpoint.restore(str(prefix)).expect_partial()  # programs after training leave the optimizers
-                status.assert_existing_objects_matched()
-            except AssertionError as error:
-                raise UserError(f"{prefix}: does not hold all of {self.config.model}'s variables; written by another version?") from error
+                there = checkpoints.shapes(prefix)
+                self._refuse_others(prefix, there)
+                values = checkpoints.read(prefix, list(self.variables))
+            except UserError:
+                raise
             except Exception as error:  # the reader's finding comes as OpError, ValueError, IndexError, by the kind of damage
                 logging.warning("%s is damaged and left out: %s", prefix, str(error).splitlines()[0])
                 continue
+            for name, variable in self.variables.items():
+                variable.assign(values[name])
             return True
         if prefixes:
             raise UserError(f"--workdir={self.path}: every checkpoint is damaged: {', '.join(prefix.name for prefix in prefixes)}")
         return False
 
+    def _refuse_others(self, prefix: Path, there: dict[str, list[int]]) -> None:
+        """Raises UserError if a checkpoint's variables, of those parts that this run has, are others than the run's."""
+        parts = {name.partition("/")[0] for name in self.variables}
+        faults = {
+            "lacks": self.variables.keys() - there.keys(),
+            "has, and the model has not,": {name for name in there.keys() - self.variables.keys() if name.partition("/")[0] in parts},
+            "has in another shape": {n for n, v in self.variables.items() if n in there and list(v.shape) != list(there[n])},
+        }
+        if any(faults.values()):
+            told = "; ".join(f"it {fault} {some(names)}" for fault, names in faults.items() if names)
+            raise UserError(f"{prefix}: does not hold the variables of this {self.config.model}: {told}")
+
+    def begin_from(self, folder: str) -> None:
+        """Takes the weights of the newest checkpoint of another run, where path and shape match, and logs which it did not take.
+
+        Raises: UserError if there is no checkpoint that can be read, or nothing matches; nothing is written.
+        """
+        prefixes = newest_first(folder)
+        if not prefixes:
+            raise UserError(f"--init_from={folder}: expected the folder of a run, got no checkpoint")
+        networks = ("generator/", "ema_generator/", "discriminator/")
+        weights = {name: variable for name, variable in self.variables.items() if name.startswith(networks)}
+        try:
+            there = checkpoints.shapes(prefixes[0])
+            taken = [name for name, variable in weights.items() if there.get(name) == list(variable.shape)]
+            values = checkpoints.read(prefixes[0], taken)
+        except Exception as error:  # see `restore`
+            raise UserError(f"--init_from={folder}: {prefixes[0].name} is damaged: {str(error).splitlines()[0]}") from error
+        if not taken:
+            raise UserError(f"--init_from={folder}: no variable there has path and shape of one of this {self.config.model}")
+        for name in taken:
+            weights[name].assign(values[name])
+        left, unused = weights.keys() - taken, {name for name in there if name.startswith(networks)} - set(taken)
+        logging.info("%d of %d variables from %s of %s", len(taken), len(weights), prefixes[0].name, folder)
+        for what, names in (("keep their first values", left), ("of that run are not used", unused)):
+            if names:
+                logging.info("%d variables %s: %s", len(names), what, ", ".join(sorted(names)))
+
     def save(self) -> None:
         """Writes the checkpoint of this step, and drops old ones. Raises RunFailed if it cannot be written."""
-        self._save(self.newest)
+        self._save(self.path / CHECKPOINTS, self.config.keep_checkpoints)
 
     def save_best(self, value: float) -> None:
         """Keeps this step as the best one if its FID is the lowest so far."""
         if value < float(self.best.numpy()):
             self.best.assign(value)
-            self._save(self.lowest)
+            self._save(self.path / CHECKPOINTS / "best", keep=1)
 
-    def _save(self, manager: tf.train.CheckpointManager) -> None:
+    def _save(self, folder: Path, keep: int) -> None:
         step = self.done()
         try:
-            manager.save(checkpoint_number=step)
+            checkpoints.save(folder, step, self.variables, keep)
         except (tf.errors.OpError, OSError) as error:
-            for file in Path(manager.directory).glob(f"ckpt-{step}*"):
-                shutil.rmtree(file) if file.is_dir() else file.unlink()
-            kept = ", ".join(prefix.name for prefix in checkpoints(self.path)) or "none"
+            kept = ", ".join(prefix.name for prefix in newest_first(self.path)) or "none"
             raise RunFailed(
-                f"{manager.directory}: cannot write the checkpoint of step {step}: {str(error).splitlines()[0]}. "
+                f"{folder}: cannot write the checkpoint of step {step}: {str(error).splitlines()[0]}. "
                 f"Kept: {kept}. Make room, and start the same command again."
             ) from error
 
@@ -159,6 +217,12 @@ class Run:
         if file.is_file():
             lines = file.read_text().splitlines(keepends=True)
             write_whole(file, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= watched))
+
+
+def some(names: set[str], shown: int = 3) -> str:
+    """The first of these names, and how many there are more."""
+    more = len(names) - shown
+    return ", ".join(sorted(names)[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
 def append_records(workdir: str | Path, step: int, records: list[dict]) -> None:
@@ -178,7 +242,7 @@ def open_run(workdir: str, config: Config, best: bool = False, precision: str = 
 
     Raises UserError if the folder holds no checkpoint, or if config.frames is not the run's and its model cannot change it.
     """
-    if not checkpoints(workdir, best):
+    if not newest_first(workdir, best):
         raise UserError(
             f"--workdir={workdir}: holds no {'best checkpoint: train with --evaluate_every_steps' if best else 'checkpoint: train first'}"
         )

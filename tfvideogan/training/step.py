@@ -1,17 +1,14 @@
 """The training step, the same for every model, strategy and precision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
-from tfvideogan.config import Config
 from tfvideogan.gan import GAN, GENERATOR_STEP, Batch, Scalars
 from tfvideogan.layers import spectral
 from tfvideogan.ops import noise
-from tfvideogan.ops.pieces import compiled_ahead
-from tfvideogan.training.optimizers import make_optimizer
 
 BACKWARD = "backward"  # name scope of gradients that layers write by hand; TensorFlow's own stand in gradient_tape/
 Sum = tuple[list[tf.Tensor], Scalars]  # gradients, and what is logged: of a part, or of several added
@@ -26,38 +23,65 @@ class Player(NamedTuple):
     optimizer: keras.optimizers.Optimizer
 
 
-def make_optimizers(config: Config) -> dict[str, keras.optimizers.Optimizer]:
-    """One optimizer for each player."""
-    return {
-        "d_optimizer": make_optimizer(config, config.d_learning_rate),
-        "g_optimizer": make_optimizer(config, config.g_learning_rate),
-    }
-
-
 class Step:
     """The training step: `d_steps` discriminator updates, each with its own batch and followed by D's constraints, one generator
-    update, the average.
+    update, the average. Of a model with chunks, D is updated, and G with the last batch, for each chunk in turn.
 
     A function of the list of `d_steps` (distributed) batches. Returns named scalars: the loss terms, what the model watches, and the
-    gradients' global norms (of a replica's own gradient, averaged).
+    gradients' global norms (of a replica's own gradient, averaged); of the last of several updates.
+
+    Args:
+        d_update, g_update: of a batch, or of a chunk of one.
+        finish: ends the step; of the scalars so far.
+        chunks: in how many each batch is learned.
+        cut: of a batch, its chunks and the first one's state.
+        advance: of a chunk with its state, the next one's state.
 
     Attributes:
-        functions: the update of D, that of G (each of a batch), and what ends the step (of the scalars so far).
+        functions: the update of D, that of G, and what ends the step.
     """
 
-    def __init__(self, d_update: Callable[[Batch], Scalars], g_update: Callable[[Batch], Scalars], finish: Callable[[Scalars], Scalars]):
-        self.functions = d_update, g_update, finish
+    def __init__(
+        self,
+        d_update: Callable[[Batch], Scalars],
+        g_update: Callable[[Batch], Scalars],
+        finish: Callable[[Scalars], Scalars],
+        chunks: int,
+        cut: Callable[[Batch], tuple[list[Batch], Batch]],
+        advance: Callable[[Batch], Batch],
+    ):
+        self.functions, self.chunks, self.cut, self.advance = (d_update, g_update, finish), chunks, cut, advance
 
     def __call__(self, batches: list[Batch]) -> Scalars:
         d_update, g_update, finish = self.functions
         scalars: Scalars = {}
-        for batch in batches:
-            scalars = d_update(batch)
-        return finish({**scalars, **g_update(batches[-1])})
+        for batch in batches[:-1]:
+            for chunk in self.in_turn(batch):
+                d_update(chunk)
+        for chunk in self.in_turn(batches[-1]):
+            scalars = d_update(chunk)
+            scalars = {**scalars, **g_update(chunk)}
+        return finish(scalars)
+
+    def in_turn(self, batch: Batch) -> Iterator[Batch]:
+        """The chunks of a batch, each with the state that follows from the one before, as the weights then are."""
+        if self.chunks == 1:
+            yield batch
+            return
+        chunks, state = self.cut(batch)
+        for i, chunk in enumerate(chunks):
+            if i:
+                state = self.advance(chunks[i - 1] | state)
+            yield chunk | state
 
 
 def make_step(
-    gan: GAN, optimizers: dict[str, keras.optimizers.Optimizer], step: tf.Variable, strategy: tf.distribute.Strategy, flat: bool = False
+    gan: GAN,
+    optimizers: dict[str, keras.optimizers.Optimizer],
+    step: tf.Variable,
+    strategy: tf.distribute.Strategy,
+    flat: bool = False,
+    whole: bool = False,
 ) -> Step:
     """The training step, the same for every model, strategy and precision.
 
@@ -70,6 +94,7 @@ def make_step(
         flat: its functions are Python's, to be traced into one graph, which compiles with XLA. Else each is a tf.function: D's is
             traced and optimised once however many updates there are, and they follow each other, where in one graph G's pass for
             the next would run beside the one before, in the memory of both.
+        whole: XLA compiles each of these tf.functions whole, in place of the pieces that are faster so.
     """
     config, replicas, parts = gan.config, strategy.num_replicas_in_sync, gan.config.accumulate_steps
 
@@ -151,9 +176,16 @@ def make_step(
             strategy.extended.update(ema, function, args=args, group=False)
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in scalars.items()}
 
-    if flat:
-        return Step(d_update, g_update, finish)
-    return Step(*(tf.function(compiled_ahead(function), autograph=False) for function in (d_update, g_update, finish)))
+    def cut(batch: Batch) -> tuple[list[Batch], Batch]:
+        return strategy.run(lambda batch: ([gan.chunk(batch, i) for i in range(gan.chunks)], gan.initial_state(batch)), args=(batch,))
+
+    def advance(chunk: Batch) -> Batch:
+        return strategy.run(gan.next_state, args=(chunk,))
+
+    def function(python: Callable) -> Callable:
+        return python if flat else tf.function(python, autograph=False, jit_compile=whole or None)
+
+    return Step(*map(function, (d_update, g_update, finish)), gan.chunks, *map(function, (cut, advance)))
 
 
 def part_of(batch: Batch, i: tf.Tensor, parts: int) -> Batch:

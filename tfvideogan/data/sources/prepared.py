@@ -5,6 +5,7 @@ comes before: in TFRecord shards through the offsets of their records, in ArrayR
 """
 
 import atexit
+import contextlib
 import functools
 import shutil
 import struct
@@ -19,6 +20,7 @@ from tfvideogan.config import Config, UserError
 from tfvideogan.data import paths
 from tfvideogan.data.clips import cut, cut_by_stride, shape
 from tfvideogan.data.source import Source
+from tfvideogan.files import without_patterns
 
 SPLITS = ("train", "validation", "test", "train+validation", "train+test", "train+validation+test")
 FEATURES_FILE = "features.json"  # marks a folder that TFDS prepared
@@ -42,8 +44,12 @@ def source(config: Config, variant: str, split: str) -> Source:
 
 def folders(data_dir: str) -> list[str]:
     """Every data set prepared in this folder, or up to three levels down, where TFDS puts name/config/version."""
-    patterns = [paths.join(data_dir, *["*"] * depth, FEATURES_FILE) for depth in range(4)] if data_dir else []
-    return sorted(file.rpartition("/")[0] for pattern in patterns for file in tf.io.gfile.glob(pattern))
+    level, found = [data_dir] if data_dir and tf.io.gfile.isdir(data_dir) else [], []
+    for depth in range(4):  # listed, not globbed: a name may have brackets
+        found += [folder for folder in level if tf.io.gfile.exists(paths.join(folder, FEATURES_FILE))]
+        children = [paths.join(folder, name) for folder in level for name in paths.children(folder) if paths.is_utf8(name)]
+        level = [child for child in children if tf.io.gfile.isdir(child)] if depth < 3 else []
+    return sorted(found)
 
 
 def builders(data_dir: str) -> list[tfds.core.DatasetBuilder]:
@@ -55,7 +61,9 @@ def builders(data_dir: str) -> list[tfds.core.DatasetBuilder]:
 def open_builder(folder: str) -> tfds.core.DatasetBuilder:
     """The builder of a prepared folder. Of a remote one the metadata are copied, for TFDS would want another library for each scheme."""
     if "://" not in folder:
-        return tfds.builder_from_directory(folder)
+        held = contextlib.ExitStack()
+        atexit.register(held.close)
+        return tfds.builder_from_directory(held.enter_context(without_patterns(folder)))
     copy = tempfile.mkdtemp(prefix="tfvideogan_")
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     for name in paths.children(folder):
