@@ -29,8 +29,16 @@ MUTANTS = [
         STEP,
         "G's loss without D_T",
     ),
-    Mutant(FILE, "(video, label, noise.fork", "(video, 0 * label, noise.fork", STEP, "G's fakes are judged as of the first class"),
-    Mutant(FILE, '[batch["label"], label], 0', '[batch["label"]] * 2, 0', STEP, "D judges generated clips by the real ones' labels"),
+    Mutant(
+        FILE,
+        '(video, inputs["label"], noise.fork',
+        '(video, 0 * inputs["label"], noise.fork',
+        STEP,
+        "G's fakes are judged as of the first class",
+    ),
+    Mutant(
+        FILE, '[batch["label"], inputs["label"]], 0', '[batch["label"]] * 2, 0', STEP, "D judges generated clips by the real ones' labels"
+    ),
     Mutant(
         FILE, "(gan.REAL_FRAMES, gan.FAKE_FRAMES)", "(gan.REAL_FRAMES, gan.REAL_FRAMES)", STEP, "the same frames of real clips and fakes"
     ),
@@ -80,7 +88,9 @@ MUTANTS = [
         D,
         "D's shortcut zeroed",
     ),
-    Mutant(RESIDUAL, "y, x = relu_and_downsample(x)", "y, x = relu_and_downsample(relu(x))", D, "D's shortcut reads the rectified map"),
+    Mutant(
+        RESIDUAL, "downsample(x) if self.down else x", "downsample(relu(x)) if self.down else x", D, "D's shortcut reads the rectified map"
+    ),
     Mutant(RESAMPLE, "[x, x[:, -1:]], 1)", "[x, 0 * x[:, -1:]], 1)", CROP, "an odd last frame averaged with zeros"),
     # G
     Mutant(
@@ -133,8 +143,8 @@ MUTANTS = [
     Mutant(FILE, "== 8 << stage", "== 4 << stage", G, "G's attention a stage too late"),
     Mutant(
         RESAMPLE,
-        "0.75 * eye + 0.25 * before, 0.75 * eye + 0.25 * after]",
-        "0.75 * eye + 0.25 * after, 0.75 * eye + 0.25 * before]",
+        "np.stack([before, after], 1)",
+        "np.stack([after, before], 1)",
         BILINEAR,
         "bilinear: the two new pixels exchanged",
     ),
@@ -143,7 +153,7 @@ MUTANTS = [
     Mutant(NORM, "1.0 + self.gain(condition", "self.gain(condition", G, "the gain without 1"),
     Mutant(NORM, "EPSILON = 1e-5", "EPSILON = 1e-3", G, "BN's epsilon is Keras'"),
     Mutant(NORM, 'if mode == "sample":', 'if mode == "never":', SAMPLE_G, "sampling normalizes by the batch"),
-    Mutant(NORM, "(moment - standing) / count", "moment - standing", f"{TEST} -k standing", "standing statistics are the last batch's"),
+    Mutant(NORM, "share * (moment - standing)", "(moment - standing)", f"{TEST} -k standing", "standing statistics are the last batch's"),
     # ConvGRU
     Mutant(GRU, "tf.concat([h_r, h_u], -1)", "tf.concat([h_u, h_r], -1)", G, "ConvGRU: the state's gates exchanged"),
     Mutant(GRU, "(h_r, x_r), (h_u, x_u), (h_c, x_c) =", "(x_r, h_r), (x_u, h_u), (x_c, h_c) =", G, "ConvGRU: input and state exchanged"),
@@ -154,8 +164,14 @@ MUTANTS = [
     Mutant(ATTENTION, "phi, transpose_b=True))", "phi, transpose_b=True) * theta.shape[-1] ** -0.5)", G, "attention's logits scaled"),
     Mutant(ATTENTION, "return x + tf.cast(self.gamma", "return tf.cast(self.gamma", G, "attention without its input"),
     # Spectral normalization
-    Mutant(SPECTRAL, "[kernel / sigma, u, v, sigma]", "[kernel + 0 * sigma, u, v, sigma]", D, "kernels are not normalized"),
-    Mutant(SPECTRAL, "- tf.reshape(tf.transpose(along", "+ 0 * tf.reshape(tf.transpose(along", D, "no gradient through sigma"),
+    Mutant(
+        SPECTRAL,
+        "kernel / tf.matmul(s, u, transpose_b=True), u",
+        "kernel + 0.0 * tf.matmul(s, u, transpose_b=True), u",
+        D,
+        "kernels are not normalized",
+    ),
+    Mutant(SPECTRAL, "s = tf.matmul(v, matrix)", "s = tf.matmul(v, tf.stop_gradient(matrix))", D, "no gradient through sigma"),
     Mutant(SPECTRAL, "self.u.assign(u)", "self.u.assign(0 * u + self.u)", D, "u is not kept"),
     Mutant(SPECTRAL, 'if mode == "train" and _held is None:', "if _held is None:", SAMPLE_D, "sampling moves u"),
 ]

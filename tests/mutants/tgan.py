@@ -3,23 +3,12 @@
 from tests.mutants import Mutant
 
 FILE, SVC, RMSPROP = "tfvideogan/models/tgan.py", "tfvideogan/ops/singular.py", "tfvideogan/training/optimizers.py"
+LATENT = "tfvideogan/ops/latent.py"
 TEST = "tests/models/tgan_test.py"
 
 MUTANTS = [
-    Mutant(
-        FILE,
-        "noise.uniform(noise.fork(seeds, gan.LATENT), [self.latent_width]) - 1.0",
-        "noise.uniform(noise.fork(seeds, gan.LATENT), [self.latent_width])",
-        f"{TEST} -k z0",
-        "z0 ~ U[0,2]",
-    ),
-    Mutant(
-        FILE,
-        "2.0 * noise.uniform(noise.fork(seeds, gan.LATENT), [self.latent_width]) - 1.0",
-        "noise.normal(noise.fork(seeds, gan.LATENT), [self.latent_width])",
-        f"{TEST} -k z0",
-        "z0 is normal",
-    ),
+    Mutant(LATENT, "2.0 * noise.uniform(seeds, [width]) - 1.0", "2.0 * noise.uniform(seeds, [width])", f"{TEST} -k z0", "z0 ~ U[0,2]"),
+    Mutant(FILE, "latent_distribution = UNIFORM", "latent_distribution = gan.NORMAL", f"{TEST} -k z0", "z0 is normal"),
     Mutant(
         FILE,
         "return tf.tanh(self.convolutions[-1](x))",

@@ -172,9 +172,9 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        "return 2.0 * noise.uniform(noise.fork(seeds, gan.LATENT), [self.latent_width]) - 1.0",
-        "return noise.uniform(noise.fork(seeds, gan.LATENT), [self.latent_width])",
+        "latent_distribution = UNIFORM",
+        "free_frames = False",
         f"{TEST} -k z_is_uniform",
-        "z in [0,1]",
+        "z is normal",
     ),
 ]

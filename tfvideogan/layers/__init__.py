@@ -2,9 +2,9 @@
 
 Every layer that has state takes a `mode`:
 
-- "train": normalise by the batch, and keep the power iteration of spectral norm.
-- "calibrate": normalise by the batch, and average its statistics into the standing statistics; nothing else changes.
-- "sample": normalise by the standing statistics; nothing changes.
+- "train": normalize by the batch, and keep the power iteration of spectral norm.
+- "calibrate": normalize by the batch, and average its statistics into the standing statistics; nothing else changes.
+- "sample": normalize by the standing statistics; nothing changes.
 """
 
 from typing import Literal

@@ -9,7 +9,7 @@ from tfvideogan.ops.convolution import convolve
 
 
 class SelfAttention(keras.layers.Layer):
-    """BigGAN's non-local block: y = x + gamma * o(softmax(theta phi^T) g), all maps 1x1 and spectrally normalised.
+    """BigGAN's non-local block: y = x + gamma * o(softmax(theta phi^T) g), all maps 1x1 and spectrally normalized.
 
     phi and g are max-pooled 2x2; theta and phi have C/8 channels, g has C/2; gamma starts at 0.
     """

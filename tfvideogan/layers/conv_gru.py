@@ -16,7 +16,7 @@ class ConvGRU(keras.layers.Layer):
         r = sigmoid(W_r * [h; x] + b_r)        u = sigmoid(W_u * [h; x] + b_u)
         c = relu(W_c * [r . h; x] + b_c)       h' = u . h + (1 - u) . c
 
-    u keeps the OLD state. Each kernel is normalised on its own, over both of its inputs.
+    u keeps the OLD state. Each kernel is normalized on its own, over both of its inputs.
     The part of the three convolutions that reads x is computed for all frames at once, before the recurrence.
 
     Args:

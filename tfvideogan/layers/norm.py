@@ -1,4 +1,4 @@
-"""Batch normalisation with standing statistics: plain, and class-conditional."""
+"""Batch normalization with standing statistics: plain, and class-conditional."""
 
 import contextlib
 import math
@@ -28,7 +28,7 @@ def standing_at(norms: Iterable["StandingNorm"], rows: tf.Tensor) -> Iterator[No
 
 
 class StandingNorm(keras.layers.Layer):
-    """What the batch normalisations share: moments over all replicas, and standing statistics.
+    """What the batch normalizations share: moments over all replicas, and standing statistics.
 
     There are no moving averages: sampling uses standing statistics, the mean of the moments over the "calibrate" passes
     since `reset` (BigGAN, appendix C.1). Computes in float32 whatever the input's dtype.
@@ -87,7 +87,7 @@ class StandingNorm(keras.layers.Layer):
 
 
 class BatchNorm(StandingNorm):
-    """Batch normalisation over all axes but the last: y = gain * x_hat + bias.
+    """Batch normalization over all axes but the last: y = gain * x_hat + bias.
 
     Args:
         channels: C.
@@ -113,7 +113,7 @@ class BatchNorm(StandingNorm):
 
 
 class ConditionalBatchNorm(StandingNorm):
-    """Batch normalisation whose gain and bias are linear in a condition: y = (1 + L_g(c)) * x_hat + L_b(c).
+    """Batch normalization whose gain and bias are linear in a condition: y = (1 + L_g(c)) * x_hat + L_b(c).
 
     Moments are taken over (examples, H, W) of each frame index, so that no frame sees another's statistics, or over
     all frames.
@@ -134,7 +134,7 @@ class ConditionalBatchNorm(StandingNorm):
     def call(self, x: tf.Tensor, condition: tf.Tensor, mode: Mode, relu: bool = False) -> tf.Tensor:
         """[N*T,H,W,C] frames, clip after clip, and [N,condition] -> [N*T,H,W,C] in x's dtype, rectified if `relu`."""
         height, width, channels = x.shape[1:]
-        # 1 + gain: a zero gain must leave the normalised input unchanged.
+        # 1 + gain: a zero gain must leave the normalized input unchanged.
         gain, shift = 1.0 + self.gain(condition, mode=mode), self.shift(condition, mode=mode)
         frames = tf.reshape(x, [-1, self.frames, height * width, channels])
         return tf.reshape(self.normalize(frames, gain, shift, EPSILON, mode, relu), [-1, height, width, channels])

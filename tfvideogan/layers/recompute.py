@@ -15,7 +15,7 @@ Layers = Sequence[keras.layers.Layer | None]
 def recomputed(function: Callable[..., tf.Tensor], layers: Layers, *inputs: tf.Tensor, mode: Mode) -> tf.Tensor:
     """`function(layers, *inputs, mode=mode)`, whose gradient computes it again and so keeps nothing but its inputs.
 
-    Spectral normalisation is outside of what is computed again: both times see the same kernels, `u` is assigned once.
+    Spectral normalization is outside of what is computed again: both times see the same kernels, `u` is assigned once.
     tf.recompute_grad is not used: it would compute the kernels' gradients of a player that is not trained.
 
     Args:

@@ -44,7 +44,7 @@ class GeneratorBlock(keras.layers.Layer):
 
 
 class DiscriminatorBlock(keras.layers.Layer):
-    """[ReLU] - conv3 - ReLU - conv3 - [pool], beside a shortcut conv1 - [pool]. No normalisation but the spectral one.
+    """[ReLU] - conv3 - ReLU - conv3 - [pool], beside a shortcut conv1 - [pool]. No normalization but the spectral one.
 
     The shortcut pools before its 1x1 convolution: the two commute, and the map is smaller.
 

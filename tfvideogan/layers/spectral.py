@@ -1,11 +1,11 @@
-"""Spectrally normalised layers: convolution, dense, embedding.
+"""Spectrally normalized layers: convolution, dense, embedding.
 
 The kernel w, as a matrix [inputs, outputs], is divided by its largest singular value sigma(w) (Miyato et al. 2018).
 One power iteration a pass finds it: v = |u w^T|, s = v w, u' = |s|, sigma = s . u'; passes within `hold()` share one. With
 u' and v held constant the gradient through sigma is the textbook one, so the gradient of f(w / sigma(w)) is orthogonal to w.
 Keras' own SpectralNormalization wrapper does not differentiate through sigma.
 
-Kernels are initialised orthogonally (BigGAN, DVD-GAN). Normalisation runs in float32 whatever the policy.
+Kernels are initialized orthogonally (BigGAN, DVD-GAN). Normalization runs in float32 whatever the policy.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ _given = threading.local()  # of a thread, for each replica is traced in its own
 
 @contextlib.contextmanager
 def given(kernels: dict["SpectralLayer", tf.Tensor]) -> Iterator[None]:
-    """Within it, in this thread, these are the layers' normalised kernels: none is normalised, no `u` assigned."""
+    """Within it, in this thread, these are the layers' normalized kernels: none is normalized, no `u` assigned."""
     before, _given.kernels = getattr(_given, "kernels", {}), {id(layer): kernel for layer, kernel in kernels.items()}
     try:
         yield
@@ -60,7 +60,7 @@ def given(kernels: dict["SpectralLayer", tf.Tensor]) -> Iterator[None]:
 
 
 class SpectralLayer(keras.layers.Layer):
-    """A layer with one spectrally normalised kernel of the given shape, outputs last."""
+    """A layer with one spectrally normalized kernel of the given shape, outputs last."""
 
     def __init__(self, shape: Sequence[int], bias: bool, dtype: str | None = None):
         super().__init__(dtype=dtype)
@@ -135,7 +135,7 @@ class SpectralDense(SpectralLayer):
 
 
 class SpectralEmbedding(SpectralLayer):
-    """Rows of a normalised table: labels [N] int32 -> [N, width]."""
+    """Rows of a normalized table: labels [N] int32 -> [N, width]."""
 
     def __init__(self, classes: int, width: int, dtype: str | None = None):
         super().__init__([classes, width], bias=False, dtype=dtype)

@@ -1,6 +1,6 @@
 """Singular value clipping: what keeps a discriminator 1-Lipschitz in TGAN (Saito et al. 2017, section 3.3, Table 2).
 
-Unlike spectral normalisation it acts on the weights themselves, after an update, and leaves every singular value below the
+Unlike spectral normalization it acts on the weights themselves, after an update, and leaves every singular value below the
 limit as it is.
 """
 
@@ -30,7 +30,7 @@ def clip_singular_values(kernel: tf.Tensor, limit: float = 1.0) -> tf.Tensor:
 
 
 def clip_gain(gain: tf.Tensor, variance: tf.Tensor, epsilon: float, least: float = 0.01) -> tf.Tensor:
-    """Gains [C] of a batch normalisation clipped into [least * sigma, sigma], sigma = sqrt(variance + epsilon), so that it
+    """Gains [C] of a batch normalization clipped into [least * sigma, sigma], sigma = sqrt(variance + epsilon), so that it
     stretches nothing. The paper wants them above 0; `least` is that of the authors' code."""
     sigma = tf.sqrt(variance + epsilon)
     return tf.clip_by_value(gain, least * sigma, sigma)
