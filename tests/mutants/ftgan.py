@@ -135,13 +135,6 @@ MUTANTS = [
         f"{TEST} -k apart",
         "content and motion exchanged",
     ),
-    Mutant(
-        FILE,
-        "tf.concat([flow, self.kept.value], 0)",
-        "tf.concat([self.kept.value, flow], 0)",
-        f"{TEST} -k trained_on",
-        "the oldest flows are kept",
-    ),
     Mutant(WARP, "tf.range(width, dtype=dtype) + dx", "tf.range(width, dtype=dtype) - dx", WARP_TEST, "a forward flow"),
     Mutant(WARP, "dx, dy = tf.unstack", "dy, dx = tf.unstack", WARP_TEST, "x and y exchanged"),
     Mutant(WARP, "0.0, length - 1.0)", "0.0, length - 2.0)", WARP_TEST, "the last pixel is left out"),
