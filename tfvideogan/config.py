@@ -92,6 +92,11 @@ class Clips:
         """(height, width) of a frame, in pixels."""
         return self.size, self.width or self.size
 
+    def want_square(self) -> None:
+        """Raises UserError if frames are not square, for models and data sets that have no others."""
+        if self.frame_size != (self.size, self.size):
+            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones")
+
     def want_at_least(self, least: int, *names: str) -> None:
         """Raises UserError if one of these fields is less."""
         for name in names:
@@ -104,7 +109,9 @@ class Evaluation(Clips):
     """And how clips are evaluated."""
 
     evaluator: str = field(
-        "moving_shapes", "Who judges clips: moving_shapes, FILE.npz of your own, i3d:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE."
+        "moving_shapes",
+        "The network that scores are by: moving_shapes, FILE.npz of your own, "
+        "i3d:PLACE, i3d_float:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE.",
     )
     evaluator_sha256: str = field("", "The checksum that the evaluator's weights must have; empty takes any.")
     evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
@@ -177,11 +184,6 @@ class Config(Evaluation):
     def calibration_clips(self) -> int:
         """Clips in a batch behind standing statistics: as many as behind the moments in training, but 256 at most."""
         return min(self.batch_size // self.accumulate_steps, 256)
-
-    def want_square(self) -> None:
-        """Raises UserError if frames are not square, for models that build nothing else."""
-        if self.frame_size != (self.size, self.size):
-            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones for --model={self.model}")
 
     def want_parts(self, replicas: int) -> None:
         """Raises UserError if the batch cannot be shared by that many replicas, and each share taken in `accumulate_steps` parts."""
