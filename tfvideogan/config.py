@@ -103,6 +103,11 @@ class Clips:
             if getattr(self, name) < least:
                 raise UserError(f"--{name}={getattr(self, name)}: want {f'at least {least}' if least else '0 or more'}")
 
+    def want_square(self) -> None:
+        """Raises UserError if frames are not square, for models and data sets of no others."""
+        if self.frame_size != (self.size, self.size):
+            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones")
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation(Clips):

@@ -17,7 +17,8 @@ from tfvideogan.generation.sampler import Sampler
 from tfvideogan.models import ftgan
 from tfvideogan.ops import noise
 from tfvideogan.ops.flow_color import flow_to_color
-from tfvideogan.training.step import Step, make_optimizers, make_step
+from tfvideogan.training.optimizers import make_optimizers
+from tfvideogan.training.step import Step, make_step
 
 
 def batch_of(config: ftgan.Config, n: int, seed: int = 0) -> dict[str, tf.Tensor]:

@@ -49,18 +49,18 @@ SLOPE = 0.2  # of LeakyReLU
 class Config(base.Config):
     """FTGAN at the values of its paper: 32 frames of 64x64; its first phase."""
 
-    model: str = field("ftgan", "Name of a file in tfvideogan/models.", network=True)
+    model = "ftgan"
     phase: str = field("flow", "What is trained: flow (FlowGAN alone), texture (TextureGAN on real flows) or joint.", network=True)
-    frames: int = field(32, "Frames of a clip (T).", network=True)
+    frames = 32
     latent: int = field(100, "Width of z_flow and of z_texture.", network=True)
     flow_limit: float = field(8.0, "Flow along an axis, in pixels, that is 1 to the networks; longer is clipped.", network=True)
     mask_penalty: float = field(0.1, "Weight of each mask's mean.")
     texture_weight: float = field(0.1, "Weight of the texture's loss in that of the flow nets (C); of --phase=joint.")
-    batch_size: int = field(32, "Clips in a global batch, over all replicas.")
-    steps: int = field(60_000, "Generator steps of the whole run.")
-    beta_1: float = field(0.5, "Adam's decay of the first moment.")
-    adam_epsilon: float = field(1e-8, "Adam's epsilon.")
-    ema_decay: float = field(0.0, "Decay of the moving average of G's weights that is sampled and exported; 0: no average.")
+    batch_size = 32
+    steps = 60_000
+    beta_1 = 0.5
+    adam_epsilon = 1e-8
+    ema_decay = 0.0
 
     def __post_init__(self):
         super().__post_init__()
