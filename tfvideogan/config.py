@@ -92,6 +92,11 @@ class Clips:
         """(height, width) of a frame, in pixels."""
         return self.size, self.width or self.size
 
+    def want_square(self) -> None:
+        """Raises UserError if frames are not square, for models and data sets that have no others."""
+        if self.frame_size != (self.size, self.size):
+            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones")
+
     def want_at_least(self, least: int, *names: str) -> None:
         """Raises UserError if one of these fields is less."""
         for name in names:
@@ -109,7 +114,9 @@ class Evaluation(Clips):
     """And how clips are evaluated."""
 
     evaluator: str = field(
-        "moving_shapes", "Who judges clips: moving_shapes, FILE.npz of your own, i3d:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE."
+        "moving_shapes",
+        "The network that scores are by: moving_shapes, FILE.npz of your own, "
+        "i3d:PLACE, i3d_float:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE.",
     )
     evaluator_sha256: str = field("", "The checksum that the evaluator's weights must have; empty takes any.")
     evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")

@@ -126,7 +126,7 @@ def test_the_two_evaluators_have_names_of_their_own(file, evaluator, monkeypatch
 
 def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, evaluator):
     file = tmp_path / "conv3d_deepnetA_ucf.npz"
-    assert "want c3d:FOLDER/conv3d_deepnetA_ucf.npz" in refusal(c3d.load, f"c3d:{file}")
+    assert "expected c3d:FOLDER/conv3d_deepnetA_ucf.npz" in refusal(c3d.load, f"c3d:{file}")
     np.savez(file, **{"conv1a/W": np.zeros([64, 3, 3, 3, 3], np.float32), "fc9/W": np.zeros([3, 3])})
     assert "mean2.npz beside it" in refusal(c3d.load, f"c3d:{file}")  # there is none
     np.savez(tmp_path / "mean2.npz", mean=MEAN[:, :8])
@@ -134,5 +134,5 @@ def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, evaluator):
     np.savez(tmp_path / "mean2.npz", mean=MEAN)
     assert "21 missing (conv1a/b, conv2a/W, conv2a/b, ...); 1 left over (fc9/W)" in refusal(c3d.load, f"c3d:{file}")
     assert "the sha256 of conv3d_deepnetA_ucf.npz mean2.npz is" in refusal(c3d.load, f"c3d:{file}", "0" * 64)
-    with pytest.raises(UserError, match="judges clips of exactly 16 frames, not of --frames=12"):
+    with pytest.raises(UserError, match="takes clips of exactly 16 frames, not of --frames=12"):
         evaluator(tf.zeros([1, 12, 32, 32, 3]))

@@ -78,7 +78,7 @@ def test_psnr_of_equal_clips_is_60(data_range):
 
 @pytest.mark.parametrize("metric", [metrics.ssim, metrics.psnr])
 def test_clips_that_cannot_be_compared_are_refused(metric):
-    with pytest.raises(ValueError, match=r"\[2, 3, 20, 24, 3\] and \[2, 3, 20, 23, 3\]: want the same"):
+    with pytest.raises(ValueError, match=r"\[2, 3, 20, 24, 3\] and \[2, 3, 20, 23, 3\]: expected the same"):
         metric(CLIPS, CLIPS[:, :, :, :23], 1.0)
     with pytest.raises(ValueError, match="finite"):
         metric(CLIPS, np.full_like(CLIPS, np.nan), 1.0)
@@ -249,8 +249,8 @@ def test_flat_patches_are_no_trouble():
 @pytest.mark.parametrize(
     "fake, words",
     [
-        (REAL[:5], "want the same"),
-        (REAL[..., :1], "want .N,H,W,3."),
+        (REAL[:5], "expected the same"),
+        (REAL[..., :1], "expected .N,H,W,3."),
         (REAL[:, :15], "at least 16 pixels"),
         (np.full_like(REAL, np.nan), "finite"),
     ],

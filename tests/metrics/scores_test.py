@@ -98,7 +98,7 @@ def test_inception_score_is_the_mean_divergence_from_the_marginal():
 
 
 def test_inception_score_needs_a_clip_in_each_split():
-    with pytest.raises(ValueError, match="splits=4: want 1 to 3"):
+    with pytest.raises(ValueError, match="splits=4: expected 1 to 3"):
         metrics.inception_score(np.eye(3), 4)
 
 
@@ -250,7 +250,9 @@ def test_kernel_distance_follows_from_the_seed():
     assert first == again != other
 
 
-@pytest.mark.parametrize("size, subsets, words", [(46, 1, "subset_size=46: want 2 to 45"), (1, 1, "want 2 to 45"), (5, 0, "subsets=0")])
+@pytest.mark.parametrize(
+    "size, subsets, words", [(46, 1, "subset_size=46: expected 2 to 45"), (1, 1, "expected 2 to 45"), (5, 0, "subsets=0")]
+)
 def test_kernel_distance_refuses_impossible_subsets(size, subsets, words):
     with pytest.raises(ValueError, match=words):
         metrics.kernel_distance(REAL, FAKE, size, subsets, seed=0)
@@ -258,7 +260,7 @@ def test_kernel_distance_refuses_impossible_subsets(size, subsets, words):
 
 def test_constant_features_have_no_bandwidth():
     assert metrics.mmd(np.ones([5, 2]), np.ones([6, 2]), gaussian(1.0)) == pytest.approx(0)
-    with pytest.raises(ValueError, match="bandwidth=0.0: want more than 0"):
+    with pytest.raises(ValueError, match="bandwidth=0.0: expected more than 0"):
         gaussian(root_mean_square_distance(np.ones([5, 2])))
 
 
@@ -319,7 +321,7 @@ def test_distances_of_more_clips_than_a_block():
 
 @pytest.mark.parametrize("metric", ["precision_recall", "density_coverage"])
 def test_as_many_neighbours_as_clips_are_refused(metric):
-    with pytest.raises(ValueError, match="k=3 nearest neighbours among 3 clips: want 1 to 2"):
+    with pytest.raises(ValueError, match="k=3 nearest neighbours among 3 clips: expected 1 to 2"):
         OF_FEATURES[metric](REAL[:3], FAKE)
 
 
@@ -331,7 +333,7 @@ def test_class_accuracy():
 
 
 def test_class_accuracy_wants_a_label_a_clip():
-    with pytest.raises(ValueError, match=r"labels of shape \[1\]: want \[4\]"):
+    with pytest.raises(ValueError, match=r"labels of shape \[1\]: expected \[4\]"):
         metrics.class_accuracy(np.eye(4), np.array([0]))
 
 
@@ -353,7 +355,7 @@ def test_features_that_are_not_finite_are_refused(metric, bad):
     [
         (REAL[:1], FAKE, "1 clip"),
         (REAL, FAKE[:, :3], "real has 7 features and fake 3"),
-        (REAL, FAKE[0], r"fake of shape \[7\]: want \[N,F\]"),
+        (REAL, FAKE[0], r"fake of shape \[7\]: expected \[N,F\]"),
         (REAL[:0], FAKE, "0 clips"),
     ],
 )

@@ -1,4 +1,4 @@
-"""C3D fine-tuned on UCF-101 (Tran et al., arXiv 1412.0767): the judge of the "video IS" on UCF-101, and of FID on its fc7.
+"""C3D fine-tuned on UCF-101 (Tran et al., arXiv 1412.0767): the evaluator of the "video IS" on UCF-101, and of FID on its fc7.
 
 Trained on Sports-1M, then on split 1 of UCF-101: 78,409,573 values in 22 variables for 101 classes. It sees 16 frames of
 112x112, values of 0..255 in the order BGR, less the mean of its training clips: a pixel x in [-1,1] is 127.5 x + 127.5, which gives
@@ -24,7 +24,7 @@ FRAMES, SIZE = 16, 112
 BATCH = 8  # clips at a time: the first convolution alone gives 51 MB a clip
 MEAN_FILE, MEAN_SHAPE = "mean2.npz", (3, FRAMES, 128, 171)  # BGR, T, H, W
 WANTED = (
-    f"want c3d:FOLDER/conv3d_deepnetA_ucf.npz (or c3d_tgan:...) with {MEAN_FILE} beside it, both from "
+    f"expected c3d:FOLDER/conv3d_deepnetA_ucf.npz (or c3d_tgan:...) with {MEAN_FILE} beside it, both from "
     "https://github.com/rezoo/tgan2/releases/tag/v1.0"
 )
 ZEROS = {"kernel_initializer": "zeros", "dtype": "float32"}

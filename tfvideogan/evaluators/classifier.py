@@ -1,4 +1,4 @@
-"""Our own small video classifiers, whose features and logits judge clips of the data they were trained on.
+"""Our own small video classifiers, whose features and logits evaluate clips of the data they were trained on.
 
 Scores by them carry the classifier's name: they compare runs on one data set, and are not the published IS, FID or FVD.
 """
@@ -92,7 +92,7 @@ def load(name_or_path: str) -> Evaluator:
     if not path.is_file():
         names = sorted(file.stem for file in Path(__file__).parent.glob("*.npz"))
         raise UserError(
-            f"--evaluator={name_or_path}: want {', '.join(names)} or an .npz file made by "
+            f"--evaluator={name_or_path}: expected {', '.join(names)} or an .npz file made by "
             "python -m tfvideogan.train_evaluator --dataset=... --data_dir=... --output=FILE.npz"
         )
     try:

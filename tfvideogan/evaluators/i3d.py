@@ -1,4 +1,4 @@
-"""I3D on RGB: "Quo Vadis, Action Recognition?", Carreira and Zisserman, arXiv 1705.07750; the judge of FVD and of DVD-GAN.
+"""I3D on RGB: "Quo Vadis, Action Recognition?", Carreira and Zisserman, arXiv 1705.07750; the evaluator of FVD and of DVD-GAN.
 
 Inception-v1 with its kernels inflated to 3-D. 12,704,544 values in 230 variables for the 400 classes of Kinetics-400,
 12,909,544 for the 600 of Kinetics-600.
@@ -27,7 +27,7 @@ BATCH = 16  # clips at a time, as in the reference code of FVD
 SCOPE = "RGB/inception_i3d/"  # before each name in all published forms but the checkpoint of Kinetics-600
 LOGITS = "Logits/Conv3d_0c_1x1/conv_3d"
 WANTED = (
-    "want i3d:PLACE of a checkpoint (FOLDER/model.ckpt of data/checkpoints/rgb_scratch_kin600 or another rgb_* in "
+    "expected i3d:PLACE of a checkpoint (FOLDER/model.ckpt of data/checkpoints/rgb_scratch_kin600 or another rgb_* in "
     "github.com/google-deepmind/kinetics-i3d), of the unpacked SavedModel of https://tfhub.dev/deepmind/i3d-kinetics-400/1, or that handle"
 )
 # Channels of the branches 1x1 | 1x1, 3x3 | 1x1, 3x3 | pooling, 1x1.

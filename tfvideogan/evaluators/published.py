@@ -47,7 +47,7 @@ class Published(Evaluator):
         length = video.shape[1]
         if self.frames is not None and length not in self.frames:
             wanted = f"exactly {self.frames[0]}" if len(self.frames) == 1 else f"at least {self.frames[0]}"
-            raise UserError(f"--evaluator={self.spec} judges clips of {wanted} frames, not of --frames={length}")
+            raise UserError(f"--evaluator={self.spec} takes clips of {wanted} frames, not of --frames={length}")
         features, logits = [], []
         for start in range(0, len(video), self.batch):
             found = super().__call__(video[start : start + self.batch])

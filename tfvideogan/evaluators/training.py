@@ -70,7 +70,7 @@ def fit(network: classifier.VideoClassifier, config: Config, dataset: data.Datas
 
 def jitter(video: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
     """Each clip [N,T,H,W,3] moved by up to `strength` of a side, zoomed by 1 +- strength about its centre, each colour's gain
-    changed by up to 1 +- 2 strength and its level by +- strength: a judge of few clips must not know people by place or dress."""
+    changed by up to 1 +- 2 strength and its level by +- strength: an evaluator of few clips must not know people by place or dress."""
     if not strength:
         return video
     clips, frames, height, width, _ = video.shape
@@ -91,7 +91,7 @@ def jitter(video: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
 
 
 def damage(video: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Noise, blur, and changed contrast and brightness, another for each clip [N,T,H,W,3]: a judge of generated clips must
+    """Noise, blur, and changed contrast and brightness, another for each clip [N,T,H,W,3]: an evaluator of generated clips must
     not be thrown off by these."""
     clips = tf.shape(video)[0]
     strengths = tf.random.stateless_uniform([4, clips, 1, 1, 1, 1], seed)
@@ -124,7 +124,7 @@ def card(output: Path, config: Config, labels: tuple[str, ...], accuracy: float,
     flip = ", half of them mirrored" if config.flip else ""
     return f"""# {output.stem}
 
-A small video classifier (`tfvideogan/evaluators/classifier.py`) whose features and logits judge generated clips.
+A small video classifier (`tfvideogan/evaluators/classifier.py`) whose features and logits evaluate generated clips.
 It sees 8 frames, evenly over a clip, at 32x32.
 
 - Classes: {", ".join(labels)}.

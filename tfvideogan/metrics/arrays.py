@@ -12,9 +12,9 @@ def vectors(name: str, array: np.ndarray, least: int = 1) -> np.ndarray:
     """The array as float64 [N,F]. Raises: ValueError, naming it, for another shape, fewer than `least` rows, or values not finite."""
     array = np.asarray(array, np.float64)
     if array.ndim != 2 or not array.shape[1]:
-        raise ValueError(f"{name} of shape {list(array.shape)}: want [N,F], one row a clip")
+        raise ValueError(f"{name} of shape {list(array.shape)}: expected [N,F], one row a clip")
     if len(array) < least:
-        raise ValueError(f"{name} of {len(array)} clips: want at least {least}")
+        raise ValueError(f"{name} of {len(array)} clips: expected at least {least}")
     bad = int(np.sum(~np.isfinite(array).all(1)))
     if bad:
         raise ValueError(f"{name}: {bad} of {len(array)} rows hold NaN or infinity")
@@ -25,7 +25,7 @@ def pair_of_sets(real: np.ndarray, fake: np.ndarray, least: int) -> tuple[np.nda
     """Two sets of vectors as float64 [N,F] and [M,F]. Raises: ValueError as `vectors`, and for widths that differ."""
     real, fake = vectors("real", real, least), vectors("fake", fake, least)
     if real.shape[1] != fake.shape[1]:
-        raise ValueError(f"real has {real.shape[1]} features and fake {fake.shape[1]}: want as many")
+        raise ValueError(f"real has {real.shape[1]} features and fake {fake.shape[1]}: expected as many")
     return real, fake
 
 
@@ -60,6 +60,6 @@ def distances_by_block(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np
 def kth_neighbour(x: np.ndarray, k: int) -> np.ndarray:
     """Squared distance of each row of x to its k-th nearest other row: [N,F] -> [N]. Raises: ValueError unless 1 <= k < N."""
     if not 1 <= k < len(x):
-        raise ValueError(f"k={k} nearest neighbours among {len(x)} clips: want 1 to {len(x) - 1}")
+        raise ValueError(f"k={k} nearest neighbours among {len(x)} clips: expected 1 to {len(x) - 1}")
     # In sorted order the row itself, at distance 0, is number 0.
     return np.concatenate([np.partition(squares, k, axis=1)[:, k] for _, squares in distances_by_block(x, x)])

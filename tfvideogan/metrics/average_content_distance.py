@@ -19,9 +19,9 @@ def average_content_distance(features: np.ndarray) -> np.ndarray:
     """
     features = np.asarray(features, np.float64)
     if features.ndim != 3 or features.shape[1] < 2:
-        raise ValueError(f"features of shape {list(features.shape)}: want [N,T,F] of at least 2 frames")
+        raise ValueError(f"features of shape {list(features.shape)}: expected [N,T,F] of at least 2 frames")
     if not np.isfinite(features).all():
-        raise ValueError("features hold NaN or infinity: want finite values")
+        raise ValueError("features hold NaN or infinity: expected finite values")
     first, second = np.triu_indices(features.shape[1], 1)
     return np.linalg.norm(features[:, first] - features[:, second], axis=-1).mean(1)
 

@@ -13,5 +13,5 @@ def class_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     """
     logits, labels = vectors("logits", logits), np.asarray(labels)
     if labels.shape != (len(logits),):
-        raise ValueError(f"labels of shape {list(labels.shape)}: want [{len(logits)}], one a clip")
+        raise ValueError(f"labels of shape {list(labels.shape)}: expected [{len(logits)}], one a clip")
     return float(np.mean(np.argmax(logits, axis=1) == labels))

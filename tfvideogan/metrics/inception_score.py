@@ -20,7 +20,7 @@ def inception_score(logits: np.ndarray, splits: int) -> tuple[float, float]:
     """
     logits = vectors("logits", logits)
     if not 1 <= splits <= len(logits):
-        raise ValueError(f"splits={splits}: want 1 to {len(logits)}, the number of clips")
+        raise ValueError(f"splits={splits}: expected 1 to {len(logits)}, the number of clips")
     # TF-GAN takes log p(y): a class no clip has any probability of (exp(-745) is 0) would give 0 * log 0 = nan.
     logits = np.maximum(logits, logits.max(axis=1, keepdims=True) - 700.0)
     score = tfgan.load().eval.classifier_score_from_logits

@@ -23,9 +23,9 @@ def kernel_distance(real: np.ndarray, fake: np.ndarray, subset_size: int, subset
     real, fake = pair_of_sets(real, fake, least=2)
     smaller = min(len(real), len(fake))
     if not 2 <= subset_size <= smaller:
-        raise ValueError(f"subset_size={subset_size}: want 2 to {smaller}, the clips of the smaller set")
+        raise ValueError(f"subset_size={subset_size}: expected 2 to {smaller}, the clips of the smaller set")
     if subsets < 1:
-        raise ValueError(f"subsets={subsets}: want at least 1")
+        raise ValueError(f"subsets={subsets}: expected at least 1")
     draw = np.random.default_rng(seed)
     distances = [
         mmd(*(x[draw.choice(len(x), subset_size, replace=False, shuffle=False)] for x in (real, fake)), cubic) for _ in range(subsets)

@@ -31,7 +31,7 @@ def cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def gaussian(bandwidth: float) -> Kernel:
     """exp(-|x - y|^2 / (2 bandwidth^2)). Raises: ValueError for a bandwidth of 0 or less."""
     if not bandwidth > 0:
-        raise ValueError(f"bandwidth={bandwidth}: want more than 0; are all features the same?")
+        raise ValueError(f"bandwidth={bandwidth}: expected more than 0; are all features the same?")
 
     def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.exp(np.concatenate([squares for _, squares in distances_by_block(x, y)]) / (-2 * bandwidth**2))

@@ -18,7 +18,7 @@ def mode_score(real_logits: np.ndarray, fake_logits: np.ndarray) -> float:
     """
     log_p, real = log_probabilities("fake_logits", fake_logits), log_marginal(log_probabilities("real_logits", real_logits))
     if len(real) != log_p.shape[1]:
-        raise ValueError(f"real_logits of {len(real)} classes and fake_logits of {log_p.shape[1]}: want as many")
+        raise ValueError(f"real_logits of {len(real)} classes and fake_logits of {log_p.shape[1]}: expected as many")
     marginal = log_marginal(log_p)
     quality = np.mean(np.sum(np.exp(log_p) * (log_p - marginal), 1))
     return float(np.exp(quality - np.sum(np.exp(marginal) * (marginal - real))))

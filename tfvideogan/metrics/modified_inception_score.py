@@ -17,10 +17,10 @@ def modified_inception_score(logits: np.ndarray, labels: np.ndarray) -> float:
     """
     log_p, labels = log_probabilities("logits", logits), np.asarray(labels)
     if labels.shape != (len(log_p),):
-        raise ValueError(f"labels of shape {list(labels.shape)}: want [{len(log_p)}], one a clip")
+        raise ValueError(f"labels of shape {list(labels.shape)}: expected [{len(log_p)}], one a clip")
     names, counts = np.unique(labels, return_counts=True)
     if counts.max() < 2:
-        raise ValueError(f"{len(names)} classes of one clip each: want at least 2 clips of a class")
+        raise ValueError(f"{len(names)} classes of one clip each: expected at least 2 clips of a class")
     return float(np.mean([np.exp(_mean_divergence(log_p[labels == name])) for name in names[counts > 1]]))
 
 

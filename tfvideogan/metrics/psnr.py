@@ -19,8 +19,8 @@ def psnr(x: np.ndarray, y: np.ndarray, data_range: float) -> np.ndarray:
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != 5 or x.shape != y.shape:
-        raise ValueError(f"clips of shapes {list(x.shape)} and {list(y.shape)}: want the same, [N,T,H,W,C]")
+        raise ValueError(f"clips of shapes {list(x.shape)} and {list(y.shape)}: expected the same, [N,T,H,W,C]")
     error = np.mean((x - y) ** 2, axis=(1, 2, 3, 4))
     if not np.isfinite(error).all():
-        raise ValueError("clips hold NaN or infinity: want finite values")
+        raise ValueError("clips hold NaN or infinity: expected finite values")
     return 10 * np.log10(data_range**2 / np.maximum(error, data_range**2 / 10 ** (MOST / 10)))

@@ -48,7 +48,7 @@ def sliced_wasserstein_distance(real: np.ndarray, fake: np.ndarray, seed: int, r
     """
     real, fake = _images("real", real), _images("fake", fake)
     if real.shape != fake.shape:
-        raise ValueError(f"real images of shape {list(real.shape)} and fake ones of {list(fake.shape)}: want the same")
+        raise ValueError(f"real images of shape {list(real.shape)} and fake ones of {list(fake.shape)}: expected the same")
     levels = len(level_sizes(min(real.shape[1:3])))
     distances = []
     for level in range(levels):
@@ -132,7 +132,7 @@ def _blur(images: np.ndarray, gain: float) -> np.ndarray:
 def _images(name: str, images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[3] != 3 or not len(images) or min(images.shape[1:3]) < LEAST:
-        raise ValueError(f"{name} images of shape {list(images.shape)}: want [N,H,W,3] of at least {LEAST} pixels a side")
+        raise ValueError(f"{name} images of shape {list(images.shape)}: expected [N,H,W,3] of at least {LEAST} pixels a side")
     if not np.isfinite(images).all():
-        raise ValueError(f"{name} images hold NaN or infinity: want finite values")
+        raise ValueError(f"{name} images hold NaN or infinity: expected finite values")
     return images

@@ -19,7 +19,7 @@ def ssim(x: np.ndarray, y: np.ndarray, data_range: float) -> np.ndarray:
     """
     x, y = _clips(x), _clips(y)
     if x.shape != y.shape or min(x.shape[2:4]) < WINDOW:
-        raise ValueError(f"clips of shapes {list(x.shape)} and {list(y.shape)}: want the same, of at least {WINDOW} pixels a side")
+        raise ValueError(f"clips of shapes {list(x.shape)} and {list(y.shape)}: expected the same, of at least {WINDOW} pixels a side")
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     x, y = np.moveaxis(x, -1, 2), np.moveaxis(y, -1, 2)  # [N,T,C,H,W]
     down, across = _windows(x.shape[3]), _windows(x.shape[4]).T
@@ -46,5 +46,5 @@ def _windows(size: int) -> np.ndarray:
 def _clips(x: np.ndarray) -> np.ndarray:
     x = np.asarray(x, np.float64)
     if x.ndim != 5 or not np.isfinite(x).all():
-        raise ValueError(f"clips of shape {list(x.shape)}: want [N,T,H,W,C], with finite values")
+        raise ValueError(f"clips of shape {list(x.shape)}: expected [N,T,H,W,C], with finite values")
     return x
