@@ -56,7 +56,8 @@ KNOWN_BY = {
         "evaluators.replicas",
         "ops.fused",
         "models.vgan",
-    },  # fused: moments over replicas; vgan: frames it keeps
+        "models.ftgan",
+    },  # fused: moments over replicas; vgan and ftgan: frames and flows they keep
 }
 FILES = sorted(ROOT.rglob("*.py"))
 

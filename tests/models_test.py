@@ -403,3 +403,12 @@ def test_a_tests_config_has_no_field_that_the_model_lacks():
 def test_unknown_model_gets_a_suggestion():
     with pytest.raises(UserError, match=r"--model=dvdgam: expected one of .*Did you mean dvdgan\?"):
         models.find("dvdgam")
+
+
+def test_a_model_is_refused_a_data_set_that_lacks_what_it_reads():
+    config = small("ftgan", dataset="moving_mnist", classes=0)
+    specs = {"video": tf.TensorSpec([None, 8, 32, 32, 3], tf.float32), "seed": tf.TensorSpec([None, 2], tf.int32)}
+    with pytest.raises(UserError, match="--dataset=moving_mnist: gives seed, video; --model=ftgan also reads 'flow'"):
+        models.check(config, specs)
+    with pytest.raises(UserError, match=r"'flow' is float32 \[8, 16, 16, 2\], expected float32 \[8, 32, 32, 2\] by --model=ftgan"):
+        models.check(config, {**specs, "flow": tf.TensorSpec([None, 8, 16, 16, 2], tf.float32)})

@@ -448,7 +448,7 @@ def test_every_mistake_gets_one_line_and_exit_code_2(trained, tmp_path):
         (["evaluate", f"--real={tmp_path}/nowhere", f"--fake={tmp_path}/hollow"], "--real=.*nowhere: no such folder"),
         (["evaluate", f"--real={tmp_path}/unreadable", f"--fake={tmp_path}/hollow"], "--real=.*unreadable: none of its 1 videos"),
         (["evaluate", f"--real={tmp_path}/noclass", f"--fake={tmp_path}/hollow"], "--real=.*noclass: no subfolders"),
-        (["evaluate", f"--workdir={trained}", "--paired"], "--paired: want --real and --fake"),
+        (["evaluate", f"--workdir={trained}", "--paired"], "--paired: expected --real and --fake"),
         (["evaluate", f"--workdir={trained}", "--strategy=multiworker"], "--strategy=multiworker: evaluate runs in one process"),
         (["evaluate", f"--workdir={trained}", "--curve=much"], "--curve=much: .*expected numbers"),
         (["evaluate", f"--workdir={trained}", "--num_real=1"], "--num_real=1: expected at least 2, or 0 for all"),

@@ -8,11 +8,13 @@ the folder, and a later change of a default cannot change an old run.
 import contextlib
 import dataclasses
 import logging as stdlib_logging
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import tensorflow as tf
 from absl import flags, logging
 
 from tfvideogan import models
@@ -53,6 +55,12 @@ def launch(main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: 
     except (UserError, RunFailed, flags.Error) as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1 if isinstance(error, RunFailed) else 2)
+    except tf.errors.OpError as error:  # what is raised while clips are read comes with TensorFlow's traceback around it
+        told = re.search(r"RunFailed: (.*)", str(error))
+        if told is None:
+            raise
+        print(f"{program}: {told.group(1)}", file=sys.stderr)
+        sys.exit(1)
 
 
 def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) -> Settings:

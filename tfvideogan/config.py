@@ -114,7 +114,8 @@ class Evaluation(Clips):
 
     evaluator: str = field(
         "moving_shapes",
-        "Network that evaluates clips: moving_shapes, FILE.npz of your own, i3d:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE.",
+        "The network that scores are by: moving_shapes, FILE.npz of your own, "
+        "i3d:PLACE, i3d_float:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE.",
     )
     evaluator_sha256: str = field("", "The checksum that the evaluator's weights must have; empty takes any.")
     evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")

@@ -66,9 +66,9 @@ def main(config: Evaluation) -> None:
     if (real or fake) and (not (real and fake) or flags.FLAGS.workdir or flags.FLAGS.module):
         raise UserError("--real and --fake go together, without --workdir or --module")
     if PAIRED.value and not real:
-        raise UserError("--paired: want --real and --fake")
+        raise UserError("--paired: expected --real and --fake")
     if flags.FLAGS.strategy == "multiworker":
-        raise UserError("--strategy=multiworker: evaluate runs in one process; want auto, one, mirrored or tpu")
+        raise UserError("--strategy=multiworker: evaluate runs in one process; expected auto, one, mirrored or tpu")
     start = time.perf_counter()
     evaluator = load_on(make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas), config.evaluator, config.evaluator_sha256)
     if real and fake:

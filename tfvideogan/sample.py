@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags, logging
 
-from tfvideogan import data
+from tfvideogan import data, models
 from tfvideogan.cli import define_generator_flags, launch, open_generator
 from tfvideogan.config import Config, UserError
 from tfvideogan.data.sources import folder
@@ -71,7 +71,7 @@ def from_videos(generator: Generator) -> tuple[np.ndarray, list[str]]:
     if SOURCE.value:
         dataset = data.of_source(folder.loose(dataclasses.replace(config, data_dir=SOURCE.value), SOURCE.value, ()), config.seed)
     else:
-        dataset = data.load(config, "test")
+        dataset = models.dataset(config, "test")
     clips = []
     for row, batch in enumerate(dataset.once(1).take(MAX_ROWS)):
         many = {name: tf.repeat(value, NUM_VIDEOS.value, 0) for name, value in batch.items()}

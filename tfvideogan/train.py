@@ -35,9 +35,8 @@ def main(config: Config) -> None:
     if DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
     strategy = make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas)
-    dataset = data.load(config, config.split)
+    dataset = models.dataset(config, config.split)
     config = _with_classes(config, dataset)
-    models.check(config, dataset.specs)
     train(config, dataset, workdir, strategy, whole=flags.FLAGS.xla == "true")
     if is_chief(strategy):
         module.write(

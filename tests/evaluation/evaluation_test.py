@@ -201,8 +201,8 @@ def test_of_an_evaluator_of_frames_every_frame_counts():
 def test_too_few_clips_are_said_with_the_number(caplog):
     with caplog.at_level(logging.WARNING):
         records = evaluation(Means(), metrics=("is", "fid", "kid"), videos=90)(noise, seed=0)
-    assert "is of 90 clips: want at least 100, for a bias below 1 % with 3 classes" in caplog.text
-    assert "kid of 90 clips: want at least 1,000" in caplog.text
+    assert "is of 90 clips: expected at least 100, for a bias below 1 % with 3 classes" in caplog.text
+    assert "kid of 90 clips: expected at least 1,000" in caplog.text
     assert ["warning" in record for record in records] == [True, False, True]
 
 
@@ -211,7 +211,7 @@ def test_metrics_that_cannot_be_taken_are_left_out_with_a_word(caplog):
         records = evaluation(Means(), videos=15, clips=15)(noise, seed=0)
     names = {record["metric"].split("/")[0] for record in records}
     assert not names & {"kid", "mmd", "precision", "density", "swd", "fid_infinity"} and {"is", "fid", "ssim", "acd_shape"} <= names
-    assert "no kid: 15 clips, where it wants 16" in caplog.text
+    assert "no kid: 15 clips, where it needs 16" in caplog.text
 
 
 def test_few_clips_are_scored_by_every_metric(caplog):
@@ -220,11 +220,11 @@ def test_few_clips_are_scored_by_every_metric(caplog):
     names = {record["metric"].split("/")[0] for record in records}
     assert {"kid", "mmd", "precision", "recall", "density", "coverage", "swd", "swd_tfgan", "fid_infinity"} <= names
     assert all(np.isfinite(record["stderr"]) for record in records)
-    assert "precision_recall of 28 clips: want at least 64, for a standard error from 8 groups" in caplog.text
+    assert "precision_recall of 28 clips: expected at least 64, for a standard error from 8 groups" in caplog.text
 
 
 def test_one_clip_is_refused():
-    with pytest.raises(UserError, match="1 real and 100 generated clips: want at least 2 of each"):
+    with pytest.raises(UserError, match="1 real and 100 generated clips: expected at least 2 of each"):
         evaluation(Means(), clips=1)(noise, seed=0)
 
 
@@ -303,7 +303,7 @@ def test_the_inception_score_of_splits_is_their_mean_and_deviation():
     assert (mean["metric"], deviation["metric"]) == ("is/means", "is_std/means")
     assert (mean["value"], deviation["value"]) == expected and deviation["value"] > 0
     assert mean["protocol"]["is_splits"] == 4 and mean["real"] == metrics.inception_score(scored.real.logits, 4)[0]
-    assert "is of 25 clips in a split: want at least 100" in mean["warning"]
+    assert "is of 25 clips in a split: expected at least 100" in mean["warning"]
 
 
 def test_the_protocol_of_psnr_says_how_it_is_pooled():
@@ -317,7 +317,7 @@ def test_the_reason_of_every_metric_that_is_missing_is_kept():
     assert scored.missing == {
         "accuracy": "evaluator means knows other classes than the generator's",
         "m_is": "the clips have no classes",
-        "kid": "12 clips, where it wants 16",
+        "kid": "12 clips, where it needs 16",
     }
 
 

@@ -100,7 +100,7 @@ def test_where_no_metric_can_be_computed_each_has_its_reason(root):
         evaluated(root, "accuracy", "kid", fake="few", report=True, evaluator=evaluator)
     assert str(caught.value) == (
         "--metrics=accuracy,kid: none of them can be computed: no accuracy: evaluator means knows other classes than the generator's; "
-        "no kid: 4 clips, where it wants 16"
+        "no kid: 4 clips, where it needs 16"
     )
 
 
@@ -113,5 +113,5 @@ def test_what_cannot_be_read_names_the_flag(root, tmp_path):
     with pytest.raises(UserError, match="--fake=.*nowhere: no such folder"):
         evaluated(root, "is", fake="nowhere")
     frames(tmp_path / "one" / "a" / "clip", np.zeros([4, 16, 16, 3], np.uint8))
-    with pytest.raises(UserError, match="--real=.*one: 1 video that can be used; want at least 2"):
+    with pytest.raises(UserError, match="--real=.*one: 1 video that can be used; expected at least 2"):
         folders.open_folder(CONFIG, "real", str(tmp_path / "one"), ())

@@ -23,7 +23,7 @@ def made_up(**changes) -> tuple[Generator, list]:
 
     def sample(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
         asked.append((int(seed[0]), float(truncation)))
-        return noise(label, seed) * truncation
+        return noise({"label": label}, seed) * truncation
 
     module = tf.Module()
     module.sample = sample
@@ -72,5 +72,5 @@ def test_where_no_metric_can_be_computed_each_has_its_reason():
         "--metrics=accuracy: none of them can be computed: no accuracy: evaluator means knows other classes than the generator's"
     )
     model, _ = made_up(evaluate_videos=10)
-    with pytest.raises(UserError, match="no accuracy: evaluator means .*; no kid: 10 clips, where it wants 16; no mmd: 10 clips"):
+    with pytest.raises(UserError, match="no accuracy: evaluator means .*; no kid: 10 clips, where it needs 16; no mmd: 10 clips"):
         generator.evaluate(model, Settings(("accuracy", "kid", "mmd"), report=True), Means())

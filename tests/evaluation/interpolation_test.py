@@ -57,7 +57,7 @@ def test_rows_follow_from_seed_number_and_truncation():
 
 def test_rows_are_named_and_have_two_ends():
     assert names([(0, 0), (0, 1)], ["bend", "jack"]) == ["bend", "bend to jack"]
-    with pytest.raises(ValueError, match="steps=1: want at least 2"):
+    with pytest.raises(ValueError, match="steps=1: expected at least 2"):
         next(interpolate(Shown(), NORMAL, [(0, 0)], 1, 0, 1.0))
 
 

@@ -76,11 +76,11 @@ def test_copies_and_strangers_are_told_apart():
 
 
 def test_what_cannot_be_audited_is_refused():
-    with pytest.raises(ValueError, match="neighbors=4: want 1 to 3"):
+    with pytest.raises(ValueError, match="neighbors=4: expected 1 to 3"):
         nearest(TRAINING, TRAINING, 4)
     with pytest.raises(ValueError, match=r"features of shapes \[3, 2\] and \[3, 1\]"):
         nearest(TRAINING, TRAINING[:, :1], 1)
     with pytest.raises(ValueError, match="1 of 3 clips have features that are not finite"):
         nearest(np.array([[0.0, 0.0], [np.nan, 0.0], [1.0, 1.0]]), TRAINING, 1)
-    with pytest.raises(ValueError, match="0 samples and 3 held-out clips: want at least 1 of each"):
+    with pytest.raises(ValueError, match="0 samples and 3 held-out clips: expected at least 1 of each"):
         audit(np.zeros([0, 2]), TRAINING, TRAINING, 1)

@@ -28,9 +28,9 @@ def test_all_real_clips_and_two_may_be_asked_for():
 def test_metrics_are_chosen_by_name_once_each():
     assert chosen_metrics(["all"]) == METRICS
     assert chosen_metrics(["fid", "is", "fid"]) == ("fid", "is")
-    with pytest.raises(UserError, match="--metrics=is,fvvd: no metric fvvd; want all, or some of is,"):
+    with pytest.raises(UserError, match="--metrics=is,fvvd: no metric fvvd; expected all, or some of is,"):
         chosen_metrics(["is", "fvvd"])
-    with pytest.raises(UserError, match="--metrics=: none; want"):
+    with pytest.raises(UserError, match="--metrics=: none; expected"):
         chosen_metrics([])
 
 

@@ -134,5 +134,5 @@ def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, evaluator):
     np.savez(tmp_path / "mean2.npz", mean=MEAN)
     assert "21 missing (conv1a/b, conv2a/W, conv2a/b, ...); 1 left over (fc9/W)" in refusal(c3d.load, f"c3d:{file}")
     assert "the sha256 of conv3d_deepnetA_ucf.npz mean2.npz is" in refusal(c3d.load, f"c3d:{file}", "0" * 64)
-    with pytest.raises(UserError, match="--frames=12: expected exactly 16 frames"):
+    with pytest.raises(UserError, match="takes clips of exactly 16 frames, not of --frames=12"):
         evaluator(tf.zeros([1, 12, 32, 32, 3]))

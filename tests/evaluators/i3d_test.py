@@ -179,7 +179,7 @@ def test_it_computes_what_the_table_says(evaluator, weights):
     np.testing.assert_allclose(logits, (x @ w[0, 0, 0] + b).mean(1), rtol=1e-3, atol=1e-3)
 
 
-def test_more_clips_than_a_batch_are_judged_batch_by_batch(evaluator, monkeypatch):
+def test_more_clips_than_a_batch_are_seen_batch_by_batch(evaluator, monkeypatch):
     video = tf.random.stateless_uniform([3, 9, 32, 32, 3], [4, 4], -1, 1)
     whole = evaluator(video)
     monkeypatch.setattr(evaluator, "batch", 2)
@@ -266,5 +266,5 @@ def test_clips_of_fewer_than_nine_frames_are_refused(evaluator, spreads, monkeyp
     monkeypatch.setattr(evaluator, "run", evaluator.run)  # and back to it after the test
     if spreads:
         spread(evaluator, tf.distribute.get_strategy())
-    with pytest.raises(UserError, match="--frames=8: expected at least 9 frames"):
+    with pytest.raises(UserError, match="takes clips of at least 9 frames, not of --frames=8"):
         evaluator(tf.zeros([1, 8, 32, 32, 3]))

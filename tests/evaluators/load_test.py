@@ -30,7 +30,7 @@ def inception(tmp_path_factory) -> str:
     return f"inception:{folder}"
 
 
-def test_inception_judges_each_frame_of_each_clip(inception):
+def test_inception_sees_each_frame_of_each_clip(inception):
     evaluator = load(inception)
     video = np.random.default_rng(0).uniform(-1, 1, [5, 3, 20, 30, 3]).astype(np.float32)  # more clips than a batch of 4
     features, logits = evaluator(tf.constant(video))
@@ -51,7 +51,7 @@ def test_inception_sees_299_pixels_resized_as_tensorflow_1_did(inception):
 def test_other_modules_are_refused(tmp_path, inception):
     assert "https://tfhub.dev/tensorflow/tfgan/eval/inception/1" in refusal(load, f"inception:{tmp_path}/none")
     tf.saved_model.save(StandIn(logits=1008), str(tmp_path / "half"))
-    assert "got outputs logits without pool_3; expected inception:FOLDER" in refusal(load, f"inception:{tmp_path}/half")
+    assert "gives logits, not pool_3; expected inception:FOLDER" in refusal(load, f"inception:{tmp_path}/half")
     tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
     assert "cannot be called with frames" in refusal(load, f"inception:{tmp_path}/empty")
     assert "the sha256 of saved_model.pb variables.data-00000-of-00001 is" in refusal(load, inception, "0" * 64)
@@ -70,7 +70,8 @@ def test_specs_choose_evaluators(tmp_path, monkeypatch):
 
 
 def test_unknown_specs_name_the_known_ones():
-    assert "got unknown kind 'i3f', expected i3d:PLACE, c3d:PLACE, c3d_tgan:PLACE, inception:PLACE, or an .npz file" in refusal(
-        load, "i3f:/x"
+    assert (
+        "no evaluator 'i3f'; expected i3d:PLACE, i3d_float:PLACE, c3d:PLACE, c3d_tgan:PLACE, inception:PLACE, or an .npz file"
+        in refusal(load, "i3f:/x")
     )
     assert "expected moving_shapes or an .npz file" in refusal(load, "moving_shape")

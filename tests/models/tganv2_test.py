@@ -57,6 +57,7 @@ def test_the_authors_values_are_the_default():
     assert (config.latent, config.lstm_channels, config.channels, config.levels, config.subsample) == (256, 1024, 64, 4, "pick")
     assert (config.optimizer, config.g_learning_rate, config.d_learning_rate) == ("adam", 1e-4, 1e-4)
     assert (config.beta_1, config.beta_2, config.adam_epsilon) == (0.0, 0.9, 8e-8)
+    assert (config.learning_rate_schedule, config.decay_start_step) == ("linear", 0)
     assert (config.r1_weight, config.weight_decay, config.ema_decay, config.official_pooling) == (16.0, 0.0, 0.0, False)
 
 

@@ -9,6 +9,7 @@ import difflib
 import functools
 import importlib
 import pkgutil
+from collections.abc import Collection
 from types import ModuleType
 
 import tensorflow as tf
@@ -33,12 +34,14 @@ class Dataset:
     Attributes:
         labels: names of the classes, in the order of their numbers.
         size: number of clips.
+        entries: of the source's costly ones, those that are made.
     """
 
     labels: tuple[str, ...]
     size: int
     source: Source = dataclasses.field(repr=False)
     seed: int
+    entries: tuple[str, ...] = ()
 
     def batches(self, batch_size: int, start: int = 0, worker: int = 0, workers: int = 1, replicas: int = 1) -> tf.data.Dataset:
         """Endless shuffled training batches, a function of their arguments and the seed alone.
@@ -79,11 +82,17 @@ class Dataset:
 
     def _example(self, index: tf.Tensor, n: tf.Tensor, training: bool) -> Batch:
         seed = tf.stack([tf.constant(self.seed, tf.int32), tf.cast(n, tf.int32)])
-        return {**self.source.clip(index, seed, training), "seed": seed}
+        more = {name: draw(index, seed, training) for name, draw in self.source.more.items() if name in self.entries}
+        return {**self.source.clip(index, seed, training), **more, "seed": seed}
 
 
-def load(config: Clips, split: str) -> Dataset:
-    """The clips of `config.dataset`, cut as the config says. `split`: train, test or train+test, or of its file's SPLITS.
+def load(config: Clips, split: str, entries: Collection[str] = ()) -> Dataset:
+    """The clips of `config.dataset`, cut as the config says.
+
+    Args:
+        config: of the run.
+        split: train, test or train+test, or of its file's SPLITS.
+        entries: what is read of a batch; a source makes the costly ones, as "flow", only for those who read them.
 
     Raises: UserError for an unknown name, variant or split, and for data that cannot be used.
     """
@@ -98,12 +107,12 @@ def load(config: Clips, split: str) -> Dataset:
         raise UserError(f"--split={split}: want one of {', '.join(splits)}")
     paths.enable_schemes(config.data_dir)
     source = _file(name).source(config, variant, split)
-    return of_source(source, config.seed)
+    return of_source(source, config.seed, entries)
 
 
-def of_source(source: Source, seed: int) -> Dataset:
+def of_source(source: Source, seed: int, entries: Collection[str] = ()) -> Dataset:
     """The clips of a source, shuffled by a seed."""
-    return Dataset(source.labels, source.size, source, seed)
+    return Dataset(source.labels, source.size, source, seed, tuple(name for name in source.more if name in entries))
 
 
 def _file(name: str) -> ModuleType:

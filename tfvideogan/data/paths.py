@@ -52,16 +52,19 @@ def suffix(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
-def files_below(folder: str, prefix: str = "") -> Iterator[str]:
-    """Names of all files below a folder, relative to it, sorted, without hidden ones and those that are not UTF-8."""
+def is_folder(path: str) -> bool:
+    return tf.io.gfile.isdir(path) if "://" in path else os.path.isdir(path)  # gfile raises where the path is not UTF-8
+
+
+def files_below(folder: str, prefix: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:
+    """Names of all files below a folder, relative to it, sorted, without hidden ones. A link back to a folder above is not followed."""
+    above += (folder if "://" in folder else os.path.realpath(folder),)
     for name in children(folder):
         path = join(folder, name)
-        if not is_utf8(name):
-            continue
-        if tf.io.gfile.isdir(path):
-            yield from files_below(path, f"{prefix}{name}/")
-        else:
+        if not is_folder(path):
             yield prefix + name
+        elif "://" in path or os.path.realpath(path) not in above:
+            yield from files_below(path, f"{prefix}{name}/", above)
 
 
 def opened(path: str) -> IO[bytes]:

@@ -15,11 +15,14 @@ class Source:
         size: number of clips.
         clip: maps (index int64 [], seed int32 [2], training) to the example's entries, of static shapes, inside a tf.data
             graph: "video" uint8 [T,H,W,3] always; "label" int32 [] where there are classes, and what else the source has,
-            such as "source" and "flow". Every draw comes from the seed, through `stateless_fold_in` with numbers from 1000
+            such as "source". Every draw comes from the seed, through `stateless_fold_in` with numbers from 1000
             on, which no model uses; without training nothing is drawn. The seed is (config.seed, number of the example), so
             that a source of unpaired streams shuffles each by its own.
+        more: entries that are made only for a model that reads them, as "flow" float32 [T,H,W,2] in pixels (`layers.warp`), by
+            functions of the same arguments.
     """
 
     labels: tuple[str, ...]
     size: int
     clip: Callable[[tf.Tensor, tf.Tensor, bool], dict[str, tf.Tensor]]
+    more: dict[str, Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]] = dataclasses.field(default_factory=dict)

@@ -32,7 +32,7 @@ def group_standard_error(score: Score, *samples: np.ndarray, seed: int, groups: 
     """
     smallest = min(len(sample) for sample in samples) // groups
     if groups < 2 or smallest < 2:
-        raise ValueError(f"{groups} groups of {smallest} clips: want at least 2 of at least 2")
+        raise ValueError(f"{groups} groups of {smallest} clips: expected at least 2 of at least 2")
     draw = np.random.default_rng(seed)
     parts = [np.array_split(sample[draw.permutation(len(sample))], groups) for sample in samples]
     scores = [score(*group) for group in zip(*parts, strict=True)]

@@ -44,7 +44,7 @@ def of_config(
         metrics: some of METRICS.
         truncation, ema: how the generator will be sampled, for the protocol.
         evaluator: gives features and logits.
-        pixels: keep clips to show, even if no metric wants pixels.
+        pixels: keep clips to show, even if no metric needs pixels.
         remember: looks up what was kept of the real clips, by all that it depends on, or makes it.
         real_videos: real clips; None: as many as generated ones; 0: all.
         is_splits: parts that the inception score is the mean of.
@@ -194,7 +194,7 @@ class Evaluation:
         Raises: UserError for sets of one clip, or features that are not finite.
         """
         if min(len(self.real), len(fake)) < 2:
-            raise UserError(f"{len(self.real)} real and {len(fake)} generated clips: want at least 2 of each")
+            raise UserError(f"{len(self.real)} real and {len(fake)} generated clips: expected at least 2 of each")
         told = {
             "evaluator": self.evaluator.name,
             "evaluator_sha256": self.evaluator.sha256,

@@ -23,7 +23,7 @@ def extrapolate(score: Callable[..., float], *samples: np.ndarray, points: int, 
     """
     clips = min(len(sample) for sample in samples)
     if clips < 8 or points < 2:
-        raise ValueError(f"{points} points of up to {clips} clips: want at least 2 of at least 8")
+        raise ValueError(f"{points} points of up to {clips} clips: expected at least 2 of at least 8")
     draw = np.random.default_rng(seed)
     sizes = np.round(1 / np.linspace(1 / clips, 1 / (LEAST_SHARE * clips), points)).astype(int)
     scores = [score(*(sample[draw.choice(len(sample), size, replace=False)] for sample in samples)) for size in sizes]

@@ -84,5 +84,5 @@ def open_folder(config: Evaluation, flag: str, path: str, known: tuple[str, ...]
     except UserError as error:
         raise UserError(str(error).replace(f"--data_dir={path}", f"--{flag}={path}")) from error
     if source.size < 2:
-        raise UserError(f"--{flag}={path}: {source.size} video that can be used; want at least 2")
+        raise UserError(f"--{flag}={path}: {source.size} video that can be used; expected at least 2")
     return data.Dataset(source.labels, source.size, source, config.seed)

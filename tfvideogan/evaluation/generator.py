@@ -3,7 +3,7 @@
 import functools
 from pathlib import Path
 
-from tfvideogan import data
+from tfvideogan import models
 from tfvideogan.evaluation import audit, cache, evaluation, report, result
 from tfvideogan.evaluation.clips import Clips
 from tfvideogan.evaluation.repeats import averaged
@@ -33,7 +33,7 @@ def evaluate(generator: Generator, settings: Settings, evaluator: Evaluator) -> 
         real_videos=settings.real_videos,
         is_splits=settings.is_splits,
     )
-    given = None if generator.kind == "synthesis" else data.load(config, "test")
+    given = None if generator.kind == "synthesis" else models.dataset(config, "test")
     if given is not None:
         scored.protocol["labels"] = "of the given clips"
     result.require(scored.metrics, settings.metrics, scored.missing)

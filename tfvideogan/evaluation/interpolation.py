@@ -32,7 +32,7 @@ def interpolate(
     Raises: ValueError for fewer than 2 steps.
     """
     if steps < 2:
-        raise ValueError(f"steps={steps}: want at least 2, the two ends")
+        raise ValueError(f"steps={steps}: expected at least 2, the two ends")
     specs = {spec.name: spec for spec in module.generate.input_signature}
     for row, (first, last) in enumerate(pairs):
         ends = distribution.draw(tf.constant([[seed, 2 * row], [seed, 2 * row + 1]]), specs["z"].shape[-1])

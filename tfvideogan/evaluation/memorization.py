@@ -65,7 +65,7 @@ def audit(samples: np.ndarray, training: np.ndarray, held_out: np.ndarray, neigh
     Raises: ValueError as `nearest`, and for no clips in a set.
     """
     if min(len(samples), len(held_out)) < 1:
-        raise ValueError(f"{len(samples)} samples and {len(held_out)} held-out clips: want at least 1 of each")
+        raise ValueError(f"{len(samples)} samples and {len(held_out)} held-out clips: expected at least 1 of each")
     return Audit(*nearest(samples, training, neighbors), *nearest(held_out, training, neighbors))
 
 
@@ -80,9 +80,9 @@ def nearest(queries: np.ndarray, references: np.ndarray, neighbors: int) -> tupl
     Raises: ValueError for k out of range, for features of different widths, and for features that are not finite.
     """
     if not 1 <= neighbors <= len(references):
-        raise ValueError(f"neighbors={neighbors}: want 1 to {len(references)}, the number of training clips")
+        raise ValueError(f"neighbors={neighbors}: expected 1 to {len(references)}, the number of training clips")
     if queries.ndim != 2 or references.ndim != 2 or queries.shape[1] != references.shape[1]:
-        raise ValueError(f"features of shapes {list(queries.shape)} and {list(references.shape)}: want [N,F] and [M,F]")
+        raise ValueError(f"features of shapes {list(queries.shape)} and {list(references.shape)}: expected [N,F] and [M,F]")
     for features in (queries, references):
         if not np.isfinite(features).all():
             raise ValueError(f"{np.sum(~np.isfinite(features).all(1))} of {len(features)} clips have features that are not finite")

@@ -57,7 +57,7 @@ def records(
     if not metrics:
         return []
     if real.size != fake.size:
-        raise UserError(f"--paired: {real.size} videos in --real and {fake.size} in --fake: want as many")
+        raise UserError(f"--paired: {real.size} videos in --real and {fake.size} in --fake: expected as many")
     clips_of_real, clips_of_fake = ((batch["video"] for batch in dataset.once(BATCH)) for dataset in (real, fake))
     values = paired(clips_of_real, clips_of_fake, real.size, metrics)
     told = {**protocol, "num_real": real.size, "num_fake": fake.size}

@@ -100,7 +100,7 @@ def scores(real: Clips, fake: Clips, seed: int, is_splits: int = 1) -> dict[str,
     # Groups, not resamples, where a clip that is there twice would falsify the score; KID's are no larger than a subset.
     groups = max(min(GROUPS, clips // LEAST_GROUP), -(-clips // KID_SUBSET))
     group_error = functools.partial(group_standard_error, groups=groups)
-    few = "" if clips >= 2 * LEAST_GROUP else f"{clips} clips, where it wants {2 * LEAST_GROUP}"
+    few = "" if clips >= 2 * LEAST_GROUP else f"{clips} clips, where it needs {2 * LEAST_GROUP}"
 
     def kid(real: np.ndarray, fake: np.ndarray) -> list[float]:
         size = min(len(real), len(fake), KID_SUBSET)
@@ -211,7 +211,7 @@ def shortage(metric: str, real: Clips, fake: Clips, is_splits: int) -> str:
         clips //= is_splits
     needed, why = needs.get(metric, (0, ""))
     in_split = " in a split" if metric == "is" and is_splits > 1 else ""
-    return f"{metric} of {clips:,} clips{in_split}: want at least {needed:,}, {why}" if clips < needed else ""
+    return f"{metric} of {clips:,} clips{in_split}: expected at least {needed:,}, {why}" if clips < needed else ""
 
 
 def _frechet(real: np.ndarray, fake: np.ndarray) -> list[float]:

@@ -47,7 +47,7 @@ def chosen_metrics(names: list[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in METRICS]
     if unknown or not names:
         missing = f"no metric {unknown[0]}" if unknown else "none"
-        raise UserError(f"--metrics={','.join(names)}: {missing}; want all, or some of {','.join(METRICS)}")
+        raise UserError(f"--metrics={','.join(names)}: {missing}; expected all, or some of {','.join(METRICS)}")
     return tuple(dict.fromkeys(names))
 
 

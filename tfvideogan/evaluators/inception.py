@@ -1,6 +1,6 @@
-"""Inception-v3 of 2015 by TF-GAN's TF-Hub module: for IS (Salimans et al. 2016) and FID (Heusel et al. 2017) of single frames.
+"""Inception-v3 of 2015 by TF-GAN's TF-Hub module: the evaluator of IS (Salimans et al. 2016) and FID (Heusel et al. 2017) of single frames.
 
-It evaluates each frame alone: 2048 numbers of pool_3, and 1008 logits without bias. Frames are resized to 299x299 as
+It sees each frame alone: 2048 numbers of pool_3, and 1008 logits without bias. Frames are resized to 299x299 as
 TensorFlow 1 did, bilinear and not antialiased (clean-fid calls this legacy_tensorflow): scores by another resize do not compare.
 """
 

@@ -35,7 +35,7 @@ def load(spec: str, sha256: str = "") -> classifier.Evaluator:
         return PUBLISHED[kind](spec, sha256)
     if colon:
         raise UserError(
-            f"--evaluator={spec}: got unknown kind {kind!r}, expected {', '.join(f'{name}:PLACE' for name in PUBLISHED)}, or an .npz file"
+            f"--evaluator={spec}: no evaluator {kind!r}; expected {', '.join(f'{name}:PLACE' for name in PUBLISHED)}, or an .npz file"
         )
     evaluator = classifier.load(spec)
     if sha256 and evaluator.sha256 != sha256.lower():

@@ -47,7 +47,7 @@ class Published(Evaluator):
         length = video.shape[1]
         if self.frames is not None and length not in self.frames:
             expected = f"exactly {self.frames[0]}" if len(self.frames) == 1 else f"at least {self.frames[0]}"
-            raise UserError(f"--frames={length}: expected {expected} frames for --evaluator={self.spec}")
+            raise UserError(f"--evaluator={self.spec} takes clips of {expected} frames, not of --frames={length}")
         features, logits = [], []
         for start in range(0, len(video), self.batch):
             found = super().__call__(video[start : start + self.batch])
@@ -95,8 +95,8 @@ def tensors(spec: str, path: Path) -> dict[str, np.ndarray]:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return dict(file)
-        with without_patterns(path.parent) as folder:
-            reader = tf.train.load_checkpoint(f"{folder}/{path.name}")
+        with without_patterns(path) as prefix:
+            reader = tf.train.load_checkpoint(prefix)
             return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     except (OSError, EOFError, ValueError, RuntimeError, AttributeError, zipfile.BadZipFile, tf.errors.OpError) as error:
         raise UserError(f"--evaluator={spec}: {path.name} is damaged or holds no weights: {line(error)}") from error

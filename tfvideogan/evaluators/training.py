@@ -70,8 +70,7 @@ def fit(network: classifier.VideoClassifier, config: Config, dataset: data.Datas
 
 def jitter(video: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
     """Each clip [N,T,H,W,3] moved by up to `strength` of a side, zoomed by 1 +- strength about its center, each color's gain
-    changed by up to 1 +- 2 strength and its level by +- strength: an evaluator trained on few clips must not recognize people by place or
-    dress."""
+    changed by up to 1 +- 2 strength and its level by +- strength: an evaluator of few clips must not know people by place or dress."""
     if not strength:
         return video
     clips, frames, height, width, _ = video.shape

@@ -14,7 +14,7 @@ import tensorflow_hub as hub
 from tfvideogan import __version__
 from tfvideogan.config import FLAGS_FILE, Config, UserError, to_flags
 from tfvideogan.files import without_patterns
-from tfvideogan.generation.sampler import PICTURES, fixed_sampler
+from tfvideogan.generation.sampler import fixed_sampler, is_picture
 from tfvideogan.ops import forms
 from tfvideogan.ops.video import to_unit
 
@@ -65,7 +65,10 @@ class Generator:
         if self.kind == "synthesis":
             return self.source.sample(batch["label"], seed, tf.constant(truncation))
         if self.kind == "translation":
-            return self.source.translate(to_unit(batch["source"]))
+            given = {spec.name: spec for spec in self.source.translate.input_signature}
+            return self.source.translate(
+                **{name: to_unit(batch[name]) if is_picture(spec) else batch[name] for name, spec in given.items()}
+            )
         first = to_unit(batch["video"][:, : self.given_frames])
         return tf.concat([first, self.source.predict(first, seed, tf.constant(truncation))], 1)
 
@@ -145,7 +148,14 @@ def card(generator: Generator) -> str:
         first = _described("first_frames", source.predict.input_signature[0], "")
         calls.append(("predict(first_frames, seed, truncation)", f"{first}, int32 [2], float32 [] (1: none)", "the frames that follow"))
     else:
-        calls.append(("translate(source)", _described("source", source.translate.input_signature[0], ""), "the same"))
+        specs = source.translate.input_signature
+        calls.append(
+            (
+                f"translate({', '.join(spec.name for spec in specs)})",
+                ", ".join(_described(spec.name, spec, "") for spec in specs),
+                "the same",
+            )
+        )
     rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in generator.scores]
     table = ["| metric | value | standard error | protocol |", "|---|---|---|---|", *rows] if rows else ["Not evaluated."]
     return f"""# {config.model} on {config.dataset}, {config.frames} frames of {width}x{height}
@@ -170,5 +180,5 @@ License of the weights: that of the data they were trained on. All settings: `{F
 def _described(name: str, spec: tf.TensorSpec, latent_distribution: str) -> str:
     """A row's text for an input: "z float32 [N,120] from N(0,1)"."""
     shape = ",".join("N" if axis is None else str(axis) for axis in spec.shape)
-    law = f" from {latent_distribution}" if name == "z" else " in [0,1]" if name in PICTURES else ""
+    law = f" from {latent_distribution}" if name == "z" else " in [0,1]" if is_picture(spec) else ""
     return f"{name} {spec.dtype.name} [{shape}]{law}"

@@ -14,12 +14,18 @@ from tfvideogan.ops import forms
 from tfvideogan.ops.video import from_unit, to_unit
 
 CHUNK = 8  # clips that a Sampler draws at once
-PICTURES = ("first_frames", "source")  # inputs that come in [0,1] through the module's door
 
 
 def kind_of(specs: Specs) -> str:
     """What a generator with these inputs does: synthesis, prediction or translation."""
-    return "translation" if "source" in specs else "prediction" if "first_frames" in specs else "synthesis"
+    if "first_frames" in specs:
+        return "prediction"
+    return "synthesis" if set(specs) <= {"z", "label"} else "translation"
+
+
+def is_picture(spec: tf.TensorSpec) -> bool:
+    """Whether an input is a video of colors, which comes in [0,1] through the module's door."""
+    return len(spec.shape) == 5 and spec.shape[-1] == 3 and spec.dtype.is_floating
 
 
 def fixed_sampler(part: str) -> str:
@@ -37,7 +43,7 @@ class Sampler(tf.Module):
         sample_content_fixed, sample_motion_fixed  as `sample`, but the clips share that part of the latent
         blend(z, weights)                          as `generate`, with weights of the classes [N,classes]
         predict(first_frames, seed, truncation)    prediction: [N,C,H,W,3] -> the frames that follow
-        translate(source)                          translation: [N,T,H,W,C] -> [N,T,H,W,3]
+        translate(source)                          translation: [N,T,H,W,C], or what else the generator reads -> [N,T,H,W,3]
 
     Standing statistics depend on the truncation (BigGAN, appendix C.1): they are kept for each of `truncations`, and interpolated
     linearly between them. `generate` and `blend` are told no truncation, and take those of 1, or of the nearest.
@@ -77,7 +83,7 @@ class Sampler(tf.Module):
             return in_chunks(chunk, inputs, rows_at(truncations, truncation))
 
         def generate(inputs: Inputs) -> tf.Tensor:
-            return run({name: from_unit(t) if name in PICTURES else t for name, t in inputs.items()}, 1.0)
+            return run({name: from_unit(t) if is_picture(specs[name]) else t for name, t in inputs.items()}, 1.0)
 
         def draw(n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
             return gan.latents(tf.map_fn(lambda i: tf.random.experimental.stateless_fold_in(seed, i), tf.range(n)))
@@ -119,7 +125,14 @@ class Sampler(tf.Module):
             first = tf.TensorSpec(specs["first_frames"].shape, tf.float32)
             self.predict = tf.function(predict, input_signature=[first, pair, number], autograph=False)
         else:
-            self.translate = _named(generate, [specs["source"]])
+            given = [spec for name, spec in specs.items() if name != "z"]
+
+            def translate(inputs: Inputs) -> tf.Tensor:
+                z = draw(tf.shape(inputs[given[0].name])[0], tf.constant([gan.config.seed, 0])) if "z" in specs else None
+                inputs = {**inputs, **({} if z is None else {"z": z})}
+                return generate({name: inputs[name] for name in specs})
+
+            self.translate = _named(translate, given)
         self._calibrate = tf.function(calibrate, autograph=False)
 
     def _asked(self, batch: Batch, truncation: tf.Tensor) -> Inputs:

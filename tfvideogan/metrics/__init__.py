@@ -1,11 +1,11 @@
-"""Numbers that say how good generated clips are. One file a metric, named as its function. `evaluators/` turns clips into
-the features that they compare.
+"""Numbers that say how good generated clips are. One file a metric, named as its function; `evaluators/` turns clips into
+what they compare.
 
     from tfvideogan import metrics
     metrics.frechet_distance(real, fake)
 
 Here a name is the function, which hides its file: what else a file has is imported by its full name,
-`from tfvideogan.metrics.mmd import gaussian`. All count in float64, raise ValueError for what they cannot score, and know
+`from tfvideogan.metrics.mmd import gaussian`. All count in float64, raise ValueError for what they cannot compare, and know
 neither files nor networks.
 """
 

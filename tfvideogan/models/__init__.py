@@ -7,6 +7,7 @@ from types import ModuleType
 
 import keras
 
+from tfvideogan import data
 from tfvideogan.config import Config, UserError
 from tfvideogan.gan import GAN, Specs
 
@@ -23,6 +24,13 @@ def find(name: str) -> ModuleType:
         hint = f" Did you mean {close[0]}?" if close else ""
         raise UserError(f"--model={name}: expected one of {', '.join(names())}.{hint}")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def dataset(config: Config, split: str) -> data.Dataset:
+    """The clips of `config.dataset` with all that the model reads. Raises UserError as `data.load`, and where some of it is missing."""
+    found = data.load(config, split, find(config.model).Model.batch_specs(config))
+    check(config, found.specs)
+    return found
 
 
 def check(config: Config, specs: Specs) -> None:

@@ -64,6 +64,7 @@ class Config(base.Config):
     r1_weight: float = field(16.0, "Weight of |dD/dx|^2 of real clips, summed over levels, its mean over clips; 8 for FaceForensics.")
     g_learning_rate: float = 1e-4
     d_learning_rate: float = 1e-4
+    learning_rate_schedule: str = "linear"  # from step 0 on
     beta_2: float = 0.9
     adam_epsilon: float = 8e-8
     ema_decay: float = 0.0  # no average: the generator itself is sampled

@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl import logging
 from tensorboard.plugins.hparams import api as hparams
 
-from tfvideogan import __version__, data
+from tfvideogan import __version__, models
 from tfvideogan.config import to_flags
 from tfvideogan.evaluation import evaluation
 from tfvideogan.evaluators.load import load
@@ -120,7 +120,7 @@ class Monitoring:
             self.signals.check()
             return generator.draw(batch, seed, 1.0)
 
-        given = None if generator.kind == "synthesis" else data.load(self.config, self.config.split)
+        given = None if generator.kind == "synthesis" else models.dataset(self.config, self.config.split)
         records = self.evaluation(draw, self.config.seed, given)
         append_records(self.run.path, step, records)
         for record in records:
@@ -134,7 +134,7 @@ class Monitoring:
         """What the clips that are shown are drawn from, COLUMNS a row, and the rows' names: classes, or clips of the data set."""
         if generator.kind == "synthesis":
             return {"label": tf.constant(np.repeat(self.classes, COLUMNS))}, [self.run.labels[i] for i in self.classes]
-        return next(iter(data.load(self.config, self.config.split).once(COLUMNS * len(self.classes)))), []
+        return next(iter(models.dataset(self.config, self.config.split).once(COLUMNS * len(self.classes)))), []
 
     def generator(self, name: str) -> Generator:
         """The generator of the "ema" or "raw" weights, with standing statistics of now; traced once."""

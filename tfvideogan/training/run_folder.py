@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from tfvideogan import data, models
+from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags, to_flags
 from tfvideogan.files import write_whole
 from tfvideogan.gan import GAN
@@ -274,4 +274,4 @@ def from_run(
 
 def given_batches(sampler: Sampler, config: Config) -> tf.data.Dataset | None:
     """The batches behind the standing statistics of a generator that reads videos; None for others."""
-    return None if sampler.kind == "synthesis" else data.load(config, config.split).batches(config.calibration_clips)
+    return None if sampler.kind == "synthesis" else models.dataset(config, config.split).batches(config.calibration_clips)

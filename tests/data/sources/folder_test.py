@@ -1,26 +1,30 @@
 """Videos as they lie: which files are used, which frames are picked, and what is said about the rest."""
 
 import logging
+import os
+import shutil
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from tfvideogan import data
+from tfvideogan import cli, data
 from tfvideogan.config import Config, UserError
-from tfvideogan.data import decode
+from tfvideogan.data import decode, paths
+from tfvideogan.data.sources import folder as folder_source
 from tfvideogan.data.sources import listing
 
 LEVELS = 8  # grey levels between one frame and the next
 
 
-def write(path: Path, frames: int, codec: str = "ffv1", format: str = "yuv420p", size: tuple[int, int] = (32, 48)) -> Path:
+def write(path: Path, frames: int, codec: str = "ffv1", format: str = "yuv420p", size: tuple[int, int] = (32, 48), rate: int = 10) -> Path:
     """A video whose frame t is grey, of level 8 t + 20, but for its left third, which is black."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10, pix_fmt=format, height=size[0], width=size[1])
+        stream = container.add_stream(codec, rate=rate, pix_fmt=format, height=size[0], width=size[1])
         for t in range(frames):
             image = np.full([*size, 3], LEVELS * t + 20, np.uint8)
             image[:, : size[1] // 3] = 0
@@ -151,13 +155,98 @@ def test_unusable_files_are_named_counted_and_left_out(tmp_path, caplog):
     write(tmp_path / "b" / "short.mkv", 3)
     (tmp_path / "a" / "text.mp4").write_text("not a video " * 100)
     (tmp_path / "a" / "zero.avi").write_bytes(b"")
-    (tmp_path / "a" / "notes.txt").write_text("no video suffix: not looked at")
+    (tmp_path / "a" / "notes.txt").write_text("no video")
     with caplog.at_level(logging.WARNING):
         assert load(tmp_path).size == 2
     lines = [record.getMessage() for record in caplog.records]
     assert any("text.mp4: cannot be decoded" in line for line in lines) and any("zero.avi: empty file" in line for line in lines)
     assert any("short.mkv: 3 frames, where a clip needs 4" in line for line in lines)
-    assert "left out 3 of 5 videos, which cannot be used" in lines and "notes" not in " ".join(lines)
+    assert "left out 3 of 5 videos, which cannot be used" in lines and "not read, files ending in .txt: a/notes.txt" in lines
+
+
+def test_what_is_not_read_is_told_with_its_reason(tmp_path, caplog):
+    write(tmp_path / "a" / "good.mkv", 8)
+    shutil.copy(tmp_path / "a" / "good.mkv", tmp_path / "a" / "loud.MKV")
+    for name in ("a/list.csv", "a/none", "README.md", "a/deeper/b.mkv", "a/.hidden.mkv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("any")
+    write(tmp_path / "loose.webm", 8, "libvpx")
+    (tmp_path / "loose.png").write_text("any")
+    for number in range(25):
+        (tmp_path / "a" / f"{number:02}.json").write_text("any")
+    (tmp_path / "a" / "take.1").mkdir()  # a folder of frames, whatever its name
+    for number in range(4):
+        Image.new("L", (40, 32)).save(tmp_path / "a" / "take.1" / f"{number}.png")
+    with caplog.at_level(logging.WARNING):
+        assert load(tmp_path).size == 3
+    lines = [record.getMessage() for record in caplog.records]
+    assert "not read, files ending in .csv: a/list.csv" in lines and "not read, files without an ending: a/none" in lines
+    assert "not read, files ending in .md: README.md" in lines and "not read, folders without pictures: a/deeper" in lines
+    assert any(line.startswith("not read, files ending in .json: a/00.json, ") and line.endswith("a/19.json and 5 more") for line in lines)
+    assert "left out loose.webm: in none of the class folders" in lines and "left out loose.png: in none of the class folders" in lines
+
+
+@pytest.mark.parametrize(
+    "suffix, codec", [(".m4v", "mpeg4"), (".MPG", "mpeg2video"), (".ts", "mpeg2video"), (".wmv", "wmv2"), (".flv", "flv")]
+)
+def test_video_files_are_known_by_many_endings(tmp_path, suffix, codec):
+    write(tmp_path / "a" / f"a{suffix}", 12, codec, rate=25)
+    assert load(tmp_path).size == 1
+
+
+def test_a_loop_of_links_counts_each_video_once(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / name / "deep" / "1.mkv", 4)
+    (tmp_path / "a" / "again").symlink_to(tmp_path)
+    (tmp_path / "b" / "deep" / "up").symlink_to("..")
+    (tmp_path / "linked").symlink_to(tmp_path / "a" / "deep")  # no loop
+    assert list(paths.files_below(str(tmp_path))) == ["a/deep/1.mkv", "b/deep/1.mkv", "linked/1.mkv"]
+
+
+def test_a_data_folder_that_is_not_utf8_is_refused_in_one_line_and_read_by_a_link(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    write(tmp_path / "1.mkv", 4)
+    (folder / "a").mkdir()
+    shutil.move(tmp_path / "1.mkv", folder / "a" / "1.mkv")
+    for read in (load, lambda folder: folder_source.loose(config(folder), str(folder), ())):
+        with pytest.raises(UserError) as caught:
+            read(folder)
+        assert str(caught.value) == f"--data_dir={tmp_path}/caf\\udce9: its name is not UTF-8; rename the folder, or link to it"
+    (tmp_path / "cafe").symlink_to(folder)
+    assert load(tmp_path / "cafe").size == 1
+
+
+@pytest.mark.parametrize("change", ["removed", "no video", "cut short"])
+def test_a_video_that_breaks_while_training_is_told_and_another_of_its_class_stands_in(tmp_path, caplog, monkeypatch, change):
+    monkeypatch.setattr(listing, "CACHE_BYTES", 0)
+    write(tmp_path / "a" / "1.mkv", 12)
+    write(tmp_path / "a" / "2.mkv", 6)
+    write(tmp_path / "b" / "3.mkv", 12)
+    dataset = load(tmp_path)
+    broken = tmp_path / "a" / "1.mkv"
+    content = broken.read_bytes()
+    broken.unlink()
+    if change != "removed":
+        broken.write_bytes(b"no video" * 100 if change == "no video" else content[: len(content) // 6])
+    with caplog.at_level(logging.WARNING):
+        clips = list(dataset.once(1).as_numpy_iterator())
+    assert [int(clip["label"][0]) for clip in clips] == [0, 0, 1]
+    assert (np.diff(numbers(clips[0]["video"])) >= 0).all() and numbers(clips[0]["video"]).max() <= 5
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 1 and "another" in lines[0] and str(broken) in lines[0]
+
+
+def test_a_run_ends_with_one_line_where_no_video_of_a_class_can_be_read_any_more(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(listing, "CACHE_BYTES", 0)
+    write(tmp_path / "a" / "1.mkv", 12)
+    dataset = load(tmp_path)
+    (tmp_path / "a" / "1.mkv").unlink()
+    monkeypatch.setattr(cli, "parse", lambda *arguments: None)
+    with pytest.raises(SystemExit) as caught:
+        cli.launch(lambda _: list(dataset.once(1)))
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"--data_dir={tmp_path}: no video of class 'a' can be read any more")
 
 
 def test_many_unusable_files_are_named_up_to_a_limit(tmp_path, caplog):

@@ -6,7 +6,8 @@ import pytest
 from tfvideogan import data
 from tfvideogan.config import Config, UserError
 from tfvideogan.data.sources import moving_shapes
-from tfvideogan.data.sources.moving_shapes import LABELS, render
+from tfvideogan.data.sources.moving_shapes import LABELS, flow, render
+from tfvideogan.layers.warp import warp
 
 
 def track(video: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -111,3 +112,62 @@ def test_shape_motion_is_plain_circles_and_squares_that_go_right_or_down():
     circle, ring = (render(12, 4, 32, variant)[0] for variant in ("shape_motion", "plain"))  # the same scene, but for the hole
     different = (circle != ring).any((0, 3)).sum()
     assert 4 <= different < np.pi * (0.22 * 32) ** 2 * 4
+
+
+# The flow
+
+
+def shrunk(mask: np.ndarray, by: int) -> np.ndarray:
+    """[T,H,W] where all pixels at most `by` rows and columns away are in the mask, and in the frame."""
+    padded = np.pad(mask, [(0, 0), (by, by), (by, by)])
+    size = 2 * by + 1
+    return np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2)).all((3, 4))
+
+
+@pytest.mark.parametrize("variant", ["plain", "textured", "shape_motion"])
+@pytest.mark.parametrize("index", range(12))
+def test_a_frame_warped_by_the_flow_is_the_next(variant, index):
+    frames, size = 9, 64
+    video = render(index, frames, size, variant)[0].astype(np.float32)
+    moves = flow(index, frames, size, variant)
+    assert moves.shape == (frames, size, size, 2) and moves.dtype == np.float32
+    errors = abs(warp(video[:-1], moves[1:]) - video[1:]).numpy().max(-1)
+    shape = np.any(moves != 0, -1)
+    # Inside the shape, and where there was none a frame ago: what comes out of hiding was not to be seen.
+    still = shrunk(~shape[1:] & ~shape[:-1], 2)  # 2: the tip of a triangle covers parts of pixels only
+    assert errors[still].max() == 0
+    inside = shrunk(shape[1:], 2)
+    assert 0.1 < inside.sum() / shape[1:].sum() and errors[inside].max() <= 1  # a gray level: the pixels are rounded
+    # The shape's edges too, blurred by the interpolation: far nearer than a frame that did not move.
+    near = ~shrunk(~shape[1:], 1) & shrunk(~(shape[:-1] & ~shape[1:]), 2)
+    unmoved = abs(video[:-1] - video[1:]).max(-1)
+    assert errors[near].mean() < 0.35 * unmoved[near].mean()
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_the_flow_is_that_of_the_centroid(index):
+    frames, size = 6, 64
+    video, moves = render(index, frames, size, "plain")[0], flow(index, frames, size, "plain")
+    path = track(video, np.median(video[0, [0, 0, -1, -1], [0, -1, 0, -1]], 0)) * size
+    shape = np.any(moves != 0, -1)
+    means = moves.sum((1, 2)) / shape.sum((1, 2))[:, None]
+    np.testing.assert_allclose(means[1:], path[:-1] - path[1:], atol=0.1)  # from a frame to the one before
+    second, third = np.diff(means, axis=0)[:2]
+    np.testing.assert_allclose(second, third, atol=0.02)  # a quadratic curve, and the first step is on it
+    away = abs(video.astype(float) - np.median(video[0, [0, 0, -1, -1], [0, -1, 0, -1]], 0)).sum(-1)
+    cover = away / away.max()  # of each pixel by the shape
+    np.testing.assert_array_equal(shape[abs(cover - 0.5) > 0.01], (cover > 0.5)[abs(cover - 0.5) > 0.01])
+
+
+def test_the_flow_scales_with_the_frame_and_of_one_frame_is_zero():
+    large, small = flow(29, 4, 128, "mixed"), flow(29, 4, 32, "mixed")
+    np.testing.assert_allclose(large.max((1, 2)) / 4, small.max((1, 2)), atol=1e-5)
+    np.testing.assert_allclose(large.min((1, 2)) / 4, small.min((1, 2)), atol=1e-5)
+    assert not np.any(flow(29, 1, 32, "mixed"))
+
+
+def test_clips_come_with_their_flow_for_those_who_read_it():
+    batch = next(data.load(Config(frames=3, size=16), "test", ["flow"]).once(2).as_numpy_iterator())
+    for row in range(2):
+        np.testing.assert_array_equal(batch["flow"][row], flow(48_000 + row, 3, 16, "mixed"))
+    assert "flow" not in next(data.load(Config(frames=3, size=16), "test").once(2).as_numpy_iterator())

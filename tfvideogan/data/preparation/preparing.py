@@ -21,7 +21,7 @@ from tfvideogan.data import paths
 from tfvideogan.data.preparation import records
 from tfvideogan.data.preparation.records import INFO_FILE, UNFINISHED, Format, Task
 from tfvideogan.data.sources import archives, folder, kinetics, moving_mnist, ucf101
-from tfvideogan.data.sources.listing import Listing, Rejected, Video, warn
+from tfvideogan.data.sources.listing import Listing, Rejected, Video, tell, warn
 from tfvideogan.files import write_whole
 
 SETTINGS_FILE, REJECTED_FILE, VIDEOS_FILE = "prepare.json", "rejected.jsonl", "videos.jsonl"
@@ -98,7 +98,7 @@ def prepare(settings: Settings) -> None:
     write_whole(paths.join(output, SETTINGS_FILE), (json.dumps(settings.contents(), indent=1) + "\n").encode())
     claim(unfinished, source)
 
-    bare = dataclasses.replace(source, videos=(), rejected=())  # what the workers need of it
+    bare = dataclasses.replace(source, videos=(), rejected=(), others=())  # what the workers need of it
     tasks = records.chunks(source.videos, CHUNK)
     run(partial(records.examine, bare, output, settings.min_frames), tasks, settings, "looking at videos")
     usable, facts, rejected, marks = choose(source, unfinished, tasks)
@@ -118,6 +118,7 @@ def prepare(settings: Settings) -> None:
     rejected += tuple(Rejected(**one) for of_split in done.values() for shard in of_split for one in shard["rejected"])
     check_share(settings, rejected, total, marks)
     warn(list(rejected), total)
+    tell(source.others)
 
     written = {one for of_split in done.values() for shard in of_split for one in shard["written"]}
     lines = [
@@ -126,7 +127,7 @@ def prepare(settings: Settings) -> None:
         if video.name in written
     ]
     write_lines(paths.join(output, VIDEOS_FILE), lines)
-    write_lines(paths.join(output, REJECTED_FILE), [dataclasses.asdict(one) for one in rejected])
+    write_lines(paths.join(output, REJECTED_FILE), [dataclasses.asdict(one) for one in (*rejected, *source.others)])
     description = f"Prepared by tfvideogan.prepare: {json.dumps(settings.contents())}"
     lengths = {split: [shard["lengths"] for shard in of_split] for split, of_split in done.items()}
     records.write_metadata(output, name, description, records.features(source.labels, format), lengths)

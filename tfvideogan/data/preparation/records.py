@@ -75,7 +75,10 @@ def examine(source: Listing, output: str, min_frames: int, task: Task) -> None:
             found["reason"] = f"{facts.frames} frame{'s' * (facts.frames > 1)}, where at least {min_frames} are wanted (--min_frames)"
         else:
             found |= {"frames": facts.frames, "seconds": round(float(facts.times[-1]), 3), "height": facts.height, "width": facts.width}
-            found["sha256"] = source.digest(video.path)
+            try:
+                found["sha256"] = source.digest(video.path)
+            except (OSError, tf.errors.OpError) as error:
+                found["reason"] = " ".join(str(error).split())
         lines.append(json.dumps(found) + "\n")
     write_whole(paths.join(output, UNFINISHED, task.done), "".join(lines).encode(), unique=True)
 

@@ -1,7 +1,8 @@
 """Any folder of videos as it lies: `--dataset=folder --data_dir=DIR` reads what is in DIR/<class>/.
 
-That is video files (avi, mp4, mov, mkv, webm, gif); pictures (png, jpg, bmp, webp) that hold a video as a wide or tall
-strip of square frames, MoCoGAN's format; and folders of pictures, one a frame, in the order of the numbers in their names.
+That is video files (avi, mp4, mov, mkv, webm, gif and others, decode.VIDEOS); pictures (png, jpg, tif, webp and others,
+decode.PICTURES) that hold a video as an animation, or as a wide or tall strip of square frames, MoCoGAN's format; and folders of
+pictures, one a frame, in the order of the numbers in their names. What else lies there is told of.
 
 Classes are the subfolders, in alphabetical order; where there are none, the videos in DIR are one class of its name. Every
 split is the whole folder, unless --held_out says which files are split test: with --held_out='person[56]_' the file
@@ -12,13 +13,13 @@ import os
 import re
 from collections.abc import Sequence
 
-import tensorflow as tf
-
 from tfvideogan.config import Clips, UserError
 from tfvideogan.data import paths
 from tfvideogan.data.decode import PICTURES, SUFFIXES, VIDEOS
 from tfvideogan.data.source import Source
 from tfvideogan.data.sources.listing import Listing, Rejected, Video, files_source
+
+NOT_UTF8 = "its name is not UTF-8"
 
 
 def source(config: Clips, variant: str, split: str) -> Source:
@@ -45,46 +46,63 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
 
     Raises: UserError for a folder that is missing or has no or empty classes, and for what is no regular expression.
     """
-    if not root or not tf.io.gfile.isdir(root):
+    _check_name(root)
+    if not root or not paths.is_folder(root):
         raise UserError(f"--data_dir={root}: no such folder; want one with a subfolder of videos for each class")
     try:
         is_held_out = re.compile(held_out)
     except re.error as error:
         raise UserError(f"--held_out={held_out}: no regular expression ({error})") from error
     names = paths.children(root)
-    folders = {name: f"{name}/" for name in names if paths.is_utf8(name) and tf.io.gfile.isdir(paths.join(root, name))}
-    loose = [name for name in names if paths.suffix(name) in VIDEOS]
-    if not folders and not loose:
+    folders = {name: f"{name}/" for name in names if paths.is_utf8(name) and paths.is_folder(paths.join(root, name))}
+    loose = [name for name in names if name not in folders]
+    if not folders and not any(paths.suffix(name) in VIDEOS for name in loose):
         raise UserError(f"--data_dir={root}: no subfolders; want one for each class, with its videos")
-    rejected = [Rejected(_shown(name), "in none of the class folders") for name in loose] if folders else []
+    rejected, others, videos = [], [], []
+    if folders:
+        rejected = [Rejected(_shown(name), "in none of the class folders") for name in loose if paths.suffix(name) in SUFFIXES]
+        others = [Rejected(_shown(name), _fault(root, name)) for name in loose if paths.suffix(name) not in SUFFIXES]
     folders = folders or {os.path.basename(os.path.abspath(root)): ""}
     numbers = {name: number for number, name in enumerate(labels or folders)}
-    videos = []
     for label, folder in folders.items():
-        items = [folder + name for name in paths.children(paths.join(root, folder)) if _is_video(root, folder + name)]
-        if not items:
+        items = [folder + name for name in paths.children(paths.join(root, folder))]
+        faults = {name: _fault(root, name) for name in items}
+        if all(faults.values()):
             raise UserError(f"--data_dir={root}: class {label!r} has no video ({' '.join(SUFFIXES)})")
         for name in items:
-            if not paths.is_utf8(name):
-                rejected.append(Rejected(_shown(name), "its name is not UTF-8"))
+            if faults[name] == NOT_UTF8:
+                rejected.append(Rejected(_shown(name), NOT_UTF8))
+            elif faults[name]:
+                others.append(Rejected(name, faults[name]))
             elif label not in numbers:
                 rejected.append(Rejected(name, f"its class {label!r} is not in the list of labels"))
             else:
                 split = "test" if held_out and is_held_out.search(name) else "train"
                 videos.append(Video(name, paths.join(root, name), numbers[label], split))
-    return Listing(tuple(numbers), tuple(videos), tuple(rejected))
+    return Listing(tuple(numbers), tuple(videos), tuple(rejected), tuple(others))
+
+
+def _check_name(root: str) -> None:
+    if not paths.is_utf8(root):  # a run could not write it down
+        raise UserError(f"--data_dir={_shown(root)}: {NOT_UTF8}; rename the folder, or link to it")
 
 
 def _shown(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _is_video(root: str, name: str) -> bool:
-    """Whether it looks like a video: a file by its ending, a folder by pictures in it."""
-    if paths.suffix(name) in SUFFIXES or not paths.is_utf8(name):
-        return True
+def _fault(root: str, name: str) -> str:
+    """Why something in a folder is not taken for a video; empty if it is: a file by its ending, a folder by pictures in it."""
+    if not paths.is_utf8(name):
+        return NOT_UTF8
     path = paths.join(root, name)
-    return not paths.suffix(name) and tf.io.gfile.isdir(path) and any(paths.suffix(file) in PICTURES for file in paths.children(path))
+    if paths.is_folder(path):
+        return "" if any(paths.suffix(file) in PICTURES for file in paths.children(path)) else "folders without pictures"
+    return "" if paths.suffix(name) in SUFFIXES else _ending(name)
+
+
+def _ending(name: str) -> str:
+    return f"files ending in {paths.suffix(name)}" if paths.suffix(name) else "files without an ending"
 
 
 def loose(config: Clips, root: str, known: Sequence[str]) -> Source:
@@ -95,11 +113,16 @@ def loose(config: Clips, root: str, known: Sequence[str]) -> Source:
         known: names of classes, which are numbered so if they hold all of the folder's; else in alphabetical order.
     Raises: UserError, naming --data_dir, if there is none or too few can be used.
     """
-    names = [name for name in paths.files_below(root) if paths.suffix(name) in VIDEOS]
+    _check_name(root)
+    found = list(paths.files_below(root))
+    names = [name for name in found if paths.suffix(name) in VIDEOS and paths.is_utf8(name)]
     if not names:
         raise UserError(f"--data_dir={root}: no video in it ({' '.join(VIDEOS)})")
     nested = all("/" in name for name in names)
     classes = [name.split("/")[0] if nested else "" for name in names]
     labels = tuple(known) if set(classes) <= set(known) else tuple(sorted(set(classes)))
     videos = [Video(name, paths.join(root, name), labels.index(of), "train") for name, of in zip(names, classes, strict=True)]
-    return files_source(config, Listing(labels, tuple(videos)), "train", keep=False)
+    rejected = tuple(Rejected(_shown(name), NOT_UTF8) for name in found if not paths.is_utf8(name))
+    others = [name for name in found if paths.suffix(name) not in VIDEOS and paths.is_utf8(name)]
+    others = tuple(Rejected(name, _ending(name)) for name in others)
+    return files_source(config, Listing(labels, tuple(videos), rejected, others), "train", keep=False)

@@ -122,7 +122,7 @@ def _by_stem(folder: str) -> dict[str, list[str]]:
     """Every video file below a folder, by its name without the ending."""
     files: dict[str, list[str]] = {}
     for name in paths.files_below(folder):
-        if paths.suffix(name) in VIDEOS:
+        if paths.suffix(name) in VIDEOS and paths.is_utf8(name):
             files.setdefault(name.rpartition("/")[2].rpartition(".")[0], []).append(name)
     return files
 

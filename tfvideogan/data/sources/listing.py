@@ -4,8 +4,9 @@ A file like folder.py says what is there (`listing(config, variant) -> Listing`)
 """
 
 import functools
+import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfvideogan.config import Clips, UserError
+from tfvideogan.config import Clips, RunFailed, UserError
 from tfvideogan.data import decode
 from tfvideogan.data.clips import cut, seconds_needed, shape
 from tfvideogan.data.decode import Facts
@@ -58,12 +59,14 @@ class Listing:
         labels: names of the classes, in the order of their numbers.
         videos: each once.
         rejected: what was listed, or lies there, and is no video of the data set.
+        others: what lies there and looks like no video: notes, lists, archives.
         probe, digest, stream: how its videos are looked at, compared and decoded; as `decode`'s functions of these names.
     """
 
     labels: tuple[str, ...]
     videos: tuple[Video, ...]
     rejected: tuple[Rejected, ...] = ()
+    others: tuple[Rejected, ...] = ()
     probe: Callable[[str], Facts] = decode.probe
     digest: Callable[[str], str] = decode.digest
     stream: Callable[[str, Facts], Iterator[np.ndarray]] = decode.stream
@@ -84,9 +87,9 @@ def examine(listing: Listing, video: Video) -> Facts | str:
 def files_source(config: Clips, listing: Listing, split: str, keep: bool = True) -> Source:
     """Clips of a listing's videos of a split, cut and shaped as the config says (see clips.py).
 
-    Videos that cannot be decoded or are too short are named, counted and left out; all together stay in memory if they
-    decode to no more than CACHE_BYTES and `keep` is set. Raises UserError if none is left, of
-    any class that has videos in the split.
+    Videos that cannot be decoded or are too short are named, counted and left out; where one cannot be read later, another of
+    its class stands in. All together stay in memory if they decode to no more than CACHE_BYTES and `keep` is set. Raises
+    UserError if none is left, of any class that has videos in the split.
     """
     videos = [video for video in listing.videos if video.split in split.split("+")]
     if not videos:
@@ -105,7 +108,16 @@ def files_source(config: Clips, listing: Listing, split: str, keep: bool = True)
         return facts[index].times
 
     def read(index: np.int64, indices: np.ndarray) -> np.ndarray:
-        return whole(int(index))[indices] if in_memory else decode.read(files[index], indices.tolist(), facts[index])
+        label = usable[index][0].label
+        for other in itertools.chain(range(index, len(usable)), range(index)):
+            if usable[other][0].label != label:
+                continue
+            at = np.minimum(indices, facts[other].frames - 1)
+            try:
+                return whole(other)[at] if in_memory else decode.read(files[other], at.tolist(), facts[other])
+            except ValueError as error:
+                decode.warn_once(f"cannot be read any more, another video of its class stands in: {error}")
+        raise RunFailed(f"--data_dir={config.data_dir}: no video of class {listing.labels[label]!r} can be read any more")
 
     def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         when = tf.ensure_shape(tf.numpy_function(times, [index], tf.float32, stateful=False), [None])
@@ -132,6 +144,7 @@ def _usable(config: Clips, listing: Listing, videos: list[Video]) -> list[tuple[
     rejected = [Rejected(video.name, reason) for video, reason in zip(videos, reasons, strict=True) if reason]
     usable = [(video, facts) for video, facts, reason in zip(videos, found, reasons, strict=True) if not reason]
     warn([*listing.rejected, *rejected], len(videos) + len(listing.rejected))
+    tell(listing.others)
     where, decodable = f"--data_dir={config.data_dir}", [facts for facts in found if isinstance(facts, Facts)]
     if not decodable:
         raise UserError(f"{where}: none of its {len(videos)} videos can be read; the first, {rejected[0].name}: {rejected[0].reason}")
@@ -158,3 +171,11 @@ def warn(rejected: list[Rejected], total: int) -> None:
         logging.warning("left out %s: %s", one.name, one.reason)
     if rejected:
         logging.warning("left out %d of %d videos, which cannot be used", len(rejected), total)
+
+
+def tell(others: Sequence[Rejected]) -> None:
+    """Counts what looks like no video and names it, up to a limit: a line for each reason."""
+    for reason in dict.fromkeys(one.reason for one in others):
+        names = [one.name for one in others if one.reason == reason]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        logging.warning("not read, %s: %s%s", reason, ", ".join(names[:NAMED]), more)

@@ -10,6 +10,8 @@ shape_motion: circles and squares on plain backgrounds that move right or down, 
 Splits: train is clips 0..47,999, test the 2,400 after; of shape_motion 0..3,999 and the 400 after.
 """
 
+import dataclasses
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -39,7 +41,11 @@ def source(config: Clips, variant: str, split: str) -> Source:
         video, label = tf.numpy_function(draw, [index + clips.start], [tf.uint8, tf.int32], stateful=False)
         return {"video": tf.ensure_shape(video, [config.frames, config.size, config.size, 3]), "label": tf.ensure_shape(label, [])}
 
-    return Source(labels_of(variant), len(clips), clip)
+    def flow_of(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+        drawn = tf.numpy_function(partial(flow, frames=config.frames, size=config.size, variant=variant), [index + clips.start], tf.float32)
+        return tf.ensure_shape(drawn, [config.frames, config.size, config.size, 2])
+
+    return Source(labels_of(variant), len(clips), clip, {"flow": flow_of})
 
 
 def labels_of(variant: str) -> tuple[str, ...]:
@@ -53,14 +59,43 @@ def clips_of(variant: str, split: str) -> range:
     return {"train": range(train), "test": range(train, train + test), "train+test": range(train + test)}[split]
 
 
-def render(index: int, frames: int, size: int, variant: str) -> tuple[np.ndarray, np.int32]:
-    """Draws clip `index`: video uint8 [frames,size,size,3], and its label. `variant` is one of VARIANTS."""
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """What clip `index` of a variant shows, in units of the frame.
+
+    Attributes:
+        label: number of its class.
+        shape: ring, square, triangle or circle.
+        motion: right, left, up or down.
+        radius: of the shape.
+        along_points, across_points: control points of its curve, along the class's motion and across it.
+        draws: the numbers in [0,1) that the scene is made of.
+    """
+
+    label: int
+    shape: str
+    motion: str
+    radius: float
+    along_points: tuple[float, float, float]
+    across_points: tuple[float, float, float]
+    draws: np.ndarray
+
+    def centers(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """x and y of the shape at times [T] of the clip, 0 at its first frame and 1 at its last."""
+        bezier = np.stack([(1 - time) ** 2, 2 * time * (1 - time), time**2])  # [3,T]
+        along, across = self.along_points @ bezier, self.across_points @ bezier
+        if self.motion in ("left", "up"):
+            along = 1 - along
+        return (along, across) if self.motion in ("right", "left") else (across, along)
+
+
+def scene_of(index: int, variant: str) -> Scene:
+    """The scene of clip `index`. `variant` is one of VARIANTS."""
     labels = labels_of(variant)
     label = int(index) % len(labels)
     shape, motion = labels[label].split("_")
-    textured = variant == "textured" or (variant == "mixed" and int(index) // len(LABELS) % 2 == 1)
     draws = uniforms(int(index), 13 + 6 * WAVES)
-    radius, start, end, bulge, cross, drift, middle, hue, saturation, value = draws[:10]
+    radius, start, end, bulge, cross, drift, middle = draws[:7]
     radius = 0.16 + 0.06 * radius
 
     # Along the motion from side to side, across it by at most 0.25 of the frame, so that the class is never in doubt;
@@ -68,31 +103,59 @@ def render(index: int, frames: int, size: int, variant: str) -> tuple[np.ndarray
     cross = radius + (1 - 2 * radius) * cross
     along_points = radius + 0.05 * start, 0.4 + 0.2 * middle, 1 - radius - 0.05 * end
     across_points = cross, radius + (1 - 2 * radius) * bulge, np.clip(cross + 0.5 * drift - 0.25, radius, 1 - radius)
-    time = np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])
-    bezier = np.stack([(1 - time) ** 2, 2 * time * (1 - time), time**2])  # [3,T]
-    along, across = along_points @ bezier, across_points @ bezier
-    if motion in ("left", "up"):
-        along = 1 - along
-    x, y = (along, across) if motion in ("right", "left") else (across, along)
+    return Scene(label, shape, motion, radius, along_points, across_points, draws)
 
-    grid = (np.arange(size) + 0.5) / size  # pixel centres
-    background = np.broadcast_to(0.06 + 0.24 * draws[10:13], [size, size, 3])
+
+def times(frames: int) -> np.ndarray:
+    """[T], when the frames are."""
+    return np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])
+
+
+def render(index: int, frames: int, size: int, variant: str) -> tuple[np.ndarray, np.int32]:
+    """Draws clip `index`: video uint8 [frames,size,size,3], and its label. `variant` is one of VARIANTS."""
+    scene = scene_of(index, variant)
+    textured = variant == "textured" or (variant == "mixed" and int(index) // len(LABELS) % 2 == 1)
+    hue, saturation, value = scene.draws[7:10]
+    background = np.broadcast_to(0.06 + 0.24 * scene.draws[10:13], [size, size, 3])
     if textured:
-        background = background + _texture(grid, draws[13:])
+        background = background + _texture(_grid(size), scene.draws[13:])
     video = np.repeat(_to_uint8(background)[None], frames, 0)
+    color = _rgb(hue, 0.3 + 0.6 * saturation, 0.85 + 0.15 * value)
+    for t, (window, outside) in enumerate(_windows(scene, *scene.centers(times(frames)), size)):
+        cover = np.clip(0.5 - outside * size, 0, 1)[..., None]  # a ramp of one pixel at the edge
+        video[t][window] = _to_uint8(background[window] + cover * (color - background[window]))
+    return video, np.int32(scene.label)
 
-    # Only a window around the shape is drawn: all T windows at once, [T,w,w].
-    window = min(size, int(np.ceil(2 * radius * size)) + 3)
+
+def flow(index: int, frames: int, size: int, variant: str) -> np.ndarray:
+    """The exact flow of `render`'s clip, float32 [frames,size,size,2], as layers/warp.py has it: from a frame to the one before.
+
+    A pixel whose center is inside the shape moves with it, and any other not at all. The first frame's is from a step before it,
+    on the same curve; of a clip of one frame it is zero.
+    """
+    scene, time = scene_of(index, variant), times(frames)
+    step = time[1] - time[0] if frames > 1 else 0.0
+    now, before = (np.stack(scene.centers(t), 1) for t in (time, time - step))  # [T,2]
+    back = ((before - now) * size).astype(np.float32)
+    result = np.zeros([frames, size, size, 2], np.float32)
+    for t, (window, outside) in enumerate(_windows(scene, *now.T, size)):
+        result[t][window] = np.where(outside[..., None] < 0, back[t], 0)
+    return result
+
+
+def _windows(scene: Scene, x: np.ndarray, y: np.ndarray, size: int) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
+    """The part of each frame around the shape, centered at x and y [T]: (rows and columns, signed distance [w,w] from the edge)."""
+    grid, window = _grid(size), min(size, int(np.ceil(2 * scene.radius * size)) + 3)
     left, top = (np.clip(np.rint(c * size - window / 2), 0, size - window).astype(int) for c in (x, y))
     dx = grid[left[:, None] + np.arange(window)] - x[:, None]
     dy = grid[top[:, None] + np.arange(window)] - y[:, None]
-    outside = _distance(shape, dx[:, None, :], dy[:, :, None], radius)
-    cover = np.clip(0.5 - outside * size, 0, 1)[..., None]  # a ramp of one pixel at the edge
-    colour = _rgb(hue, 0.3 + 0.6 * saturation, 0.85 + 0.15 * value)
-    for t in range(frames):
-        patch = np.s_[top[t] : top[t] + window, left[t] : left[t] + window]
-        video[t][patch] = _to_uint8(background[patch] + cover[t] * (colour - background[patch]))
-    return video, np.int32(label)
+    outside = _distance(scene.shape, dx[:, None, :], dy[:, :, None], scene.radius)  # all T at once
+    for t in range(len(x)):
+        yield np.s_[top[t] : top[t] + window, left[t] : left[t] + window], outside[t]
+
+
+def _grid(size: int) -> np.ndarray:
+    return (np.arange(size) + 0.5) / size  # pixel centers
 
 
 def uniforms(index: int, count: int) -> np.ndarray:
