@@ -319,7 +319,8 @@ class Model(gan.GAN):
         flow, video = self.generator.draw(**self.inputs(batch), mode="train")
         real_flow = scaled(batch["flow"], self.config.flow_limit)
         pairs = {"flow": ((real_flow,), (flow,)), "texture": ((batch["video"], real_flow), (video, flow))}
-        terms, watched: gan.Scalars = {}, {}
+        terms: gan.Scalars = {}
+        watched: gan.Scalars = {}
         for name, critic in (("flow", self.discriminator.flow), ("texture", self.discriminator.texture)):
             if critic is not None:
                 real, fake = (critic(*inputs, mode="train") for inputs in pairs[name])
