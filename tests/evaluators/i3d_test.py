@@ -226,7 +226,7 @@ def test_another_checksum_is_refused(places):
     right = hashlib.sha256(Path(f"{place}.data-00000-of-00001").read_bytes()).hexdigest()
     assert i3d.load(f"i3d:{place}", right.upper()).sha256 == right
     assert refusal(i3d.load, f"i3d:{place}", "0" * 64) == (
-        f"--evaluator=i3d:{place}: got sha256 {right} of model.ckpt.data-00000-of-00001, expected {'0' * 64}"
+        f"--evaluator=i3d:{place}: the sha256 of model.ckpt.data-00000-of-00001 is {right}, not {'0' * 64}"
     )
 
 

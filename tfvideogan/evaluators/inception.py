@@ -58,5 +58,5 @@ def load(spec: str, sha256: str) -> published.Published:
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError, tf.errors.OpError) as error:
         raise UserError(f"--evaluator={spec}: cannot be called with frames ({published.line(error)}); {WANTED}") from error
     if missing:
-        raise UserError(f"--evaluator={spec}: got outputs {', '.join(sorted(found))} without {' and '.join(missing)}; {WANTED}")
+        raise UserError(f"--evaluator={spec}: gives {', '.join(sorted(found))}, not {' and '.join(missing)}; {WANTED}")
     return published.Published(spec, "inception", digest, Inception(module), None, BATCH, {})

@@ -39,5 +39,5 @@ def load(spec: str, sha256: str = "") -> classifier.Evaluator:
         )
     evaluator = classifier.load(spec)
     if sha256 and evaluator.sha256 != sha256.lower():
-        raise UserError(f"--evaluator={spec}: got sha256 {evaluator.sha256}, expected {sha256}")
+        raise UserError(f"--evaluator={spec}: its sha256 is {evaluator.sha256}, not {sha256}")
     return evaluator

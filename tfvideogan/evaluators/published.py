@@ -82,7 +82,7 @@ def find(spec: str, sha256: str, hint: str, beside: tuple[str, ...] = ()) -> tup
         raise UserError(f"--evaluator={spec}: no weights there; {hint}")
     found = _sha256(files)
     if sha256 and found != sha256.lower():
-        raise UserError(f"--evaluator={spec}: got sha256 {found} of {' '.join(file.name for file in files)}, expected {sha256}")
+        raise UserError(f"--evaluator={spec}: the sha256 of {' '.join(file.name for file in files)} is {found}, not {sha256}")
     return path, found
 
 
