@@ -46,9 +46,6 @@ MUTANTS = [
         f"{SECOND} -k products",
         "a gradient that is not differentiated again",
     ),
-    Mutant(
-        CONVOLUTION, "tf.cast(kernel, tf.float32)  #", "kernel  #", f"{CONVOLUTION_TESTS} -k round", "merged kernels summed in bfloat16"
-    ),
     # Batch normalization and ConvGRU
     Mutant(FUSED, "tf.maximum(square - mean * mean, 0.0)", "square", f"{FUSED_TESTS} -k formula", "the square's mean for the variance"),
     Mutant(
