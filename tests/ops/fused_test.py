@@ -139,17 +139,18 @@ def compiled_in(graph):
 
 
 def test_any_number_of_examples_in_chunks():
-    sizes = []
+    sizes, rows = [], tf.constant([0.5, 0.5])
 
     @tf.function(autograph=False)
-    def double(x, i):
-        sizes.append(x.shape[0])
-        return 2 * x + tf.cast(i, tf.float32)[:, None]
+    def double(inputs, rows):
+        sizes.append(inputs["x"].shape[0])
+        return 2 * tf.reduce_sum(rows) * inputs["x"] + tf.cast(inputs["i"], tf.float32)[:, None]
 
-    chunked = tf.function(lambda x, i: in_chunks(double, x, i), [tf.TensorSpec([None, 3]), tf.TensorSpec([None], tf.int32)])
+    kinds = {"x": tf.TensorSpec([None, 3]), "i": tf.TensorSpec([None], tf.int32)}
+    chunked = tf.function(lambda inputs: in_chunks(double, inputs, rows), [kinds], autograph=False)
     for n in (0, 1, 4, 5, 8, 9, 13, 20):
         x, i = tf.random.stateless_normal([n, 3], [0, n]), tf.range(n)
-        np.testing.assert_array_equal(chunked(x, i), 2 * x + tf.cast(i, tf.float32)[:, None])
+        np.testing.assert_array_equal(chunked({"x": x, "i": i}), 2 * x + tf.cast(i, tf.float32)[:, None])
     assert sizes == [CHUNK, 1]  # what is compiled within it is compiled for two
 
 
