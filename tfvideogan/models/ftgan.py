@@ -110,7 +110,7 @@ class Block(keras.layers.Layer):
     def __init__(self, convolution: Conv, slope: float):
         super().__init__()
         self.convolution, self.slope = convolution, slope
-        self.norm = BatchNorm(convolution.bias.shape[0], EPSILON, bias=True)
+        self.norm = BatchNorm(convolution.channels, EPSILON, bias=True)
         self.built = True
 
     def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:

@@ -123,6 +123,5 @@ def loose(config: Clips, root: str, known: Sequence[str]) -> Source:
     labels = tuple(known) if set(classes) <= set(known) else tuple(sorted(set(classes)))
     videos = [Video(name, paths.join(root, name), labels.index(of), "train") for name, of in zip(names, classes, strict=True)]
     rejected = tuple(Rejected(_shown(name), NOT_UTF8) for name in found if not paths.is_utf8(name))
-    others = [name for name in found if paths.suffix(name) not in VIDEOS and paths.is_utf8(name)]
-    others = tuple(Rejected(name, _ending(name)) for name in others)
+    others = tuple(Rejected(name, _ending(name)) for name in found if paths.suffix(name) not in VIDEOS and paths.is_utf8(name))
     return files_source(config, Listing(labels, tuple(videos), rejected, others), "train", keep=False)
