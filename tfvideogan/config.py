@@ -92,11 +92,6 @@ class Clips:
         """(height, width) of a frame, in pixels."""
         return self.size, self.width or self.size
 
-    def want_square(self) -> None:
-        """Raises UserError if frames are not square, for models and data sets that have no others."""
-        if self.frame_size != (self.size, self.size):
-            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones")
-
     def want_at_least(self, least: int, *names: str) -> None:
         """Raises UserError if one of these fields is less."""
         for name in names:
