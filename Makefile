@@ -13,7 +13,7 @@ help:
 	@echo "make test-io    s3:// through TF-IO, in an environment of its own (.venv-io: TensorFlow 2.16, so Python 3.10 to 3.12)"
 	@echo "make test-beam  prepare on Apache Beam, in an environment of its own (.venv-beam)"
 	@echo "make mutants    faults that the fast tests must notice, each tried on a copy (hours; MUTANTS=--only=tgan for some)"
-	@echo "make lint       ruff"
+	@echo "make lint       ruff and mypy"
 	@echo "make clean      remove .venv, .venv-io and .venv-beam (PYTHON=python3.12 make ... chooses the Python of the next one)"
 
 # One stamp for the whole set-up: it is done again when the dependencies change.
@@ -72,6 +72,7 @@ mutants: .venv/installed
 
 lint: .venv/installed
 	$(BIN)/ruff check .
+	$(BIN)/mypy tfvideogan
 
 clean:
 	rm -rf .venv .venv-io .venv-beam

@@ -16,7 +16,7 @@ LEAST = {  # the least Config of each model
     "tgan": {"size": 32, "frames": 8, "channels": 2, "latent": 8, "clip_every_steps": 2},
     "vgan": {"size": 32, "frames": 8, "channels": 2, "latent": 8},
     "ftgan": {"size": 32, "frames": 8, "channels": 2, "latent": 8},
-    "tganv2": {"size": 32, "frames": 4, "channels": 2, "latent": 8, "levels": 2, "lstm_channels": 6},
+    "tganv2": {"size": 32, "frames": 4, "channels": 2, "latent": 8, "levels": 2, "lstm_channels": 6, "learning_rate_schedule": "constant"},
 }
 
 

@@ -159,7 +159,7 @@ def test_a_batch_in_parts_takes_the_step_of_the_whole(gan, monkeypatch):
         results.append((scalars, gradients, moved))
     names = [variable.path for variable in fresh.variables]
     (scalars, gradients, moved), *others = results
-    assert sum(np.any(change) for change in moved) > 0.5 * len(moved)  # biases before the normalisation do not
+    assert sum(np.any(change) for change in moved) > 0.5 * len(moved)  # biases before the normalization do not
     for other in others:
         assert scalars.keys() == other[0].keys()
         for name, value in scalars.items():
@@ -286,7 +286,7 @@ def test_low_precision_trains_float32_weights(gan, precision, steps, parts):
     assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True) if np.any(b))
 
 
-def test_a_sampler_gives_one_video_for_one_seed_and_depends_on_no_neighbour(gan):
+def test_a_sampler_gives_one_video_for_one_seed_and_depends_on_no_neighbor(gan):
     sampler = Sampler(gan).calibrate()
     one, seed = tf.constant(1.0), tf.constant([3, 4])
     many = sampler.sample(tf.constant([0, 1, 2]), seed, one).numpy()
@@ -401,7 +401,7 @@ def test_a_tests_config_has_no_field_that_the_model_lacks():
 
 
 def test_unknown_model_gets_a_suggestion():
-    with pytest.raises(UserError, match=r"--model=dvdgam: want one of .*Did you mean dvdgan\?"):
+    with pytest.raises(UserError, match=r"--model=dvdgam: expected one of .*Did you mean dvdgan\?"):
         models.find("dvdgam")
 
 

@@ -49,10 +49,8 @@ def test_a_run_is_saved_restored_exported_and_loaded(folder):
 
 @pytest.mark.parametrize("dataset", ["folder", "prepared"])
 def test_videos_are_read_prepared_and_remembered(folder, dataset):
-    for name in ("run [1]", "walk*"):
-        (folder / "videos" / name).mkdir(parents=True)
-        for i in range(2):
-            noise_video(folder / "videos" / name / f"{i} [x].mp4", 8)
+    for i, name in enumerate(("run [1]", "run [1]", "walk*", "walk*")):
+        noise_video(folder / "videos" / name / f"{i} [x].mp4", 8 + i)  # of other lengths: no duplicates
     source = folder / "videos"
     if dataset == "prepared":
         source = folder / "prepared"

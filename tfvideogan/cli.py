@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import tensorflow as tf
 from absl import flags, logging
@@ -22,14 +23,15 @@ from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.ops import forms
 from tfvideogan.training.run_folder import from_run
 
+Settings = TypeVar("Settings")  # the dataclass whose fields are a program's flags
 FLAGS = flags.FLAGS
-DEFINE = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+DEFINE: dict[Any, Callable] = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
 
 flags.DEFINE_string("workdir", None, "Folder of the run.")
 flags.DEFINE_enum("xla", "auto", ["auto", "true", "false"], "What XLA compiles: what gains by it; in train, every update whole; nothing.")
 
 
-def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: type[Config] | None = None) -> None:
+def launch(main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: type[Settings] | None = None) -> None:
     """Runs a program: `main` gets the Config of the command line.
 
     Exits with 0; with 2 after one line on stderr for a mistake of the user's (UserError or a wrong flag); with 1 after one
@@ -61,7 +63,7 @@ def launch(main: Callable[[Config], None], saved: tuple[str, ...] = (), kind: ty
         sys.exit(1)
 
 
-def parse(argv: list[str], saved: tuple[str, ...], kind: type[Config] | None) -> Config:
+def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) -> Settings:
     """The Config of a command line. Raises UserError or flags.Error, with a one-line message."""
     arguments = FLAGS.read_flags_from_files(argv[1:])
     for name in saved:
@@ -70,8 +72,9 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Config] | None) ->
             arguments = [f"--{field}={value}" for field, value in from_flags((Path(folder) / FLAGS_FILE).read_text()).items()] + arguments
         elif folder and not Path(folder).is_dir():
             raise UserError(f"--{name}={folder}: no such folder")
-    kind = kind or models.find(_peek(arguments, "model") or Config.model).Config
-    for field in dataclasses.fields(kind):
+    made: Any = kind or models.find(_peek(arguments, "model") or Config.model).Config
+    fields: tuple[dataclasses.Field, ...] = dataclasses.fields(made)
+    for field in fields:
         DEFINE[field.type](field.name, field.default, field.metadata["help"])
     for module, defined in FLAGS.flags_by_module_dict().items():
         for flag in defined if module.startswith("tfvideogan.") else []:  # for --help: all of this package's flags
@@ -82,7 +85,7 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Config] | None) ->
     rest = FLAGS([argv[0], *arguments])[1:]
     if rest:
         raise UserError(f"{rest[0]}: not a flag; flags are written --name=value")
-    return kind(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(kind)})
+    return made(**{field.name: FLAGS[field.name].value for field in fields})
 
 
 def _peek(arguments: list[str], name: str) -> str:

@@ -1,6 +1,6 @@
 """Config: what every run needs, and the only home of defaults.
 
-A paper's model file subclasses `Config`, overrides defaults with the paper's values (`frames = 12`) and adds its own
+A paper's model file subclasses `Config`, overrides defaults with the paper's values (`frames: int = 12`) and adds its own
 fields. Every field becomes a flag of the same name, type, default and help (see `cli.py`).
 """
 
@@ -18,7 +18,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 class UserError(ValueError):
     """A mistake the user can mend. Programs print it as one line and exit with code 2.
 
-    The message names what was received, what is wanted, and the flag or file.
+    The message names the flag or file, what was got and what was expected.
     """
 
 
@@ -47,29 +47,32 @@ class Clips:
     data_dir: str = field("", "Folder of the data set; for moving_mnist the .npz of the digits. moving_shapes needs none.")
     split: str = field("train", "Clips to learn from: train, test, validation where there is one, or several, as train+test.")
     held_out: str = field(
-        "", "Regular expression: of a folder, the files CLASS/NAME it is found in are split test, the others train. Empty: all are both."
+        "", "Regular expression: files CLASS/NAME of a folder that match it are split test, the others train. Empty: every file is in both."
     )
     frames: int = field(16, "Frames of a clip (T).", network=True)
     size: int = field(64, "Height of a frame, in pixels.", network=True)
     width: int = field(0, "Width of a frame, in pixels; 0: as the height.", network=True)
     stride: int = field(1, "Source frames from one frame of a clip to the next.")
     max_stride: int = field(0, "If larger than stride, training draws each clip's stride uniformly from [stride, max_stride].")
-    fps: float = field(0.0, "If not 0, clips have this many frames a second, picked by their times; stride and max_stride have no part.")
+    fps: float = field(
+        0.0, "If not 0, clips have this many frames a second, picked by their times; stride and max_stride are then ignored."
+    )
     flip: bool = field(False, "Mirror half of the training clips left to right.")
-    random_crop: bool = field(False, "Crop training clips at a random place, not at the centre; see short_side.")
+    random_crop: bool = field(False, "Crop training clips at a random place, not at the center; see short_side.")
     short_side: int = field(0, "Short side that frames are resized to before the crop; 0: the smallest that covers a frame.")
     batch_size: int = field(64, "Clips in a global batch, over all replicas.")
     seed: int = field(0, "Seed of the weights, the order of clips, and every random draw.", fixed=True)
 
-    def __init_subclass__(cls):
-        """A default that a subclass assigns without a type (`frames = 12`) keeps the field's type and help.
+    def __init_subclass__(cls) -> None:
+        """A default that a subclass assigns (`frames: int = 12`, or `frames = 12`) keeps the field's type and help.
 
         Raises: TypeError if there is no such field, or the default is not of its type.
         """
-        inherited = {one.name: one for base in cls.__mro__[1:] if dataclasses.is_dataclass(base) for one in dataclasses.fields(base)}
+        bases = [base for base in cls.__mro__[1:] if dataclasses.is_dataclass(base)]
+        inherited: dict[str, Any] = {one.name: one for base in bases for one in dataclasses.fields(base)}
         own = cls.__annotations__
         for name, default in list(vars(cls).items()):
-            if name.startswith("__") or name in own or callable(default) or isinstance(default, property):
+            if name.startswith("__") or isinstance(default, dataclasses.Field | property) or callable(default):
                 continue
             if name not in inherited:
                 raise TypeError(f"{cls.__module__}.{cls.__name__}.{name}: overrides no field")
@@ -78,30 +81,31 @@ class Clips:
             own[name] = inherited[name].type
             setattr(cls, name, dataclasses.field(default=default, metadata=inherited[name].metadata))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for one in dataclasses.fields(self):
             if one.type is float and not math.isfinite(getattr(self, one.name)):
-                raise UserError(f"--{one.name}={getattr(self, one.name)}: want a finite number")
+                raise UserError(f"--{one.name}={getattr(self, one.name)}: expected a finite number")
         self.want_at_least(1, "frames", "size", "stride", "batch_size")
         self.want_at_least(0, "width", "max_stride", "seed", "fps")
         if self.short_side and self.short_side < min(self.frame_size):
-            raise UserError(f"--short_side={self.short_side}: want 0, or at least {min(self.frame_size)}, the short side of a frame")
+            raise UserError(f"--short_side={self.short_side}: expected 0, or at least {min(self.frame_size)}, the short side of a frame")
 
     @property
     def frame_size(self) -> tuple[int, int]:
         """(height, width) of a frame, in pixels."""
         return self.size, self.width or self.size
 
+    def want_square(self, flag: str = "model") -> None:
+        """Raises UserError if frames are not square, for a model or data set, named by the flag, that makes no others."""
+        if self.frame_size != (self.size, self.size):
+            name = f"--{flag}={getattr(self, flag)}"
+            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones for {name}")
+
     def want_at_least(self, least: int, *names: str) -> None:
         """Raises UserError if one of these fields is less."""
         for name in names:
             if getattr(self, name) < least:
-                raise UserError(f"--{name}={getattr(self, name)}: want {f'at least {least}' if least else '0 or more'}")
-
-    def want_square(self) -> None:
-        """Raises UserError if frames are not square, for models and data sets of no others."""
-        if self.frame_size != (self.size, self.size):
-            raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones")
+                raise UserError(f"--{name}={getattr(self, name)}: expected {f'at least {least}' if least else '0 or more'}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,10 +120,10 @@ class Evaluation(Clips):
     evaluator_sha256: str = field("", "The checksum that the evaluator's weights must have; empty takes any.")
     evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.evaluate_videos < 2:
-            raise UserError(f"--evaluate_videos={self.evaluate_videos}: want at least 2, for a covariance")
+            raise UserError(f"--evaluate_videos={self.evaluate_videos}: expected at least 2, for a covariance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +168,7 @@ class Config(Evaluation):
     keep_checkpoints: int = field(3, "Newest checkpoints to keep, beside the best one.")
     max_rollbacks: int = field(3, "Times a non-finite loss sends the run back to one checkpoint, to go on with other clips.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.want_at_least(1, "channels", "d_steps", "standing_batches", "keep_checkpoints")
         self.want_at_least(1, "accumulate_steps", "log_every_steps", "checkpoint_every_steps", "sample_every_steps")
@@ -173,10 +177,10 @@ class Config(Evaluation):
         self.want_parts(replicas=1)
         for name in ("beta_1", "beta_2", "rmsprop_decay", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"--{name}={getattr(self, name):g}: want at least 0 and less than 1")
+                raise UserError(f"--{name}={getattr(self, name):g}: expected at least 0 and less than 1")
         for name, choices in (("optimizer", OPTIMIZERS), ("learning_rate_schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in choices:
-                raise UserError(f"--{name}={getattr(self, name)}: want one of {', '.join(choices)}")
+                raise UserError(f"--{name}={getattr(self, name)}: expected one of {', '.join(choices)}")
         if self.learning_rate_schedule == "halving":
             self.want_at_least(1, "decay_every_steps")
 
@@ -187,10 +191,10 @@ class Config(Evaluation):
 
     def want_parts(self, replicas: int) -> None:
         """Raises UserError if the batch cannot be shared by that many replicas, and each share taken in `accumulate_steps` parts."""
-        wanted = replicas * self.accumulate_steps
-        if self.batch_size % wanted:
+        parts = replicas * self.accumulate_steps
+        if self.batch_size % parts:
             raise UserError(
-                f"--batch_size={self.batch_size}: want a multiple of {wanted}, "
+                f"--batch_size={self.batch_size}: expected a multiple of {parts}, "
                 f"the number of replicas ({replicas}) times --accumulate_steps={self.accumulate_steps}"
             )
 

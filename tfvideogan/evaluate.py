@@ -47,7 +47,7 @@ AUDIT_VIDEOS = flags.DEFINE_integer("audit_videos", 10_000, "Training clips, at 
 CACHE_DIR = flags.DEFINE_string("cache_dir", cache.default_folder(), "Folder that keeps the features of real clips; empty: none is kept.")
 
 
-def main(config: Config) -> None:
+def main(config: Evaluation) -> None:
     report, curve = bool(REPORT.value), truncations(CURVE.value)
     settings = Settings(
         metrics=chosen_metrics(METRICS.value),
@@ -62,21 +62,23 @@ def main(config: Config) -> None:
     )
     if NUM_VIDEOS.value is not None:
         config = dataclasses.replace(config, evaluate_videos=NUM_VIDEOS.value)
-    of_folders = bool(REAL.value or FAKE.value)
-    if of_folders and (not (REAL.value and FAKE.value) or flags.FLAGS.workdir or flags.FLAGS.module):
+    real, fake = REAL.value, FAKE.value
+    if (real or fake) and (not (real and fake) or flags.FLAGS.workdir or flags.FLAGS.module):
         raise UserError("--real and --fake go together, without --workdir or --module")
-    if PAIRED.value and not of_folders:
+    if PAIRED.value and not real:
         raise UserError("--paired: expected --real and --fake")
     if flags.FLAGS.strategy == "multiworker":
         raise UserError("--strategy=multiworker: evaluate runs in one process; expected auto, one, mirrored or tpu")
     start = time.perf_counter()
     evaluator = load_on(make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas), config.evaluator, config.evaluator_sha256)
-    if of_folders:
-        found = folders.evaluate(config, settings, evaluator, REAL.value, FAKE.value, NUM_VIDEOS.value, PAIRED.value)
-    else:
+    if real and fake:
+        found = folders.evaluate(config, settings, evaluator, real, fake, NUM_VIDEOS.value, PAIRED.value)
+    elif isinstance(config, Config):
         found = generator.evaluate(
             open_generator(config, truncations=tuple(sorted({*settings.curve, settings.truncation, 1.0}))), settings, evaluator
         )
+    else:
+        raise UserError("--real=: got no folder, expected one")
     for record in found.records:
         print(line(record))
     logging.info("evaluated %s (step %d) in %.0f s", found.name, found.step, time.perf_counter() - start)

@@ -33,16 +33,18 @@ def write_whole(path: str | os.PathLike, content: bytes | str, unique: bool = Fa
 
 
 @contextlib.contextmanager
-def without_patterns(folder: str | os.PathLike) -> Iterator[str]:
-    """A path of the same folder, for as long as the context, that holds none of TensorFlow's patterns.
+def without_patterns(path: str | os.PathLike) -> Iterator[str]:
+    """Another path of a folder, a file, or the files that begin with `path.`, for as long as the context, without TensorFlow's patterns.
 
     TensorFlow's readers of checkpoints take `*`, `?`, `[`, `]` and a backslash in a path for a pattern, and find nothing.
     """
-    folder = os.fspath(folder)
-    if not set(PATTERNS) & set(folder):
-        yield folder
+    path = os.fspath(path)
+    if not set(PATTERNS) & set(path):
+        yield path
         return
+    folder, name = os.path.split(os.path.abspath(path))
     with tempfile.TemporaryDirectory(prefix="tfvideogan_") as temporary:
-        link = os.path.join(temporary, "folder")
-        os.symlink(os.path.abspath(folder), link)
-        yield link
+        for file in os.listdir(folder):
+            if file == name or file.startswith(f"{name}."):
+                os.symlink(os.path.join(folder, file), os.path.join(temporary, f"path{file.removeprefix(name)}"))
+        yield os.path.join(temporary, "path")

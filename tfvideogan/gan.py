@@ -40,8 +40,6 @@ class GAN(keras.Model):
             embeddings.
         free_frames: whether the generator's weights are the same for any number of frames, so that a trained one can sample
             clips longer or shorter than those it learned from.
-        latent_parts: slices of the latent that hold a clip's content and its motion, of a model that tells them apart:
-            some of {"content": ..., "motion": ...}.
         chunks: parts, one after the other in time, that each batch is learned in; see `chunk`.
 
     Networks that are other attributes, such as a pretrained one, are neither trained, averaged, counted, saved nor exported.
@@ -51,7 +49,6 @@ class GAN(keras.Model):
     latent_distribution: Distribution = NORMAL
     blends = False
     free_frames = False
-    latent_parts: dict[str, slice] = {}
     chunks = 1
 
     def __init__(self, config: Config):
@@ -74,6 +71,12 @@ class GAN(keras.Model):
     def latent_width(self) -> int:
         """Numbers in one clip's latent; 0 for a generator without one."""
         raise NotImplementedError
+
+    @property
+    def latent_parts(self) -> dict[str, slice]:
+        """Slices of the latent that hold a clip's content and its motion, of a model that tells them apart: some of
+        {"content": ..., "motion": ...}."""
+        return {}
 
     def latents(self, seeds: tf.Tensor) -> tf.Tensor:
         """The latents of examples with these seeds: [N,2] int32 -> [N,latent_width] float32."""
@@ -116,7 +119,7 @@ class GAN(keras.Model):
     # For a model that learns from long clips in chunks, one after the other: `chunks` is above 1, and it writes the three below.
 
     def chunk(self, batch: Batch, i: int) -> Batch:
-        """The i-th of `chunks` parts of a batch, cut in time; all have the same shapes. Draws of its own want seeds of its own."""
+        """The i-th of `chunks` parts of a batch, cut in time; all have the same shapes. A chunk that draws needs seeds of its own."""
         raise NotImplementedError
 
     def initial_state(self, batch: Batch) -> Batch:
@@ -131,7 +134,7 @@ class GAN(keras.Model):
     def interpolate(self, network: keras.Model, inputs: Inputs, factor: int) -> tf.Tensor:
         """Clips [N,factor*(T-1)+1,H,W,3] with factor - 1 new frames between each two, of a generator in mode "sample".
 
-        Raises UserError for a model whose frames have no latents of their own to go between.
+        Raises UserError for a model whose frames have no latents of their own to interpolate.
         """
         raise UserError(f"--interpolate_frames={factor}: {self.config.model} has no latent for each frame to interpolate")
 

@@ -1,4 +1,4 @@
-"""What a report says of memorisation."""
+"""What a report says of memorization."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ def test_copies_of_training_clips_are_found_and_shown_beside_them():
     generator = Generator("copies", config, training.labels, 1, source)
     scored = evaluation.of_config(config, training.labels, ("fid",), 1.0, True, evaluator)
     fake = scored.generated(lambda batch, seed: generator.draw(batch, seed, 1.0), config.seed)
-    section = audit.memorised(config, generator, fake, 1.0, evaluator, 128, lambda settings, make: make())
+    section = audit.memorized(config, generator, fake, 1.0, evaluator, 128, lambda settings, make: make())
     assert "copying 1;" in section.text and "closer_than_p1 1;" in section.text
     rows = section.clips.reshape(audit.PAIRS, section.columns, *section.clips.shape[1:])
     np.testing.assert_array_equal(rows[:, 0], rows[:, 1])  # each beside the clip it is a copy of
@@ -37,8 +37,8 @@ def test_copies_of_training_clips_are_found_and_shown_beside_them():
 def test_no_audit_without_held_out_clips(caplog):
     config = small("dvdgan", dataset="moving_shapes/plain", split="train+test")
     with caplog.at_level("WARNING", logger="absl"):
-        assert audit.memorised(config, None, None, 1.0, load("moving_shapes"), 128, lambda settings, make: make()) is None
-    assert "no memorisation audit" in caplog.messages[-1]
+        assert audit.memorized(config, None, None, 1.0, load("moving_shapes"), 128, lambda settings, make: make()) is None
+    assert "no memorization audit" in caplog.messages[-1]
 
 
 def test_interpolation_sheets_go_within_and_across_classes():

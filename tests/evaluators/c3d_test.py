@@ -83,7 +83,7 @@ def test_tganv2_aligns_corners_and_subtracts_the_corner_of_the_mean():
     np.testing.assert_allclose(blue, 127.5 - LAST_MEAN[:, 8:120, 8:120, 0], atol=1e-4)
 
 
-def test_tgan_resizes_to_128_and_subtracts_the_centre_of_the_mean():
+def test_tgan_resizes_to_128_and_subtracts_the_center_of_the_mean():
     video = np.full([1, 16, 128, 128, 3], 0.25) * [1, 2, 3]
     video[:, :, 8, 8] = [-1, -0.5, 0]
     seen = looked_at(c3d.tgan_look, video)[0]
@@ -130,7 +130,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, evaluator):
     np.savez(file, **{"conv1a/W": np.zeros([64, 3, 3, 3, 3], np.float32), "fc9/W": np.zeros([3, 3])})
     assert "mean2.npz beside it" in refusal(c3d.load, f"c3d:{file}")  # there is none
     np.savez(tmp_path / "mean2.npz", mean=MEAN[:, :8])
-    assert "mean2.npz holds a mean of shape [3, 8, 128, 171], not [3, 16, 128, 171]" in refusal(c3d.load, f"c3d:{file}")
+    assert "mean2.npz: got a mean of shape [3, 8, 128, 171], expected [3, 16, 128, 171]" in refusal(c3d.load, f"c3d:{file}")
     np.savez(tmp_path / "mean2.npz", mean=MEAN)
     assert "21 missing (conv1a/b, conv2a/W, conv2a/b, ...); 1 left over (fc9/W)" in refusal(c3d.load, f"c3d:{file}")
     assert "the sha256 of conv3d_deepnetA_ucf.npz mean2.npz is" in refusal(c3d.load, f"c3d:{file}", "0" * 64)

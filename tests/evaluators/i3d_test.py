@@ -211,7 +211,7 @@ def test_what_is_missing_and_what_is_left_over_is_named(tmp_path, weights):
     changed[f"{SCOPE}global_step"] = np.float32(1)
     changed[f"{SCOPE}Conv3d_1a_7x7/conv_3d/w"] = np.zeros([7, 7, 7, 2, 64], np.float32)  # as for optical flow
     message = refusal(i3d.load, f"i3d:{checkpoint(tmp_path, changed)}")
-    assert "not the 230 variables wanted: 1 missing (Mixed_4c/Branch_0/Conv3d_0a_1x1/conv_3d/w)" in message
+    assert "expected 230 variables: 1 missing (Mixed_4c/Branch_0/Conv3d_0a_1x1/conv_3d/w)" in message
     assert "1 left over (global_step); 1 of another shape (Conv3d_1a_7x7/conv_3d/w)" in message
 
 

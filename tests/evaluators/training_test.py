@@ -30,9 +30,9 @@ def test_all_frames_of_a_clip_are_changed_alike_and_clips_differently():
 
 def test_clips_move_and_zoom_by_no_more_than_the_jitter():
     lines = np.zeros([64, 1, 101, 101, 3], np.float32)
-    lines[..., 40, 0] = lines[..., 60, 1] = 1  # a red and a green line, 10 pixels left and right of the centre
+    lines[..., 40, 0] = lines[..., 60, 1] = 1  # a red and a green line, 10 pixels left and right of the center
     columns = jitter(tf.constant(lines), SEED, 0.1).numpy()[:, 0, 50]
-    light = columns - columns[:, :1]  # less the level of each colour
+    light = columns - columns[:, :1]  # less the level of each color
     red, green, _ = np.moveaxis((light * np.arange(101)[:, None]).sum(1) / (light.sum(1) + 1e-9), 1, 0)
     gap, middle = green - red, (green + red) / 2 - 50
     assert 20 / 1.1 - 0.1 < gap.min() < 18.7 and 21.5 < gap.max() < 20 / 0.9 + 0.1
@@ -43,13 +43,13 @@ def test_edges_are_repeated():
     assert np.ptp(jitter(tf.ones([8, 2, 16, 16, 3]), SEED, 0.2).numpy(), axis=(1, 2, 3)).max() < 1e-5
 
 
-def test_colours_change_by_no_more_than_the_jitter():
+def test_colors_change_by_no_more_than_the_jitter():
     grey = tf.tile(tf.constant([0.0, 1.0])[:, None, None, None, None], [50, 1, 4, 4, 3])  # black and white clips in turn
     changed = jitter(grey, SEED, 0.1).numpy()[:, 0, 0, 0]  # [100,3]
     black, white = changed[::2], changed[1::2]
     assert np.abs(black).max() <= 0.1 and np.abs(black).max() > 0.09
     assert white.min() >= 1 - 0.3 and white.max() <= 1 + 0.3 and white.max() > 1.15
-    assert np.abs(changed[:, 0] - changed[:, 1]).max() > 0.05  # each colour its own
+    assert np.abs(changed[:, 0] - changed[:, 1]).max() > 0.05  # each color its own
 
 
 def test_the_card_says_whether_the_test_clips_were_seen(tmp_path):

@@ -194,13 +194,13 @@ def test_swd_sees_a_blur_in_the_finest_level_most():
 
 
 def test_swd_does_not_mind_brightness_and_contrast():
-    """Patches are normalised; sums of weights and sorting are left to compare."""
+    """Patches are normalized; sums of weights and sorting are left to compare."""
     found = metrics.sliced_wasserstein_distance(REAL, 3 * REAL + 7, seed=0, recipe=SMALL)
     assert found == pytest.approx([0, 0], abs=0.01)
 
 
 def test_swd_by_hand():
-    """Patches of one pixel's pattern: of each colour half are +1 and half -1 in one set, all 0 in the other. A projection on
+    """Patches of one pixel's pattern: of each color half are +1 and half -1 in one set, all 0 in the other. A projection on
     w is then +-sum(w), and the distance the mean |sum of a unit vector's 147 entries|: sqrt(2 / pi) for a normal one."""
     flat = np.zeros([64, 16, 16, 3])
     halves = flat.copy()

@@ -119,7 +119,7 @@ def test_modified_inception_score_by_hand():
     assert metrics.modified_inception_score(np.log([[3.0, 1], [1, 3], [9, 1]]), np.array([0, 0, 1])) == pytest.approx(3**0.5)
 
 
-def test_modified_inception_score_sees_a_memorised_clip_where_the_inception_score_does_not():
+def test_modified_inception_score_sees_a_memorized_clip_where_the_inception_score_does_not():
     logits, labels = np.tile(50 * np.eye(4), [5, 1]), np.arange(20) % 4
     assert metrics.inception_score(logits, 1)[0] == pytest.approx(4)
     assert metrics.modified_inception_score(logits, labels) == pytest.approx(1)
@@ -281,7 +281,7 @@ def test_density_and_coverage_by_hand():
     assert metrics.density_coverage(LINE, np.array([[-0.5], [-0.7]]), k=1) == (1, 0.25)
 
 
-def neighbourhoods(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def neighborhoods(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Which fake clip lies in which real ball, and the other way round, with every distance computed alone."""
 
     def inside(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -292,13 +292,13 @@ def neighbourhoods(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[np.ndarr
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
-def test_neighbourhoods_written_out(k):
-    of_real, of_fake = neighbourhoods(REAL, FAKE, k)
+def test_neighborhoods_written_out(k):
+    of_real, of_fake = neighborhoods(REAL, FAKE, k)
     assert metrics.precision_recall(REAL, FAKE, k) == (of_real.any(0).mean(), of_fake.any(0).mean())
     assert metrics.density_coverage(REAL, FAKE, k) == (pytest.approx(of_real.sum() / (k * 45)), of_real.any(1).mean())
 
 
-def test_neighbourhoods_of_a_set_and_itself():
+def test_neighborhoods_of_a_set_and_itself():
     assert metrics.precision_recall(REAL, REAL, k=3) == (1, 1)
     density, coverage = metrics.density_coverage(REAL, REAL, k=3)
     assert coverage == 1 and density == pytest.approx(4 / 3)  # each ball holds its own clip and k others
@@ -320,8 +320,8 @@ def test_distances_of_more_clips_than_a_block():
 
 
 @pytest.mark.parametrize("metric", ["precision_recall", "density_coverage"])
-def test_as_many_neighbours_as_clips_are_refused(metric):
-    with pytest.raises(ValueError, match="k=3 nearest neighbours among 3 clips: expected 1 to 2"):
+def test_as_many_neighbors_as_clips_are_refused(metric):
+    with pytest.raises(ValueError, match="k=3 nearest neighbors among 3 clips: expected 1 to 2"):
         OF_FEATURES[metric](REAL[:3], FAKE)
 
 

@@ -94,12 +94,12 @@ def test_the_paper_is_the_default():
     assert (config.bn_statistics, config.orthogonal_regularization) == ("per_frame", 0.0)
 
 
-def test_every_kernel_is_spectrally_normalised_but_the_class_embedding(gan):
+def test_every_kernel_is_spectrally_normalized_but_the_class_embedding(gan):
     for network, exceptions in ((gan.generator, [gan.generator.embedding]), (gan.discriminator, [])):
-        normalised = {id(layer.kernel) for layer in layers_of(network, SpectralLayer)}
+        normalized = {id(layer.kernel) for layer in layers_of(network, SpectralLayer)}
         for weight in network.trainable_variables:
             if len(weight.shape) > 1:
-                assert id(weight) in normalised or any(weight is exception for exception in exceptions), weight.path
+                assert id(weight) in normalized or any(weight is exception for exception in exceptions), weight.path
 
 
 # The networks, computed anew from the paper
@@ -403,7 +403,7 @@ def test_k_frames_are_drawn_without_replacement_and_evenly():
 # Options
 
 
-def test_orthogonal_regularisation_is_zero_for_orthogonal_kernels_and_counts_others():
+def test_orthogonal_regularization_is_zero_for_orthogonal_kernels_and_counts_others():
     built = models.build(small("dvdgan", orthogonal_regularization=1.0))
     for layer in layers_of(built.generator, SpectralLayer):
         layer.kernel.assign(tf.zeros_like(layer.kernel.value))
@@ -416,20 +416,20 @@ def test_orthogonal_regularisation_is_zero_for_orthogonal_kernels_and_counts_oth
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"size": 48}, r"--size=48: dvdgan builds 32, 64, 128 or 256"),
-        ({"k": 5}, r"--k=5: D_S draws k different frames, want 1 to --frames=4"),
-        ({"phi": "3x3"}, r"--phi=3x3: want one of 4x4, 2x2, identity, crop"),
-        ({"upsampling": "cubic"}, r"--upsampling=cubic: want one of bilinear, nearest"),
+        ({"size": 48}, r"--size=48: expected 32, 64, 128 or 256 for --model=dvdgan"),
+        ({"k": 5}, r"--k=5: expected 1 to --frames=4"),
+        ({"phi": "3x3"}, r"--phi=3x3: expected one of 4x4, 2x2, identity, crop"),
+        ({"upsampling": "cubic"}, r"--upsampling=cubic: expected one of bilinear, nearest"),
         ({"bn_statistics": "none"}, r"--bn_statistics=none"),
         ({"g_attention": 24}, r"--g_attention=24: got no map size inside the network, expected 0 or one of 8, 16"),
         ({"d_attention": 32}, r"--d_attention=32: got no map size inside the network, expected 0 or one of 8, 16"),
-        ({"fake_labels": "real"}, r"--fake_labels=real: want one of data, drawn"),
-        ({"batch_size": 0}, r"--batch_size=0: want at least 1"),
-        ({"latent": -1}, r"--latent=-1: want at least 1"),
-        ({"embedding": 0}, r"--embedding=0: want at least 1"),
-        ({"g_learning_rate": float("nan")}, r"--g_learning_rate=nan: want a finite number"),
-        ({"beta_2": 1.0}, r"--beta_2=1: want at least 0 and less than 1"),
-        ({"precision": "half"}, r"--precision=half: want one of float32, mixed_bfloat16, mixed_float16"),
+        ({"fake_labels": "real"}, r"--fake_labels=real: expected one of data, drawn"),
+        ({"batch_size": 0}, r"--batch_size=0: expected at least 1"),
+        ({"latent": -1}, r"--latent=-1: expected at least 1"),
+        ({"embedding": 0}, r"--embedding=0: expected at least 1"),
+        ({"g_learning_rate": float("nan")}, r"--g_learning_rate=nan: expected a finite number"),
+        ({"beta_2": 1.0}, r"--beta_2=1: expected at least 0 and less than 1"),
+        ({"precision": "half"}, r"--precision=half: expected one of float32, mixed_bfloat16, mixed_float16"),
     ],
 )
 def test_config_refuses_what_cannot_be_built(changes, message):

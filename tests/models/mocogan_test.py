@@ -231,7 +231,7 @@ def test_self_fed_cell_starts_out_keeping_its_state():
     assert np.abs(fresh.kernel).max() <= np.sqrt(6 / (fresh.kernel.shape[0] + 15)) and cell.kernel.shape == fresh.kernel.shape
 
 
-def test_self_fed_motion_is_normalised_at_every_frame():
+def test_self_fed_motion_is_normalized_at_every_frame():
     gan = models.build(small("mocogan", epsilon="self_feed", motion=4))
     z, label = gan.latents(seeds_of(64)), tf.zeros([64], tf.int32)
     motion = gan.generator.codes(z, label, mode="train")[:, :, -4:].numpy()
@@ -343,7 +343,7 @@ def test_the_terms_are_of_real_clips_for_d_and_of_fakes_for_g(gan, monkeypatch):
         np.testing.assert_array_equal(label, category)
     index = gan._frames(noise.fork(batch["seed"], gan_module.REAL_FRAMES))
     frame = tf.gather(batch["video"], index, axis=1, batch_dims=1)
-    real = gan.discriminator(frame, batch["video"], batch["seed"], mode="train")  # alone: real and fake are normalised apart
+    real = gan.discriminator(frame, batch["video"], batch["seed"], mode="train")  # alone: real and fake are normalized apart
     np.testing.assert_allclose(labels[0][0], real["category"], atol=1e-6)
     video = gan.generator(**inputs, mode="train")
     fake = gan.discriminator(video[:, 0], video, batch["seed"], mode="train")
@@ -512,16 +512,16 @@ def test_standing_statistics_are_those_of_clips(gan):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"size": 40}, "--size=40: mocogan builds multiples of 16"),
-        ({"epsilon": "gauss"}, "--epsilon=gauss: want one of iid, self_feed"),
-        ({"category_to": "video"}, "--category_to=video: want one of image, motion"),
-        ({"image_discriminator": "none"}, "--image_discriminator=none: want one of patch, image"),
-        ({"video_discriminator": "slow"}, "--video_discriminator=slow: want one of categorical, video, patch, strided"),
-        ({"video_discriminator": "patch"}, "--video_discriminator=patch: knows no categories; want --use_categories=false"),
-        ({"motion": 0}, "--motion=0: want at least 1"),
-        ({"noise": -0.1}, "--noise=-0.1: want 0 or more"),
-        ({"real_target": 0.0}, "--real_target=0.0: want above 0, and at most 1"),
-        ({"weight_decay": -1.0}, "--weight_decay=-1.0: want 0 or more"),
+        ({"size": 40}, "--size=40: expected a multiple of 16"),
+        ({"epsilon": "gauss"}, "--epsilon=gauss: expected one of iid, self_feed"),
+        ({"category_to": "video"}, "--category_to=video: expected one of image, motion"),
+        ({"image_discriminator": "none"}, "--image_discriminator=none: expected one of patch, image"),
+        ({"video_discriminator": "slow"}, "--video_discriminator=slow: expected one of categorical, video, patch, strided"),
+        ({"video_discriminator": "patch"}, "--video_discriminator=patch: got no categories, expected --use_categories=false"),
+        ({"motion": 0}, "--motion=0: expected at least 1"),
+        ({"noise": -0.1}, "--noise=-0.1: expected 0 or more"),
+        ({"real_target": 0.0}, "--real_target=0.0: expected above 0, and at most 1"),
+        ({"weight_decay": -1.0}, "--weight_decay=-1.0: expected 0 or more"),
     ],
 )
 def test_config_refuses_what_cannot_be_built(changes, message):

@@ -55,7 +55,7 @@ def test_parameter_counts_are_those_of_the_table():
         gan = models.build(tgan.Config(classes=101, conditional=True))
         assert count(gan.generator.temporal) == g0 + 101 * 512  # the label beside z0
         assert count(gan.generator.image) == g1 + 101 * 4096 + 2 * 4096 + 16 * 256 * 256  # a third map
-        assert count(gan.discriminator) == d + 64 * 101 * 64  # 101 channels beside the colours
+        assert count(gan.discriminator) == d + 64 * 101 * 64  # 101 channels beside the colors
 
 
 def reference_generator(network: tgan.Generator, z: tf.Tensor, v: tf.Tensor | None, training: bool) -> tf.Tensor:
@@ -366,15 +366,15 @@ def test_samples_are_of_the_weights_themselves():
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"size": 48}, r"--size=48: tgan builds 32 or 64"),
-        ({"frames": 12}, r"--frames=12: at --size=32 tgan builds 8, 16, 32, 64, 128"),
-        ({"frames": 8, "size": 64}, r"--frames=8: at --size=64 tgan builds 16, 32, 64, 128"),
-        ({"channels": 3}, r"--channels=3: want an even number"),
-        ({"loss": "hinge"}, r"--loss=hinge: want one of wgan_svc, wgan_clip, vanilla"),
-        ({"initializer": "zeros"}, r"--initializer=zeros: want one of he, lecun, uniform"),
-        ({"clip_every_steps": 0}, r"--clip_every_steps=0: want at least 1"),
-        ({"latent": -1}, r"--latent=-1: want at least 1"),
-        ({"optimizer": "sgd"}, r"--optimizer=sgd: want one of adam, rmsprop"),
+        ({"size": 48}, r"--size=48: expected 32 or 64 for --model=tgan"),
+        ({"frames": 12}, r"--frames=12: expected one of 8, 16, 32, 64, 128 at --size=32"),
+        ({"frames": 8, "size": 64}, r"--frames=8: expected one of 16, 32, 64, 128 at --size=64"),
+        ({"channels": 3}, r"--channels=3: expected an even number"),
+        ({"loss": "hinge"}, r"--loss=hinge: expected one of wgan_svc, wgan_clip, vanilla"),
+        ({"initializer": "zeros"}, r"--initializer=zeros: expected one of he, lecun, uniform"),
+        ({"clip_every_steps": 0}, r"--clip_every_steps=0: expected at least 1"),
+        ({"latent": -1}, r"--latent=-1: expected at least 1"),
+        ({"optimizer": "sgd"}, r"--optimizer=sgd: expected one of adam, rmsprop"),
     ],
 )
 def test_config_refuses_what_cannot_be_built(changes, message):

@@ -57,6 +57,7 @@ def test_the_authors_values_are_the_default():
     assert (config.latent, config.lstm_channels, config.channels, config.levels, config.subsample) == (256, 1024, 64, 4, "pick")
     assert (config.optimizer, config.g_learning_rate, config.d_learning_rate) == ("adam", 1e-4, 1e-4)
     assert (config.beta_1, config.beta_2, config.adam_epsilon) == (0.0, 0.9, 8e-8)
+    assert (config.learning_rate_schedule, config.decay_start_step) == ("linear", 0)
     assert (config.r1_weight, config.weight_decay, config.ema_decay, config.official_pooling) == (16.0, 0.0, 0.0, False)
 
 
@@ -514,15 +515,15 @@ def test_a_step_is_the_one_computed_by_hand(changes):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"levels": 0}, "--levels=0: want 1 to 4"),
-        ({"levels": 5, "frames": 16, "size": 128}, "--levels=5: want 1 to 4"),
-        ({"size": 40}, "--size=40: with --levels=2 tganv2 builds multiples of 16"),
-        ({"size": 32, "levels": 4}, "--size=32: with --levels=4 tganv2 builds multiples of 64"),
-        ({"frames": 5}, "--frames=5: with --levels=2 tganv2 builds multiples of 2"),
-        ({"channels": 3}, "--channels=3: want an even number"),
-        ({"subsample": "none"}, "--subsample=none: want one of pick, mean"),
-        ({"r1_weight": -1.0}, "--r1_weight=-1.0: want 0 or more"),
-        ({"lstm_channels": 0}, "--lstm_channels=0: want at least 1"),
+        ({"levels": 0}, "--levels=0: expected 1 to 4"),
+        ({"levels": 5, "frames": 16, "size": 128}, "--levels=5: expected 1 to 4"),
+        ({"size": 40}, "--size=40: expected a multiple of 16 with --levels=2"),
+        ({"size": 32, "levels": 4}, "--size=32: expected a multiple of 64 with --levels=4"),
+        ({"frames": 5}, "--frames=5: expected a multiple of 2 with --levels=2"),
+        ({"channels": 3}, "--channels=3: expected an even number"),
+        ({"subsample": "none"}, "--subsample=none: expected one of pick, mean"),
+        ({"r1_weight": -1.0}, "--r1_weight=-1.0: expected 0 or more"),
+        ({"lstm_channels": 0}, "--lstm_channels=0: expected at least 1"),
     ],
 )
 def test_config_refuses_what_cannot_be_built(changes, message):

@@ -243,11 +243,11 @@ def test_the_conditional_model_reads_first_frames_and_keeps_none():
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"size": 48}, r"--size=48: vgan builds 32 or 64"),
-        ({"frames": 12}, r"--frames=12: at --size=32 vgan builds multiples of 8"),
-        ({"streams": 3}, r"--streams=3: want 1 or 2"),
-        ({"latent": -1}, r"--latent=-1: want at least 1"),
-        ({"streams": 1, "conditional": True}, r"--conditional: wants --streams=2"),
+        ({"size": 48}, r"--size=48: expected 32 or 64 for --model=vgan"),
+        ({"frames": 12}, r"--frames=12: expected a multiple of 8 at --size=32"),
+        ({"streams": 3}, r"--streams=3: expected 1 or 2"),
+        ({"latent": -1}, r"--latent=-1: expected at least 1"),
+        ({"streams": 1, "conditional": True}, r"--streams=1: expected 2 with --conditional"),
     ],
 )
 def test_config_refuses_what_cannot_be_built(changes, message):

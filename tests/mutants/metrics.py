@@ -141,7 +141,7 @@ MUTANTS = [
         f"{EVALUATORS}/c3d.py",
         "(127.5 * video + (127.5 - mean",
         "(128 * video + (128 - mean",
-        "tests/evaluators/c3d_test.py -k 'values or centre'",
+        "tests/evaluators/c3d_test.py -k 'values or center'",
         "pixels of TGAN's C3D 0 to 256",
     ),
     Mutant(

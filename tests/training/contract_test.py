@@ -37,7 +37,7 @@ def test_rates_follow_the_number_of_generator_steps(changes, factors):
 
 @pytest.mark.parametrize("changes", [{"learning_rate_schedule": "cosine"}, {"learning_rate_schedule": "halving"}, {"decay_start_step": -1}])
 def test_a_schedule_that_there_is_not_is_refused(changes):
-    with pytest.raises(UserError, match="--(learning_rate_schedule=cosine|decay_every_steps=0|decay_start_step=-1): want"):
+    with pytest.raises(UserError, match="--(learning_rate_schedule=cosine|decay_every_steps=0|decay_start_step=-1): expected"):
         config_of(**changes)
 
 

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import tensorflow as tf
 
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Clips, UserError
 from tfvideogan.data import paths, sources
 from tfvideogan.data.source import Source
 from tfvideogan.ops.video import from_uint8
@@ -86,7 +86,7 @@ class Dataset:
         return {**self.source.clip(index, seed, training), **more, "seed": seed}
 
 
-def load(config: Config, split: str, entries: Collection[str] = ()) -> Dataset:
+def load(config: Clips, split: str, entries: Collection[str] = ()) -> Dataset:
     """The clips of `config.dataset`, cut as the config says.
 
     Args:

@@ -2,13 +2,13 @@
 
 import tensorflow as tf
 
-from tfvideogan.config import Config
+from tfvideogan.config import Clips
 
 START, STRIDE, FLIP, TOP, LEFT = range(1000, 1005)  # streams of an example's seed
 TOLERANCE = 1e-3  # seconds by which times of frames may be rounded
 
 
-def cut(config: Config, times: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+def cut(config: Clips, times: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
     """The numbers of a clip's frames, int32 [T], in a video whose frames are at `times`, float32 [L], in seconds.
 
     With config.fps, the frames a player shows at each 1/fps seconds; else frames a stride apart, drawn from [stride, max_stride]
@@ -17,7 +17,7 @@ def cut(config: Config, times: tf.Tensor, seed: tf.Tensor, training: bool) -> tf
     return cut_by_time(config, times, seed, training) if config.fps else cut_by_stride(config, tf.size(times), seed, training)
 
 
-def cut_by_stride(config: Config, length: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+def cut_by_stride(config: Clips, length: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
     """`cut` in a video of `length` frames, by config.stride and max_stride."""
     steps, stride = config.frames - 1, tf.constant(config.stride)
     if training and config.max_stride > config.stride:
@@ -27,7 +27,7 @@ def cut_by_stride(config: Config, length: tf.Tensor, seed: tf.Tensor, training: 
     return tf.minimum(start + stride * tf.range(config.frames), length - 1)
 
 
-def cut_by_time(config: Config, times: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+def cut_by_time(config: Clips, times: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
     """`cut` by config.fps, whatever the frame rate of the video, constant or not."""
     ticks = tf.range(config.frames, dtype=tf.float32) / config.fps
     fitting = tf.reduce_sum(tf.cast(times + ticks[-1] <= times[-1] + TOLERANCE, tf.int32))
@@ -35,12 +35,12 @@ def cut_by_time(config: Config, times: tf.Tensor, seed: tf.Tensor, training: boo
     return tf.searchsorted(times, times[start] + ticks + TOLERANCE, side="right") - 1
 
 
-def seconds_needed(config: Config) -> float:
+def seconds_needed(config: Clips) -> float:
     """From the first frame of a clip to its last, if config.fps is set."""
     return (config.frames - 1) / config.fps
 
 
-def shape(config: Config, video: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+def shape(config: Clips, video: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
     """uint8 [T,h,w,3] -> uint8 [T,H,W,3]: resized to cover a frame, or to config.short_side, then the center.
 
     In training with config.random_crop a random place instead, and with config.flip mirrored half of the time.

@@ -1,4 +1,4 @@
-"""What a report says of memorisation: the training clips nearest to generated ones, and clips between two latents."""
+"""What a report says of memorization: the training clips nearest to generated ones, and clips between two latents."""
 
 import dataclasses
 
@@ -8,18 +8,18 @@ from absl import logging
 
 from tfvideogan import data, models
 from tfvideogan.config import Config
-from tfvideogan.evaluation import evaluation, interpolation, memorisation
+from tfvideogan.evaluation import evaluation, interpolation, memorization
 from tfvideogan.evaluation.clips import Clips
 from tfvideogan.evaluation.report import Section
 from tfvideogan.evaluators.evaluator import Evaluator
 from tfvideogan.generation.module import Generator
 from tfvideogan.ops.video import to_uint8
 
-PAIRS, NEIGHBOURS = 6, 3  # generated clips shown, each with so many training clips
+PAIRS, NEIGHBORS = 6, 3  # generated clips shown, each with so many training clips
 STEPS, ROWS = 7, 3  # of the interpolation sheets: clips in a row, rows within a class and as many across
 
 
-def memorised(
+def memorized(
     config: Config, generator: Generator, fake: Clips, truncation: float, evaluator: Evaluator, videos: int, remember
 ) -> Section | None:
     """The audit of generated clips; None where no clips were held out.
@@ -27,34 +27,34 @@ def memorised(
     Args:
         config: of the evaluation; its `split` is what the generator was trained on.
         fake: what was kept of the generated clips, as `evaluation.Evaluation.generated` makes them.
-        videos: training clips, at most, among which neighbours are looked for, and held-out ones.
+        videos: training clips, at most, among which neighbors are looked for, and held-out ones.
         remember: as of `evaluation.of_config`.
     """
     config = dataclasses.replace(config, flip=False, max_stride=0, random_crop=False)
     training, held_out = data.load(config, config.split), data.load(config, "test")
     if config.split != "train" or not _apart(training, held_out):
-        logging.warning("no memorisation audit: %s has no clips that were held out (see --held_out)", config.dataset)
+        logging.warning("no memorization audit: %s has no clips that were held out (see --held_out)", config.dataset)
         return None
     told = {name: getattr(config, name) for name in (*evaluation.CLIPS_DEPEND_ON, "data_dir")}
     seen, unseen = (
         evaluation.of_data(dataset, evaluator, videos, False, name, {**told, "split": name}, remember)
         for name, dataset in (("train", training), ("test", held_out))
     )
-    flat = [clips.features.reshape(len(clips), -1) for clips in (fake, seen, unseen)]
-    audit = memorisation.audit(*flat, neighbours=min(NEIGHBOURS, len(seen)))
+    samples, references, held_apart = (clips.features.reshape(len(clips), -1) for clips in (fake, seen, unseen))
+    audit = memorization.audit(samples, references, held_apart, neighbors=min(NEIGHBORS, len(seen)))
     rows = []
     for sample in np.argsort(audit.distances[:, 0])[:PAIRS]:
         found = [_generated(generator, fake.labels, int(sample), config, truncation)]
-        found += [_real(training, int(index), len(seen)) for index in audit.neighbours[sample]]
+        found += [_real(training, int(index), len(seen)) for index in audit.neighbors[sample]]
         rows.append(np.stack(found))
     text = "; ".join(f"{name} {value:.3g}" for name, value in audit.summary().items())
     return Section(
-        "Memorisation",
+        "Memorization",
         f"Each row: a generated clip, and the training clips nearest to it by {evaluator.name}'s features; the {PAIRS} nearest of "
         f"{len(fake)} generated clips, among {len(seen)} training clips, with {len(unseen)} held-out clips as the yardstick. {text}. "
         "Copying is 0.5, and closer_than_pQ is Q/100, if generated clips are no nearer to the training clips than held-out ones are.",
         np.concatenate(rows),
-        1 + audit.neighbours.shape[1],
+        1 + audit.neighbors.shape[1],
         (),
     )
 

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 
 from tfvideogan import data
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Evaluation, UserError
 from tfvideogan.data import paths
 from tfvideogan.data.decode import RESIZE
 from tfvideogan.data.sources import folder
@@ -19,7 +19,7 @@ ALL = "train+validation+test"
 
 
 def evaluate(
-    config: Config, settings: Settings, evaluator: Evaluator, real: str, fake: str, videos: int | None, paired: bool
+    config: Evaluation, settings: Settings, evaluator: Evaluator, real: str, fake: str, videos: int | None, paired: bool
 ) -> result.Result:
     """Scores the videos of `fake` by those of `real`: of each one random stretch, or in pairs the middle.
 
@@ -68,7 +68,7 @@ def evaluate(
     return result.Result(f"{fake} against {real}", 0, records, [], shown)
 
 
-def open_folder(config: Config, flag: str, path: str, known: tuple[str, ...]) -> data.Dataset:
+def open_folder(config: Evaluation, flag: str, path: str, known: tuple[str, ...]) -> data.Dataset:
     """The clips of --real or --fake, read as --dataset=folder reads a folder: every file of every split.
 
     Their classes are numbered as `known`, if they are among these.

@@ -62,6 +62,6 @@ def _sections(
 ) -> tuple[report.Section, ...]:
     """What a report shows beside scores and clips."""
     videos, truncation = settings.audit_videos if generator.kind == "synthesis" else 0, settings.truncation
-    memorized = audit.memorised(generator.config, generator, fake, truncation, evaluator, videos, remember) if videos > 0 else None
+    memorized = audit.memorized(generator.config, generator, fake, truncation, evaluator, videos, remember) if videos > 0 else None
     interpolated = [audit.interpolated(generator, truncation)] if generator.kind == "synthesis" else []
     return *([memorized] if memorized else []), *interpolated

@@ -28,7 +28,7 @@ def paired(real: Iterable[tf.Tensor], fake: Iterable[tf.Tensor], clips: int, met
         clips: in a set.
         metrics: some of METRICS.
     """
-    found = {metric: [] for metric in metrics}
+    found: dict[str, list[np.ndarray]] = {metric: [] for metric in metrics}
     with tqdm(total=clips, desc="pairs", unit="clip", leave=False, disable=None) as bar:
         for x, y in zip(real, fake, strict=True):
             for metric in metrics:
@@ -58,13 +58,14 @@ def records(
         return []
     if real.size != fake.size:
         raise UserError(f"--paired: {real.size} videos in --real and {fake.size} in --fake: expected as many")
-    values = paired(*((batch["video"] for batch in dataset.once(BATCH)) for dataset in (real, fake)), real.size, metrics)
+    clips_of_real, clips_of_fake = ((batch["video"] for batch in dataset.once(BATCH)) for dataset in (real, fake))
+    values = paired(clips_of_real, clips_of_fake, real.size, metrics)
     told = {**protocol, "num_real": real.size, "num_fake": fake.size}
     return [
         {
             "metric": f"{metric}/paired",
-            "value": finite(np.mean(values[metric])),
-            "stderr": finite(standard_error(np.mean, values[metric], seed=seed)),
+            "value": finite(float(np.mean(values[metric]))),
+            "stderr": finite(float(standard_error(np.mean, values[metric], seed=seed))),
             "protocol": {**told, **({"psnr": PSNR_TOLD} if metric == "psnr" else {})},
         }
         for metric in metrics

@@ -106,7 +106,7 @@ def protocol(records: list[dict]) -> str:
 
 def truncation_curve(records: list[dict]) -> str:
     """IS against FID, one point a truncation, with standard errors, as an SVG."""
-    points = {}
+    points: dict[float, dict[str, dict]] = {}
     for record in records:
         points.setdefault(record["protocol"]["truncation"], {})[record["metric"].split("/")[0]] = record
     points = {t: p for t, p in sorted(points.items()) if p["is"]["value"] is not None and p["fid"]["value"] is not None}

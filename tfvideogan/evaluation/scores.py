@@ -96,7 +96,7 @@ def scores(real: Clips, fake: Clips, seed: int, is_splits: int = 1) -> dict[str,
     clips = min(len(real), len(fake))
     bandwidth = root_mean_square_distance(_flat(real.features))
     of_both = (real.features, fake.features)
-    of_labelled = {"samples": (_labelled(fake),), "real": (_labelled(real),)}
+    labelled, real_labelled = (_labelled(fake),), (_labelled(real),)
     # Groups, not resamples, where a clip that is there twice would falsify the score; KID's are no larger than a subset.
     groups = max(min(GROUPS, clips // LEAST_GROUP), -(-clips // KID_SUBSET))
     group_error = functools.partial(group_standard_error, groups=groups)
@@ -109,7 +109,7 @@ def scores(real: Clips, fake: Clips, seed: int, is_splits: int = 1) -> dict[str,
 
     def swd(recipe: Recipe, real: np.ndarray, fake: np.ndarray) -> list[float]:
         levels = sliced_wasserstein_distance(real[: len(fake)], fake[: len(real)], seed, recipe)
-        return [*levels, np.mean(levels)]
+        return [*levels, float(np.mean(levels))]
 
     def of_frames(metric: str, recipe: Recipe) -> Score:
         count, sizes = min(len(real.frames), len(fake.frames)), level_sizes(min(fake.frames.shape[1:3], default=0))
@@ -122,11 +122,11 @@ def scores(real: Clips, fake: Clips, seed: int, is_splits: int = 1) -> dict[str,
 
     def mean(metric: str, field: str, of: str, missing: str) -> Score:
         values, of_real = getattr(fake, field), getattr(real, field)
-        told = {"pairs": len(values)} if of == "same_class" else {}
+        told: dict[str, object] = {"pairs": len(values)} if of == "same_class" else {}
         told |= {"psnr": PSNR_TOLD} if metric == "psnr" else {}
         return Score(
             metric,
-            lambda x: [np.mean(x)],
+            lambda x: [float(np.mean(x))],
             (values,),
             (of_real,) if len(of_real) else (),
             of=of,
@@ -140,7 +140,7 @@ def scores(real: Clips, fake: Clips, seed: int, is_splits: int = 1) -> dict[str,
     no_pair = "no two clips of one class, or frames of fewer than 11 pixels"
     table = [
         Score("is", splits, (fake.logits,), (real.logits,), names=("is", "is_std")[: min(is_splits, 2)], told={"is_splits": is_splits}),
-        Score("m_is", lambda x: [modified_inception_score(x[:, :-1], x[:, -1])], **of_labelled),
+        Score("m_is", lambda x: [modified_inception_score(x[:, :-1], x[:, -1])], labelled, real_labelled),
         Score("mode_score", lambda x, y: [mode_score(_flat(x), _flat(y))], (real.logits, fake.logits)),
         Score("fid", _frechet, of_both),
         Score(
@@ -185,7 +185,7 @@ def scores(real: Clips, fake: Clips, seed: int, is_splits: int = 1) -> dict[str,
             told={"k": DENSITY_K},
             missing=few,
         ),
-        Score("accuracy", lambda x: [class_accuracy(x[:, :-1], x[:, -1])], **of_labelled),
+        Score("accuracy", lambda x: [class_accuracy(x[:, :-1], x[:, -1])], labelled, real_labelled),
         of_frames("swd", PROGRESSIVE_GAN),
         of_frames("swd_tfgan", TFGAN),
         mean("ssim", "ssim", "same_class", no_pair),

@@ -6,9 +6,9 @@ real clips the values of their files. (The authors write 128 x + 128 of clips th
 ways to bring clips there give scores that do not compare:
 
 - `c3d:PLACE`, TGANv2's (arXiv 1811.09245; DIGAN's, StyleGAN-V's and TATS's too): bilinear to 112x112 with corners
-  aligned, less mean[8:120, 8:120] (the mean is 171 wide, so this is off its centre).
+  aligned, less mean[8:120, 8:120] (the mean is 171 wide, so this is off its center).
 - `c3d_tgan:PLACE`, TGAN's (arXiv 1611.06624; MoCoGAN's too): bicubic to 128x128 as OpenCV does it, less mean[:, 21:149], the
-  centre 112x112 of that.
+  center 112x112 of that.
 """
 
 from collections.abc import Callable
@@ -46,7 +46,8 @@ class C3D:
     """
 
     def __init__(self, classes: int, look: Callable[[tf.Tensor], tf.Tensor]):
-        self.look, self.variables = look, {}
+        self.look = look
+        self.variables: dict[str, keras.Variable] = {}
         video = keras.Input([FRAMES, SIZE, SIZE, 3], dtype="float32")
         x = video
         for group, convolutions in CONVOLUTIONS.items():
@@ -80,7 +81,7 @@ def load(spec: str, sha256: str) -> published.Published:
     found = {name: _transposed(name, value) for name, value in published.tensors(spec, path).items()}
     mean = published.tensors(spec, path.with_name(MEAN_FILE)).get("mean", np.zeros(0))
     if mean.size != np.prod(MEAN_SHAPE):
-        raise UserError(f"--evaluator={spec}: {MEAN_FILE} holds a mean of shape {list(mean.shape)}, not {list(MEAN_SHAPE)}")
+        raise UserError(f"--evaluator={spec}: {MEAN_FILE}: got a mean of shape {list(mean.shape)}, expected {list(MEAN_SHAPE)}")
     name, look = ("c3d_tgan", tgan_look) if spec.startswith("c3d_tgan:") else ("c3d_tganv2", tganv2_look)
     mean = mean.reshape(MEAN_SHAPE).transpose(1, 2, 3, 0).astype(np.float32)  # [T,H,W,BGR]
     network = C3D(found["fc8/b"].size if "fc8/b" in found else 101, lambda video: look(video, mean))
@@ -102,7 +103,7 @@ def tgan_look(video: tf.Tensor, mean: np.ndarray) -> tf.Tensor:
 
 
 def _cubic(x: tf.Tensor, axis: int, size: int) -> tf.Tensor:
-    """Resizes one axis as OpenCV's INTER_CUBIC: a = -0.75 (TensorFlow's and Keys' is -0.5), half-pixel centres, the edge
+    """Resizes one axis as OpenCV's INTER_CUBIC: a = -0.75 (TensorFlow's and Keys' is -0.5), half-pixel centers, the edge
     repeated, not antialiased."""
     length = tf.shape(x)[axis]
     place = (tf.range(size, dtype=tf.float32) + 0.5) * (tf.cast(length, tf.float32) / size) - 0.5

@@ -7,6 +7,7 @@ import hashlib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -39,7 +40,7 @@ class VideoClassifier(keras.Model):
         """[N,T,H,W,3] -> what the network sees of it, [N,8,32,32,3]."""
         times = tf.linspace(0.0, tf.cast(tf.shape(video)[1] - 1, tf.float32), FRAMES)
         video = tf.gather(video, tf.cast(tf.round(times), tf.int32), axis=1)
-        frames = tf.reshape(video, tf.concat([[-1], tf.shape(video)[2:]], 0))  # `fold` wants static sizes; one evaluator serves all
+        frames = tf.reshape(video, tf.concat([[-1], tf.shape(video)[2:]], 0))  # `fold` needs static sizes; one evaluator serves all
         return unfold(tf.image.resize(frames, [SIZE, SIZE], antialias=True), FRAMES)
 
     def call(self, video: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -49,6 +50,15 @@ class VideoClassifier(keras.Model):
             x = convolution(x)
         features = self.features(tf.reduce_mean(x, [1, 2, 3]))
         return features, self.logits(features)
+
+
+class Network(Protocol):
+    """What an evaluator runs: `look` prepares clips [N,T,H,W,3] in [-1,1]; a call gives features and logits of what `look` gives."""
+
+    @property
+    def look(self) -> Callable[[tf.Tensor], tf.Tensor]: ...
+
+    def __call__(self, video: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]: ...
 
 
 class Evaluator:
@@ -63,7 +73,7 @@ class Evaluator:
         run: what calls `compute`: itself, or `strategy.spread`'s form of it.
     """
 
-    def __init__(self, name: str, sha256: str, labels: tuple[str, ...], network: VideoClassifier):
+    def __init__(self, name: str, sha256: str, labels: tuple[str, ...], network: Network):
         self.name, self.sha256, self.labels = name, sha256, labels
         self.protocol: dict[str, object] = {}
         self.compute = tf.function(lambda video: network(network.look(video)), input_signature=[tf.TensorSpec([None, None, None, None, 3])])

@@ -76,7 +76,7 @@ class I3D:
 
     def look(self, video: tf.Tensor) -> tf.Tensor:
         """[N,T,H,W,3] in [-1,1] -> [N,T,224,224,3], by TensorFlow 1's bilinear resize as in the reference code of FVD: neither
-        antialiased nor of half-pixel centres, and squeezed if not square."""
+        antialiased nor of half-pixel centers, and squeezed if not square."""
         shape = tf.shape(video)
         video = from_uint8(to_uint8(video)) if self.uint8 else video
         frames = tf.reshape(video, tf.concat([[-1], shape[2:]], 0))

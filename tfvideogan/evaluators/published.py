@@ -8,7 +8,7 @@ import glob
 import hashlib
 import logging
 import zipfile
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import keras
@@ -17,7 +17,7 @@ import tensorflow as tf
 import tensorflow_hub as hub
 
 from tfvideogan.config import UserError
-from tfvideogan.evaluators.classifier import Evaluator
+from tfvideogan.evaluators.classifier import Evaluator, Network
 from tfvideogan.files import without_patterns
 
 LOG = logging.getLogger(__name__)
@@ -31,13 +31,13 @@ class Published(Evaluator):
         spec: what it was loaded from, for errors.
         name: suffix of the scores' names.
         sha256: of its weights.
-        network: `look` prepares clips [N,T,H,W,3] in [-1,1]; called, it gives features and logits of what `look` gives.
+        network: what it runs.
         frames: lengths T of the clips it takes; None is any length.
         batch: clips that go through the network at a time.
         protocol: what a reader of scores must know.
     """
 
-    def __init__(self, spec: str, name: str, sha256: str, network: Callable, frames: range | None, batch: int, protocol: dict[str, object]):
+    def __init__(self, spec: str, name: str, sha256: str, network: Network, frames: range | None, batch: int, protocol: dict[str, object]):
         super().__init__(name, sha256, (), network)
         self.protocol = protocol
         self.spec, self.network, self.frames, self.batch = spec, network, frames, batch
@@ -46,8 +46,8 @@ class Published(Evaluator):
         """[N,T,H,W,3] in [-1,1] -> features [N,...,F], logits [N,...,C]. Raises: UserError for clips of a length it does not take."""
         length = video.shape[1]
         if self.frames is not None and length not in self.frames:
-            wanted = f"exactly {self.frames[0]}" if len(self.frames) == 1 else f"at least {self.frames[0]}"
-            raise UserError(f"--evaluator={self.spec} takes clips of {wanted} frames, not of --frames={length}")
+            expected = f"exactly {self.frames[0]}" if len(self.frames) == 1 else f"at least {self.frames[0]}"
+            raise UserError(f"--evaluator={self.spec} takes clips of {expected} frames, not of --frames={length}")
         features, logits = [], []
         for start in range(0, len(video), self.batch):
             found = super().__call__(video[start : start + self.batch])
@@ -56,7 +56,7 @@ class Published(Evaluator):
         return np.concatenate(features), np.concatenate(logits)
 
 
-def find(spec: str, sha256: str, wanted: str, beside: tuple[str, ...] = ()) -> tuple[Path, str]:
+def find(spec: str, sha256: str, hint: str, beside: tuple[str, ...] = ()) -> tuple[Path, str]:
     """The weights of `KIND:PLACE`, and their checksum: what `cat FILES | sha256sum` prints.
 
     FILES are the file itself; of a checkpoint `PREFIX.data-*`; of a SavedModel `saved_model.pb variables/variables.data-*`;
@@ -65,21 +65,21 @@ def find(spec: str, sha256: str, wanted: str, beside: tuple[str, ...] = ()) -> t
     Args:
         spec: KIND:PLACE.
         sha256: the checksum they must have; empty takes any.
-        wanted: what to get and where to put it, for the error.
+        hint: what to get and where to put it, for the error.
         beside: files that must lie in the same folder.
     Raises: UserError if there are none, or others.
     """
     place = spec.partition(":")[2]
     if not place:
-        raise UserError(f"--evaluator={spec}: names no weights; {wanted}")
-    path = _resolve(spec, place, wanted) if "://" in place else Path(place).expanduser()
+        raise UserError(f"--evaluator={spec}: got no place of weights; {hint}")
+    path = _resolve(spec, place, hint) if "://" in place else Path(place).expanduser()
     prefixes = [index.with_suffix("") for index in path.glob("*.index")] if path.is_dir() else []
     if len(prefixes) == 1 and not (path / "saved_model.pb").is_file():
         path = prefixes[0]
     files = _files(path)
     files += [path.with_name(name) for name in beside] if files else []
     if not files or not all(file.is_file() for file in files):
-        raise UserError(f"--evaluator={spec}: no weights there; {wanted}")
+        raise UserError(f"--evaluator={spec}: no weights there; {hint}")
     found = _sha256(files)
     if sha256 and found != sha256.lower():
         raise UserError(f"--evaluator={spec}: the sha256 of {' '.join(file.name for file in files)} is {found}, not {sha256}")
@@ -95,8 +95,8 @@ def tensors(spec: str, path: Path) -> dict[str, np.ndarray]:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return dict(file)
-        with without_patterns(path.parent) as folder:
-            reader = tf.train.load_checkpoint(f"{folder}/{path.name}")
+        with without_patterns(path) as prefix:
+            reader = tf.train.load_checkpoint(prefix)
             return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     except (OSError, EOFError, ValueError, RuntimeError, AttributeError, zipfile.BadZipFile, tf.errors.OpError) as error:
         raise UserError(f"--evaluator={spec}: {path.name} is damaged or holds no weights: {line(error)}") from error
@@ -115,18 +115,18 @@ def fill(spec: str, variables: Mapping[str, keras.Variable], found: Mapping[str,
         "of another shape": {name for name in common if shapes[name] != [side for side in found[name].shape if side != 1]},
     }
     if any(faults.values()):
-        told = "; ".join(f"{len(names)} {fault} ({_some(names)})" for fault, names in faults.items() if names)
-        raise UserError(f"--evaluator={spec}: these are not the {len(variables)} variables wanted: {told}")
+        listed = "; ".join(f"{len(names)} {fault} ({_some(names)})" for fault, names in faults.items() if names)
+        raise UserError(f"--evaluator={spec}: got other weights, expected {len(variables)} variables: {listed}")
     for name, variable in variables.items():
         variable.assign(found[name].reshape(variable.shape))
 
 
-def _resolve(spec: str, handle: str, wanted: str) -> Path:
+def _resolve(spec: str, handle: str, hint: str) -> Path:
     LOG.warning("%s is downloaded by TF-Hub, unless it is in its cache (TFHUB_CACHE_DIR)", handle)
     try:
         return Path(hub.resolve(handle))
     except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise UserError(f"--evaluator={spec}: TF-Hub cannot fetch it ({line(error)}); {wanted}") from error
+        raise UserError(f"--evaluator={spec}: TF-Hub cannot fetch it ({line(error)}); {hint}") from error
 
 
 def _files(path: Path) -> list[Path]:

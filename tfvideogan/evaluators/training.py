@@ -69,7 +69,7 @@ def fit(network: classifier.VideoClassifier, config: Config, dataset: data.Datas
 
 
 def jitter(video: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
-    """Each clip [N,T,H,W,3] moved by up to `strength` of a side, zoomed by 1 +- strength about its centre, each colour's gain
+    """Each clip [N,T,H,W,3] moved by up to `strength` of a side, zoomed by 1 +- strength about its center, each color's gain
     changed by up to 1 +- 2 strength and its level by +- strength: an evaluator of few clips must not know people by place or dress."""
     if not strength:
         return video
@@ -107,8 +107,8 @@ def test_accuracy(evaluator: classifier.Evaluator, dataset: data.Dataset, config
     for batch in dataset.once(config.batch_size).take(-(-config.test_videos // config.batch_size)):
         logits.append(evaluator(batch["video"])[1])
         labels.append(batch["label"].numpy())
-    labels = np.concatenate(labels)[: config.test_videos]
-    return class_accuracy(np.concatenate(logits)[: config.test_videos], labels), len(labels)
+    truth = np.concatenate(labels)[: config.test_videos]
+    return class_accuracy(np.concatenate(logits)[: config.test_videos], truth), len(truth)
 
 
 def saw_the_test_clips(config: Config) -> bool:
@@ -133,5 +133,5 @@ It sees 8 frames, evenly over a clip, at 32x32.
   Clips are blurred, noisy, and of other contrast and brightness at random.
 - Accuracy on {videos} clips of split test, {seen}, at stride {config.stride}: {accuracy:.4f}.
 - sha256 of {output.name}: {hashlib.sha256(output.read_bytes()).hexdigest()}.
-- Licence of the weights: that of the data (moving_shapes: Apache-2.0).
+- License of the weights: that of the data (moving_shapes: Apache-2.0).
 """

@@ -123,7 +123,7 @@ def serving(generate: tf.types.experimental.PolymorphicFunction) -> tf.types.exp
     def serve(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"video": generate.python_function(*inputs)}
 
-    serve.__signature__ = inspect.signature(generate.python_function)
+    serve.__signature__ = inspect.signature(generate.python_function)  # type: ignore[attr-defined]  # typeshed's functions have none
     return tf.function(serve, input_signature=generate.input_signature, autograph=False)
 
 

@@ -15,8 +15,6 @@ from tfvideogan.ops.video import from_unit, to_unit
 
 CHUNK = 8  # clips that a Sampler draws at once
 
-Function = Callable[..., tf.Tensor]
-
 
 def kind_of(specs: Specs) -> str:
     """What a generator with these inputs does: synthesis, prediction or translation."""
@@ -158,13 +156,13 @@ class Sampler(tf.Module):
             norm.reset()
         if not self._norms:
             return self
-        batches = iter(given) if given is not None else None
+        batches = iter(given or ())
         for number in range(config.standing_batches):
             index = tf.range(number * clips, (number + 1) * clips)
             batch = {"label": index % max(config.classes, 1)}
             if self.kind != "synthesis":
-                batch = next(batches, None) if batches is not None else None
-                if batch is None:
+                batch = next(batches, {})
+                if not batch:
                     raise UserError(f"--model={config.model} reads videos: got no data set to compute BN's standing statistics from")
             index = index[: len(next(iter(batch.values())))]
             batch = {**batch, "seed": tf.stack([tf.fill([len(index)], config.seed), -1 - index], 1)}
@@ -181,7 +179,7 @@ def rows_at(truncations: tuple[float, ...], truncation: tf.Tensor | float) -> tf
     return tf.maximum(1.0 - tf.abs(place - tf.range(len(truncations), dtype=tf.float32)), 0.0)
 
 
-def in_chunks(function: Function, inputs: Inputs, rows: tf.Tensor) -> tf.Tensor:
+def in_chunks(function: tf.types.experimental.PolymorphicFunction, inputs: Inputs, rows: tf.Tensor) -> tf.Tensor:
     """`function(inputs, rows)` of any number N of examples, by calls with CHUNK of them and calls with one.
 
     The layers' large pieces are compiled by XLA, which does so anew for each N: so for two at most. And no more than two
@@ -220,5 +218,6 @@ def _named(function: Callable[[Inputs], tf.Tensor], specs: list[tf.TensorSpec]) 
     def call(*arguments: tf.Tensor) -> tf.Tensor:
         return function(dict(zip(names, arguments, strict=True)))
 
-    call.__signature__ = inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names])
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typeshed's functions have none
     return tf.function(call, input_signature=specs, autograph=False)

@@ -5,13 +5,14 @@
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
 
 from tfvideogan.ops import convolution
 
-Initializer = str | keras.initializers.Initializer
+Initializer: TypeAlias = str | keras.initializers.Initializer
 
 
 class Conv(keras.layers.Layer):

@@ -35,7 +35,7 @@ class ConvGRU(keras.layers.Layer):
         convolutions = (self.reset_gate, self.update_gate, self.candidate)
         kernels = [convolution.normalized_kernel(mode) for convolution in convolutions]  # [3,3,2C,C], inputs [h; x]
         (h_r, x_r), (h_u, x_u), (h_c, x_c) = (tf.split(kernel, 2, axis=2) for kernel in kernels)
-        bias = tf.concat([convolution.bias.value for convolution in convolutions], 0)
+        bias = tf.concat([convolution.bias.value for convolution in convolutions if convolution.bias is not None], 0)
         reads = convolve(fold(x), tf.concat([x_r, x_u, x_c], -1), [1, 1], "SAME")
         reads = unfold(epilogue(reads, tf.cast(bias, x.dtype)), x.shape[1])
         if x.shape[1] != self.frames:  # by an operation, or the reads' gradients would meet in an AddN: its order depends on the moment

@@ -1,5 +1,7 @@
 """Convolutional LSTM that is started by a map and then runs on its own (Shi et al. 2015, arXiv 1506.04214, without peepholes)."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -19,7 +21,7 @@ class ConvLSTM(keras.layers.Layer):
         initializer: makes the initializer of a kernel, called once for each: one that is used twice draws the same numbers twice.
     """
 
-    def __init__(self, channels: int, initializer):
+    def __init__(self, channels: int, initializer: Callable[[], keras.initializers.Initializer]):
         super().__init__()
         shape = [3, 3, channels, 4 * channels]
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=initializer())
@@ -31,7 +33,8 @@ class ConvLSTM(keras.layers.Layer):
         """[N,H,W,C] -> the states h after each of `frames` steps, [N,T,H,W,C] in x's dtype."""
         kernel, bias, recurrent_kernel = (tf.cast(w, x.dtype) for w in (self.kernel, self.bias, self.recurrent_kernel))
         gates = convolve(x, kernel, [1, 1], "SAME") + bias
-        states, cell = [], None
+        states: list[tf.Tensor] = []
+        cell = None
         for _ in range(frames):
             if states:  # of zeros, W leaves the bias
                 gates = convolve(states[-1], recurrent_kernel, [1, 1], "SAME") + bias

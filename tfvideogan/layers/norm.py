@@ -35,7 +35,7 @@ class StandingNorm(keras.layers.Layer):
 
     Args:
         channels: C.
-        frames: T, the frames that are told apart; moments are taken for each of them if `per_frame`, else over all.
+        frames: T. Moments are taken for each frame index if `per_frame`, else over all frames.
     """
 
     def __init__(self, channels: int, frames: int, per_frame: bool):

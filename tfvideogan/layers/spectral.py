@@ -80,7 +80,7 @@ class SpectralLayer(keras.layers.Layer):
         kernel, u = spectral_normalize(tf.convert_to_tensor(self.kernel.value), self.u.value)
         if mode == "train" and _held is None:
             self.u.assign(u)
-        elif mode == "train":
+        elif mode == "train" and _held is not None:
             _held[self] = None
         return tf.cast(kernel, self.compute_dtype)
 

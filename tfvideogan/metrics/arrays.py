@@ -57,9 +57,9 @@ def distances_by_block(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np
         yield rows, np.where(squares > ROUNDING * lengths, squares, 0.0)
 
 
-def kth_neighbour(x: np.ndarray, k: int) -> np.ndarray:
+def kth_neighbor(x: np.ndarray, k: int) -> np.ndarray:
     """Squared distance of each row of x to its k-th nearest other row: [N,F] -> [N]. Raises: ValueError unless 1 <= k < N."""
     if not 1 <= k < len(x):
-        raise ValueError(f"k={k} nearest neighbours among {len(x)} clips: expected 1 to {len(x) - 1}")
+        raise ValueError(f"k={k} nearest neighbors among {len(x)} clips: expected 1 to {len(x) - 1}")
     # In sorted order the row itself, at distance 0, is number 0.
     return np.concatenate([np.partition(squares, k, axis=1)[:, k] for _, squares in distances_by_block(x, x)])

@@ -28,7 +28,7 @@ def average_content_distance(features: np.ndarray) -> np.ndarray:
 
 def frame_color(video: np.ndarray) -> np.ndarray:
     """Clips [N,T,H,W,3] in [-1,1] -> the mean colors of whole frames [N,T,3], 0 to 255."""
-    return 127.5 * (np.mean(video, axis=(2, 3), dtype=np.float64) + 1)
+    return np.asarray(127.5 * (np.mean(video, axis=(2, 3), dtype=np.float64) + 1))
 
 
 def shape_color(video: np.ndarray) -> np.ndarray:

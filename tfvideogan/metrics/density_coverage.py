@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfvideogan.metrics.arrays import distances_by_block, kth_neighbour, pair_of_sets
+from tfvideogan.metrics.arrays import distances_by_block, kth_neighbor, pair_of_sets
 
 
 def density_coverage(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[float, float]:
@@ -15,11 +15,11 @@ def density_coverage(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[float,
     Args:
         real: [N,F].
         fake: [M,F].
-        k: the neighbour that a ball reaches to.
+        k: the neighbor that a ball reaches to.
     Raises: ValueError for k or fewer real clips, or values not finite.
     """
     real, fake = pair_of_sets(real, fake, least=1)
-    radii = kth_neighbour(real, k)
+    radii = kth_neighbor(real, k)
     held, covered = 0, 0
     for rows, squares in distances_by_block(real, fake):
         inside = squares <= radii[rows, None]

@@ -27,7 +27,9 @@ def kernel_distance(real: np.ndarray, fake: np.ndarray, subset_size: int, subset
     if subsets < 1:
         raise ValueError(f"subsets={subsets}: expected at least 1")
     draw = np.random.default_rng(seed)
-    distances = [
-        mmd(*(x[draw.choice(len(x), subset_size, replace=False, shuffle=False)] for x in (real, fake)), cubic) for _ in range(subsets)
-    ]
+
+    def subset(x: np.ndarray) -> np.ndarray:
+        return x[draw.choice(len(x), subset_size, replace=False, shuffle=False)]
+
+    distances = [mmd(subset(real), subset(fake), cubic) for _ in range(subsets)]
     return float(np.mean(distances)), float(np.std(distances))

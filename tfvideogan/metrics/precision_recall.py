@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfvideogan.metrics.arrays import distances_by_block, kth_neighbour, pair_of_sets
+from tfvideogan.metrics.arrays import distances_by_block, kth_neighbor, pair_of_sets
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[float, float]:
@@ -14,11 +14,11 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[float,
     Args:
         real: [N,F].
         fake: [M,F].
-        k: the neighbour that a ball reaches to.
+        k: the neighbor that a ball reaches to.
     Raises: ValueError for a set of k or fewer clips, or values not finite.
     """
     real, fake = pair_of_sets(real, fake, least=2)
-    real_radii, fake_radii = kth_neighbour(real, k), kth_neighbour(fake, k)
+    real_radii, fake_radii = kth_neighbor(real, k), kth_neighbor(fake, k)
     in_real, in_fake = np.zeros(len(fake), bool), np.zeros(len(real), bool)
     for rows, squares in distances_by_block(real, fake):  # [rows,M]
         in_real |= np.any(squares <= real_radii[rows, None], 0)

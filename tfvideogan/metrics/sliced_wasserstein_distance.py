@@ -20,7 +20,7 @@ class Recipe(NamedTuple):
     Attributes:
         patches: of each image, at each level.
         directions: that the patches are projected on.
-        of_each_patch: bring each patch to mean 0 and deviation 1; else each colour, over all patches of a set.
+        of_each_patch: bring each patch to mean 0 and deviation 1; else each color, over all patches of a set.
         scale: what the distances are multiplied by.
     """
 
@@ -40,11 +40,11 @@ def sliced_wasserstein_distance(real: np.ndarray, fake: np.ndarray, seed: int, r
     Depends on the number of images: the paper takes 8,192 of each set.
 
     Args:
-        real, fake: [N,H,W,3], as many of each; their range does not matter, as patches are normalised.
+        real, fake: [N,H,W,3], as many of each; their range does not matter, as patches are normalized.
         seed: of places and directions. One seed gives both sets the same places, so that a set and itself are 0 apart.
         recipe: PROGRESSIVE_GAN's or TFGAN's; their values do not compare.
     Returns: [levels], from the full size, halved each time, down to 16 pixels or just above.
-    Raises: ValueError for shapes that differ, no colours, fewer than 16 pixels a side, or values not finite.
+    Raises: ValueError for shapes that differ, no colors, fewer than 16 pixels a side, or values not finite.
     """
     real, fake = _images("real", real), _images("fake", fake)
     if real.shape != fake.shape:
@@ -52,8 +52,8 @@ def sliced_wasserstein_distance(real: np.ndarray, fake: np.ndarray, seed: int, r
     levels = len(level_sizes(min(real.shape[1:3])))
     distances = []
     for level in range(levels):
-        patches = (_patches(images, level, levels, seed, recipe) for images in (real, fake))
-        distances.append(_distance(*patches, np.random.default_rng([seed, level]), recipe))
+        real_patches, fake_patches = (_patches(images, level, levels, seed, recipe) for images in (real, fake))
+        distances.append(_distance(real_patches, fake_patches, np.random.default_rng([seed, level]), recipe))
     return np.array(distances)
 
 
@@ -74,7 +74,7 @@ def laplacian_level(images: np.ndarray, level: int, levels: int) -> np.ndarray:
 
 
 def _patches(images: np.ndarray, level: int, levels: int, seed: int, recipe: Recipe) -> np.ndarray:
-    """Normalised patches of a level: [N * patches,7 * 7 * 3], float32 like the projections: sorted twice as fast."""
+    """Normalized patches of a level: [N * patches,7 * 7 * 3], float32 like the projections: sorted twice as fast."""
     draw = np.random.default_rng([seed, level, 1])
     found = []
     for start in range(0, len(images), 256):  # the pyramid of a few images at a time

@@ -1,6 +1,6 @@
 """TF-GAN's `eval` and `losses`, on a TensorFlow for which `import tensorflow_gan` fails.
 
-tensorflow-gan 2.1.0 wants `tf.estimator`, gone since TensorFlow 2.16, but only its `estimator`, `tpu` and `train` use
+tensorflow-gan 2.1.0 needs `tf.estimator`, gone since TensorFlow 2.16, but only its `estimator`, `tpu` and `train` use
 it. A submodule imports alone once its parents stand in `sys.modules` as bare packages that know their folders.
 """
 
@@ -28,7 +28,7 @@ def load() -> types.SimpleNamespace:
     except (ImportError, AttributeError):  # AttributeError: no tf.estimator; ImportError: no distutils
         _forget()
     spec = importlib.util.find_spec("tensorflow_gan")
-    if spec is None:
+    if spec is None or spec.submodule_search_locations is None:
         raise UserError("tensorflow-gan is not installed, and the metrics need it: pip install 'tensorflow-gan>=2.1'")
     folder = Path(spec.submodule_search_locations[0])
     try:

@@ -22,7 +22,7 @@ def find(name: str) -> ModuleType:
     if name not in names():
         close = difflib.get_close_matches(name, names(), 1)
         hint = f" Did you mean {close[0]}?" if close else ""
-        raise UserError(f"--model={name}: want one of {', '.join(names())}.{hint}")
+        raise UserError(f"--model={name}: expected one of {', '.join(names())}.{hint}")
     return importlib.import_module(f"{__name__}.{name}")
 
 
@@ -35,13 +35,13 @@ def dataset(config: Config, split: str) -> data.Dataset:
 
 def check(config: Config, specs: Specs) -> None:
     """Raises UserError if the model reads entries that a data set with these specs does not give."""
-    for name, wanted in find(config.model).Model.batch_specs(config).items():
+    for name, expected in find(config.model).Model.batch_specs(config).items():
         got = specs.get(name)
         if got is None:
-            raise UserError(f"--dataset={config.dataset}: gives {', '.join(sorted(specs))}; --model={config.model} also reads {name!r}")
-        if got.dtype != wanted.dtype or not got.shape.is_compatible_with(wanted.shape):
-            shape, expected = (f"{spec.dtype.name} {[*spec.shape[1:]]}" for spec in (got, wanted))
-            raise UserError(f"--dataset={config.dataset}: {name!r} is {shape}, expected {expected} by --model={config.model}")
+            raise UserError(f"--dataset={config.dataset}: got {', '.join(sorted(specs))}, expected {name!r} too for --model={config.model}")
+        if got.dtype != expected.dtype or not got.shape.is_compatible_with(expected.shape):
+            given, read = (f"{spec.dtype.name} {[*spec.shape[1:]]}" for spec in (got, expected))
+            raise UserError(f"--dataset={config.dataset}: got {name!r} of {given}, expected {read} by --model={config.model}")
 
 
 def build(config: Config) -> GAN:

@@ -1,7 +1,7 @@
 """DVD-GAN: "Adversarial Video Generation on Complex Datasets", Clark, Donahue, Simonyan, arXiv 1907.06571 v2.
 
-A generator with one ConvGRU per resolution, against two discriminators: D_S judges k single frames at full resolution,
-D_T judges the whole clip at half resolution. Sections and figures cited below are the paper's.
+A generator with one ConvGRU per resolution, against two discriminators: D_S scores k single frames at full resolution,
+D_T scores the whole clip at half resolution. Sections and figures cited below are the paper's.
 
 The paper leaves open, and this file takes:
 - channel lists (recalled from BigGAN's family; those of 256x256 are a guess), ConvGRU width = its input's width; DGMR, of the
@@ -17,7 +17,7 @@ The paper leaves open, and this file takes:
 
 Differences from the paper:
 - 32x32 lists of our own, for small work.
-- G's class embedding e(y) is not spectrally normalised (as in BigGAN: it is an input, not a layer).
+- G's class embedding e(y) is not spectrally normalized (as in BigGAN: it is an input, not a layer).
   Every other weight matrix and kernel of G and D is; biases and attention's scalar gamma have no spectrum.
 - The two orders of 1x1 convolution and resampling in shortcuts are exchanged: equal, and faster.
 
@@ -37,7 +37,7 @@ from tfvideogan.layers import Mode
 from tfvideogan.layers.attention import SelfAttention
 from tfvideogan.layers.conv_gru import ConvGRU
 from tfvideogan.layers.norm import ConditionalBatchNorm
-from tfvideogan.layers.recompute import Layers, recomputed
+from tfvideogan.layers.recompute import recomputed
 from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, SpectralLayer
 from tfvideogan.losses import hinge_discriminator, hinge_generator
@@ -53,6 +53,7 @@ VOLUMETRIC_BLOCKS = 2  # "the first two residual blocks" of D_T are 3-D (3.2)
 PHI = ("4x4", "2x2", "identity", "crop")
 BN_STATISTICS = ("per_frame", "all_frames")
 FAKE_LABELS = ("data", "drawn")
+Stage = tuple[ConvGRU, GeneratorBlock, GeneratorBlock, SelfAttention | None]
 DRAWN_LABELS = 10  # stream of an example's seed, beside those of gan.py
 
 
@@ -60,27 +61,27 @@ DRAWN_LABELS = 10  # stream of an example's seed, beside those of gan.py
 class Config(base.Config):
     """DVD-GAN at the values of its paper: Kinetics-600, 12 frames of 64x64."""
 
-    model = "dvdgan"
-    frames = 12
-    stride = 2  # every 2nd frame of Kinetics
-    channels = 128
-    batch_size = 512
-    steps = 300_000
+    model: str = "dvdgan"
+    frames: int = 12
+    stride: int = 2  # every 2nd frame of Kinetics
+    channels: int = 128
+    batch_size: int = 512
+    steps: int = 300_000
     latent: int = field(120, "Width of z.", network=True)
     embedding: int = field(120, "Width of the class embedding e(y).", network=True)
     upsampling: str = field("bilinear", "How G doubles a map: bilinear (the figure) or nearest (BigGAN, and faster).", network=True)
     bn_statistics: str = field("per_frame", "BN moments for each frame index (per_frame) or over all frames (all_frames).", network=True)
-    k: int = field(8, "Frames that D_S judges.", network=True)
+    k: int = field(8, "Frames that D_S scores.", network=True)
     phi: str = field("2x2", "What D_T sees: 4x4 or 2x2 average pooling, identity, or a random half-size crop.", network=True)
     g_attention: int = field(0, "Map size at which G has a self-attention block; 0 for none.", network=True)
     d_attention: int = field(
         0, "Map size at which D_S, and D_T if its smaller input has such a map, get a self-attention block; 0 for none.", network=True
     )
     fake_labels: str = field("data", "Labels of generated clips in training: the batch's (data), or uniform over the classes (drawn).")
-    orthogonal_regularization: float = field(0.0, "Weight of BigGAN's orthogonal regularisation of G; 1e-4 there.")
-    g_learning_rate = 1e-4
-    d_learning_rate = 5e-4
-    d_steps = 2
+    orthogonal_regularization: float = field(0.0, "Weight of BigGAN's orthogonal regularization of G; 1e-4 there.")
+    g_learning_rate: float = 1e-4
+    d_learning_rate: float = 5e-4
+    d_steps: int = 2
     recompute: bool = field(False, "Compute the activations of a stage of G and of a block of D again in the gradient, not keep them.")
 
     def __post_init__(self):
@@ -88,21 +89,21 @@ class Config(base.Config):
         self.want_square()
         self.want_at_least(1, "latent", "embedding")
         if self.size not in G_CHANNELS:
-            raise UserError(f"--size={self.size}: dvdgan builds 32, 64, 128 or 256")
+            raise UserError(f"--size={self.size}: expected 32, 64, 128 or 256 for --model=dvdgan")
         if self.k > self.frames or self.k < 1:
-            raise UserError(f"--k={self.k}: D_S draws k different frames, want 1 to --frames={self.frames}")
+            raise UserError(f"--k={self.k}: expected 1 to --frames={self.frames}, as D_S draws k different frames")
         if self.phi not in PHI:
-            raise UserError(f"--phi={self.phi}: want one of {', '.join(PHI)}")
+            raise UserError(f"--phi={self.phi}: expected one of {', '.join(PHI)}")
         if self.upsampling not in UPSAMPLING:
-            raise UserError(f"--upsampling={self.upsampling}: want one of {', '.join(UPSAMPLING)}")
+            raise UserError(f"--upsampling={self.upsampling}: expected one of {', '.join(UPSAMPLING)}")
         if self.bn_statistics not in BN_STATISTICS:
-            raise UserError(f"--bn_statistics={self.bn_statistics}: want one of {', '.join(BN_STATISTICS)}")
+            raise UserError(f"--bn_statistics={self.bn_statistics}: expected one of {', '.join(BN_STATISTICS)}")
         maps = [size for size in (8, 16, 32, 64, 128) if size <= self.size // 2]
         for name in ("g_attention", "d_attention"):
             if (size := getattr(self, name)) and size not in maps:
-                raise UserError(f"--{name}={size}: got no map size inside the network, expected 0 or one of {', '.join(map(str, maps))}")
+                raise UserError(f"--{name}={size}: got no size of a map in the network, expected 0 or one of {', '.join(map(str, maps))}")
         if self.fake_labels not in FAKE_LABELS:
-            raise UserError(f"--fake_labels={self.fake_labels}: want one of {', '.join(FAKE_LABELS)}")
+            raise UserError(f"--fake_labels={self.fake_labels}: expected one of {', '.join(FAKE_LABELS)}")
 
 
 class Generator(keras.Model):
@@ -143,7 +144,7 @@ class Generator(keras.Model):
         x = self.norm(fold(x), condition, mode=mode, relu=True)
         return unfold(tf.tanh(tf.cast(self.to_rgb(x, mode=mode), tf.float32)), self.frames)
 
-    def _stage(self, layers: Layers, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
+    def _stage(self, layers: Stage, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
         """One resolution: [N,T or 1,h,w,c] -> [N,T,2h,2w,c']."""
         gru, block, up, attention = layers
         x = fold(gru(x, mode=mode))  # [N,T,h,w,c] -> [N*T,h,w,c]
@@ -154,7 +155,7 @@ class Generator(keras.Model):
 class Trunk(keras.layers.Layer):
     """BigGAN's discriminator body and projection head, of which the first `volumetric` blocks are 3-D (3.2).
 
-    Halves T in the 3-D blocks and judges the frames that are left one by one. Scores are computed in float32.
+    The 3-D blocks halve T; the frames that are left are scored one by one. Scores are computed in float32.
     """
 
     def __init__(self, config: Config, volumetric: int, size: int):
@@ -184,7 +185,7 @@ class Trunk(keras.layers.Layer):
         return tf.reduce_sum(unfold(self.linear(h, mode=mode), frames)[..., 0] + projection, 1)
 
     @staticmethod
-    def _stage(layers: Layers, x: tf.Tensor, mode: Mode) -> tf.Tensor:
+    def _stage(layers: tuple[DiscriminatorBlock, SelfAttention | None], x: tf.Tensor, mode: Mode) -> tf.Tensor:
         """A block and its attention, frame by frame, of [N,T,h,w,c] or [N*T,h,w,c]."""
         block, attention = layers
         x = block(x, mode=mode)
@@ -240,6 +241,7 @@ class Discriminator(keras.Model):
 class Model(gan.GAN):
     """DVD-GAN's three networks and hinge losses."""
 
+    config: Config
     networks = Generator, Discriminator
     blends = True
     free_frames = True
@@ -272,7 +274,7 @@ class Model(gan.GAN):
         return terms, watched
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
-        """-E[D_S] - E[D_T], and orthogonal regularisation where asked for."""
+        """-E[D_S] - E[D_T], and orthogonal regularization where asked for."""
         inputs = self.inputs(batch)
         video = self.generator(**inputs, mode="train")
         scores = self.discriminator(video, inputs["label"], noise.fork(batch["seed"], gan.FAKE_FRAMES), mode="train")

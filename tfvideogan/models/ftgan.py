@@ -49,18 +49,18 @@ SLOPE = 0.2  # of LeakyReLU
 class Config(base.Config):
     """FTGAN at the values of its paper: 32 frames of 64x64; its first phase."""
 
-    model = "ftgan"
+    model: str = "ftgan"
     phase: str = field("flow", "What is trained: flow (FlowGAN alone), texture (TextureGAN on real flows) or joint.", network=True)
-    frames = 32
+    frames: int = 32
     latent: int = field(100, "Width of z_flow and of z_texture.", network=True)
     flow_limit: float = field(8.0, "Flow along an axis, in pixels, that is 1 to the networks; longer is clipped.", network=True)
     mask_penalty: float = field(0.1, "Weight of each mask's mean.")
     texture_weight: float = field(0.1, "Weight of the texture's loss in that of the flow nets (C); of --phase=joint.")
-    batch_size = 32
-    steps = 60_000
-    beta_1 = 0.5
-    adam_epsilon = 1e-8
-    ema_decay = 0.0
+    batch_size: int = 32
+    steps: int = 60_000
+    beta_1: float = 0.5
+    adam_epsilon: float = 1e-8
+    ema_decay: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -286,10 +286,11 @@ class Discriminator(keras.Model):
 class Model(gan.GAN):
     """FTGAN's networks and losses."""
 
+    config: Config
     networks = Generator, Discriminator
 
     @classmethod
-    def batch_specs(cls, config: Config) -> gan.Specs:
+    def batch_specs(cls, config: base.Config) -> gan.Specs:
         """Clips with their flow; no network reads labels."""
         specs = {name: spec for name, spec in super().batch_specs(config).items() if name != "label"}
         return {**specs, "flow": tf.TensorSpec([None, config.frames, *config.frame_size, 2], tf.float32)}
@@ -318,7 +319,8 @@ class Model(gan.GAN):
         flow, video = self.generator.draw(**self.inputs(batch), mode="train")
         real_flow = scaled(batch["flow"], self.config.flow_limit)
         pairs = {"flow": ((real_flow,), (flow,)), "texture": ((batch["video"], real_flow), (video, flow))}
-        terms, watched = {}, {}
+        terms: gan.Scalars = {}
+        watched: gan.Scalars = {}
         for name, critic in (("flow", self.discriminator.flow), ("texture", self.discriminator.texture)):
             if critic is not None:
                 real, fake = (critic(*inputs, mode="train") for inputs in pairs[name])

@@ -1,7 +1,7 @@
 """MoCoGAN: "Decomposing Motion and Content for Video Generation", Tulyakov, Liu, Yang, Kautz, arXiv 1707.04993, CVPR 2018.
 
 A GRU walks through a motion space; an image generator draws each frame from the clip's one content vector, its category and
-the frame's motion vector. D_I judges one frame of a clip, D_V the whole clip and, as InfoGAN, its category. Sections and
+the frame's motion vector. D_I scores one frame of a clip; D_V scores the whole clip and, as in InfoGAN, finds its category. Sections and
 tables cited below are the paper's; the layers are those of the authors' code, which trains with image and video batches of 32,
 PatchImage and CategoricalVideo discriminators, and noise of .1.
 
@@ -16,13 +16,13 @@ The paper leaves open, and this file takes from the authors' code:
 Differences from the paper and its code:
 - Samples are made with BN's standing statistics, not with moving averages.
 - D_I's real frames come from the clips D_V sees, and its fake ones from N clips of their own, one frame each, of which only that
-  frame is drawn; the code picks N of the frames of 2NT clips and draws the clips' motion in vain. A frame has the same law.
+  frame is drawn; the code draws the motion of 2NT clips and decodes N of their frames. The distribution of a frame is the same.
 - D_V also learns the categories from the clips' labels (`--use_categories`), as the code does when asked: the classes of a module
   are then those of the data. `--use_categories=false` is the paper's text: categories are found as InfoGAN does.
 - Q, D_V's logits of the categories, learns the drawn category from generated clips, as in InfoGAN (3.2, L_I); lambda is 1. In the code
   no loss of D reads generated clips' categories, so without labels Q learns nothing and is decayed to zero, and G's term ends at
   log C. `--q_on_generated=false` is the code's way, and is refused where there are no labels.
-- Noise of D takes 65,536 values in place of all: the middles of equally likely parts of the normal law (`ops.noise.added`).
+- D's noise is one of 65,536 values, the quantiles of the normal distribution at equal steps (`ops.noise.added`).
 - Sizes other than 64 start from a first map of size/16; clips of less than 16 frames get shorter kernels in time; of more, D_V's
   logits at every place are averaged.
 - self_feed: z keeps the order [z_C, z_A, z_M]; G's target stays 1 under label smoothing; the categories are an addition.
@@ -66,9 +66,9 @@ CATEGORY, IMAGES, REAL_NOISE, FAKE_NOISE, IMAGE_NOISE, NOISE_LAYER = 10, 20, 40,
 class Config(base.Config):
     """MoCoGAN at the values of its authors' code: 16 frames of 64x64."""
 
-    model = "mocogan"
-    stride = 2
-    batch_size = 32  # D_I sees one frame of each clip
+    model: str = "mocogan"
+    stride: int = 2
+    batch_size: int = 32  # D_I sees one frame of each clip
     content: int = field(50, "Width of z_C, drawn once a clip.", network=True)
     motion: int = field(10, "Width of z_M, and of the noise the GRU reads.", network=True)
     epsilon: str = field("iid", "What the GRU reads: noise at every frame (iid), or noise once and then its own output.", network=True)
@@ -81,10 +81,10 @@ class Config(base.Config):
     q_on_generated: bool = field(True, "With --use_infogan, Q learns the drawn categories of generated clips, as in InfoGAN.")
     noise: float = field(0.1, "Standard deviation of the noise added before D's convolutions.")
     real_target: float = field(1.0, "D's target for real clips; below 1 is one-sided label smoothing.")
-    beta_1 = 0.5
-    adam_epsilon = 1e-8
-    weight_decay = 1e-5
-    ema_decay = 0.0  # no average: the generator itself is sampled
+    beta_1: float = 0.5
+    adam_epsilon: float = 1e-8
+    weight_decay: float = 1e-5
+    ema_decay: float = 0.0  # no average: the generator itself is sampled
 
     def __post_init__(self):
         super().__post_init__()
@@ -96,18 +96,18 @@ class Config(base.Config):
             ("video_discriminator", VIDEO_DISCRIMINATORS),
         ):
             if getattr(self, name) not in choices:
-                raise UserError(f"--{name}={getattr(self, name)}: want one of {', '.join(choices)}")
+                raise UserError(f"--{name}={getattr(self, name)}: expected one of {', '.join(choices)}")
         self.want_at_least(1, "content", "motion", "hidden")
         self.want_at_least(0, "noise")
         if not 0 < self.real_target <= 1:
-            raise UserError(f"--real_target={self.real_target}: want above 0, and at most 1")
+            raise UserError(f"--real_target={self.real_target}: expected above 0, and at most 1")
         if self.size % 16:
-            raise UserError(f"--size={self.size}: mocogan builds multiples of 16")
+            raise UserError(f"--size={self.size}: expected a multiple of 16 for --model=mocogan")
         if self.use_infogan and not (self.use_categories or self.q_on_generated):
             raise UserError("--q_on_generated=false: got --use_categories=false too, so nothing would train Q; expected one of them true")
         if self.video_discriminator != "categorical" and (self.use_categories or self.use_infogan):
             raise UserError(
-                f"--video_discriminator={self.video_discriminator}: knows no categories; want --use_categories=false --use_infogan=false"
+                f"--video_discriminator={self.video_discriminator}: got no categories, expected --use_categories=false --use_infogan=false"
             )
 
 
@@ -170,7 +170,7 @@ class MotionWalk(keras.layers.Layer):
 
 
 class SelfFedWalk(keras.layers.Layer):
-    """R_M of DLHacks: from h_0 = 0 and one e_1 on, y_t = A h_t + a is the next input; z_M(t) is y_t normalised over the batch, so
+    """R_M of DLHacks: from h_0 = 0 and one e_1 on, y_t = A h_t + a is the next input; z_M(t) is y_t normalized over the batch, so
     that it has the scale of z_C."""
 
     def __init__(self, motion: int, condition: int, frames: int, hidden: int):
@@ -243,7 +243,7 @@ class Generator(keras.Model):
         return unfold(self.image(fold(self.codes(z, label, mode)), mode=mode), self.frames)
 
     def frame(self, z: tf.Tensor, label: tf.Tensor, index: tf.Tensor, mode: Mode) -> tf.Tensor:
-        """Frame `index` [N] int32 of each clip alone, [N,H,W,3], normalised over these frames."""
+        """Frame `index` [N] int32 of each clip alone, [N,H,W,3], normalized over these frames."""
         return self.image(tf.gather(self.codes(z, label, mode), index, axis=1, batch_dims=1), mode=mode)
 
 
@@ -255,7 +255,7 @@ class Block(keras.layers.Layer):
         kernel, stride: of the convolution, along each axis.
         padding: "SAME", "VALID", or "SPACE": a zero on either side of height and width, none of time.
         noise: standard deviation of what is added to the input, when training and after.
-        bn: whether the outputs are normalised.
+        bn: whether the outputs are normalized.
         head: whether this is the last layer, which gives float32 logits.
         bias: whether the convolution has one.
     """
@@ -283,7 +283,7 @@ class Block(keras.layers.Layer):
         """[N,...,inputs] and seeds of the noise [N,2] -> [N,...,outputs]."""
         if self.noise:
             x = noise.added(x, seeds, self.noise)
-        if self.pad:  # not tf.pad: TensorFlow's graph optimiser fails where it fuses that with a convolution that is differentiated
+        if self.pad:  # not tf.pad: TensorFlow's graph optimizer fails where it fuses that with a convolution that is differentiated
             x = tf.raw_ops.PadV2(input=x, paddings=[[0, 0], [0, 0], [1, 1], [1, 1], [0, 0]], constant_values=tf.zeros([], x.dtype))
         x = self.convolution(x)
         if self.head:
@@ -360,7 +360,7 @@ class Discriminator(keras.Model):
             frame: [N,H,W,3] in [-1,1].
             video: [N,T,H,W,3] in [-1,1].
             seeds: [N,2] int32, what the noise follows from.
-            mode: "train" and "calibrate" normalise by the batch.
+            mode: "train" and "calibrate" normalize by the batch.
 
         Returns:
             {"image": logits [N,...], "video": logits [N,...], "category": logits [N,...,classes], with no classes unless D_V is
@@ -374,6 +374,7 @@ class Discriminator(keras.Model):
 class Model(gan.GAN):
     """MoCoGAN's networks and losses."""
 
+    config: Config
     networks = Generator, Discriminator
     free_frames = True
 
@@ -391,7 +392,7 @@ class Model(gan.GAN):
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Cross-entropies of D_I and D_V (equation 4), and of Q's categories: of real clips with their labels, of generated clips
-        with what was drawn. Real and fake are normalised apart."""
+        with what was drawn. Real and fake are normalized apart."""
         frame, video, category = self._fakes(batch)
         index = self._frames(noise.fork(batch["seed"], gan.REAL_FRAMES))
         real_frame = tf.gather(batch["video"], index, axis=1, batch_dims=1)

@@ -1,20 +1,20 @@
 """TGAN: "Temporal Generative Adversarial Nets with Singular Value Clipping", Saito, Matsumoto, Saito, arXiv 1611.06624, ICCV 2017.
 
 A temporal generator G0 turns z0 into a trajectory of latents z1^1..z1^T, an image generator G1 turns z0 and each z1^t into a
-frame, and one 3-D convolutional D judges the clip. D is a WGAN critic, held 1-Lipschitz by clipping the singular values of
+frame, and one 3-D convolutional D scores the clip. D is a WGAN critic, held 1-Lipschitz by clipping the singular values of
 its kernels. Sections and tables cited below are the paper's.
 
 The paper leaves open, or says otherwise than the authors' code (which gave the published scores), and this file takes:
 - BN without bias in G0 and D; biases in every layer of G0 and D, in G1's last one alone (code: "no beta"). D pads by 1 (Table 1).
 - Singular values are clipped after steps 5, 10, ... (code); gains of BN into [0.01 sigma, sigma] (code), sigma with epsilon (Table 2).
-- The moving variance that bounds D's gains starts at 1, and moves by 0.1 in every pass of D.
+- The moving variance that bounds D's gains starts at 1; its momentum is 0.9, one update for every pass of D.
 - RMSProp's decay .99 and epsilon 1e-8, outside the root: Chainer.
 - Interpolated frames (section 3.2.2): z1 is interpolated linearly, and the frames of training stay among the others.
 - The conditional TGAN's maps from the label to G1 are without bias and followed by BN, as those of z0 and z1.
 
 Differences from the paper:
 - D is updated before G, G's gradient then comes from the new D; the code updates G first, both from one forward pass.
-- Noise of D (the vanilla GAN's) takes 65,536 values in place of all: the middles of equally likely parts of the normal law.
+- D's noise (the vanilla GAN's) is one of 65,536 values, the quantiles of the normal distribution at equal steps.
 - Samples are made with BN's standing statistics, not with moving averages.
 - 32x32 networks of our own, with one layer less in G1 and D, and other numbers of frames, with more or fewer layers in G0.
 - D's last layer gives a score for each frame that is left of a longer clip; they are added.
@@ -62,34 +62,34 @@ VANILLA_NOISE = 0.3  # sigma of the noise before D's LeakyReLUs
 class Config(base.Config):
     """TGAN at the values of its paper: 16 frames of 64x64, unconditional, WGAN with singular value clipping."""
 
-    model = "tgan"
-    batch_size = 32
+    model: str = "tgan"
+    batch_size: int = 32
     latent: int = field(100, "Width of z0 and of z1.", network=True)
     conditional: bool = field(False, "Feed the class to G0, G1 and D.", network=True)
     loss: str = field("wgan_svc", "wgan_svc (singular values clipped), wgan_clip (weights clipped) or vanilla (noise in D).", network=True)
     clip_every_steps: int = field(5, "Steps between two clippings of singular values.")
     weight_clip: float = field(0.01, "Largest weight of D under wgan_clip.")
     initializer: str = field("he", "First weights of G0 and D: he, lecun (the code's for UCF-101) or uniform (for MNIST).", fixed=True)
-    optimizer = "rmsprop"
-    g_learning_rate = 5e-5
-    d_learning_rate = 5e-5
-    ema_decay = 0.0  # no average: the generator itself is sampled
+    optimizer: str = "rmsprop"
+    g_learning_rate: float = 5e-5
+    d_learning_rate: float = 5e-5
+    ema_decay: float = 0.0  # no average: the generator itself is sampled
 
     def __post_init__(self):
         super().__post_init__()
         self.want_square()
         self.want_at_least(1, "latent", "clip_every_steps")
         if self.size not in SIZES:
-            raise UserError(f"--size={self.size}: tgan builds {' or '.join(map(str, SIZES))}")
+            raise UserError(f"--size={self.size}: expected {' or '.join(map(str, SIZES))} for --model=tgan")
         least = 2 ** layers(self.size)
         if self.frames not in (lengths := [2**i for i in range(1, len(G0_CHANNELS) + 1) if 2**i >= least]):
-            raise UserError(f"--frames={self.frames}: at --size={self.size} tgan builds {', '.join(map(str, lengths))}")
+            raise UserError(f"--frames={self.frames}: expected one of {', '.join(map(str, lengths))} at --size={self.size}")
         if self.channels % 2:
-            raise UserError(f"--channels={self.channels}: want an even number, tgan's narrowest layer has half of it")
+            raise UserError(f"--channels={self.channels}: expected an even number, as the narrowest layer has half of it")
         if self.loss not in LOSSES:
-            raise UserError(f"--loss={self.loss}: want one of {', '.join(LOSSES)}")
+            raise UserError(f"--loss={self.loss}: expected one of {', '.join(LOSSES)}")
         if self.initializer not in INITIALIZERS:
-            raise UserError(f"--initializer={self.initializer}: want one of {', '.join(INITIALIZERS)}")
+            raise UserError(f"--initializer={self.initializer}: expected one of {', '.join(INITIALIZERS)}")
 
 
 def layers(size: int) -> int:
@@ -139,7 +139,7 @@ class ImageGenerator(keras.layers.Layer):
         frames = max(latent.shape[1] for latent in latents)
         maps = []
         for latent, linear, norm in zip(latents, self.linears, self.linear_norms, strict=True):
-            # A row that stands for T frames is mapped and normalised once: T equal rows have the same moments.
+            # A row that stands for T frames is mapped and normalized once: T equal rows have the same moments.
             flat = norm(linear(latent), mode=mode, relu=True)
             maps.append(tf.reshape(flat, [-1, flat.shape[1], 4, 4, flat.shape[2] // 16]))
             maps[-1] = tf.repeat(maps[-1], frames // flat.shape[1], axis=1)
@@ -219,7 +219,7 @@ class Discriminator(keras.Model):
             [N], float32.
         """
         x = video
-        if self.classes:  # "a voxel of constants" beside the colours (3.2.1)
+        if self.classes:  # "a voxel of constants" beside the colors (3.2.1)
             plane = tf.one_hot(label, self.classes)[:, None, None, None]
             x = tf.concat([x, tf.broadcast_to(plane, [*tf.unstack(tf.shape(x)[:4]), self.classes])], -1)
         for number, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True), 1):
@@ -235,6 +235,7 @@ class Discriminator(keras.Model):
 class Model(gan.GAN):
     """TGAN's networks, losses and clipping."""
 
+    config: Config
     networks = Generator, Discriminator
     latent_distribution = UNIFORM
 
@@ -248,7 +249,7 @@ class Model(gan.GAN):
         return inputs if self.config.conditional else {"z": inputs["z"]}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
-        """Wasserstein, or logistic, loss of D's scores; real and fake clips are normalised apart."""
+        """Wasserstein, or logistic, loss of D's scores; real and fake clips are normalized apart."""
         fake = self.generator(**self.inputs(batch), mode="train")
         real_score = self._score(batch["video"], batch, gan.REAL_FRAMES)
         fake_score = self._score(fake, batch, gan.FAKE_FRAMES)

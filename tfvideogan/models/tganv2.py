@@ -2,8 +2,8 @@
 Koyama, Kobayashi, arXiv 1811.09245, IJCV 2020.
 
 A ConvLSTM turns a latent into a small map for each frame; blocks double the maps, and at each of four levels a head renders them as
-frames. In training every level keeps half of the frames of the one below, and a 3-D discriminator of its own judges each level: many
-frames are seen small, few large. Samples are dense: every frame at full size, by the last head. Layers, first weights and values are
+frames. In training every level keeps half of the frames of the one below, and has a 3-D discriminator of its own: many frames are
+seen small, few large. Samples are dense: every frame at full size, by the last head. Layers, first weights and values are
 those of the authors' code, with which they trained on 16 frames of 192x192 of UCF-101.
 
 The paper leaves open, or says otherwise than the authors' code, and this file takes from the code:
@@ -53,20 +53,21 @@ SUBSAMPLINGS = ("pick", "mean")
 class Config(base.Config):
     """TGANv2 at the values of its best run on UCF-101: 16 frames of 192x192, four levels."""
 
-    model = "tganv2"
-    size = 192
-    batch_size = 128
+    model: str = "tganv2"
+    size: int = 192
+    batch_size: int = 128
     latent: int = field(256, "Width of z.", network=True)
     lstm_channels: int = field(1024, "Width of the ConvLSTM's state.", network=True)
     levels: int = field(4, "Levels of frames, each of half of the frames and twice the size of the one below.", network=True)
     subsample: str = field("pick", "From two frames' maps to the next level's: pick one, or take their mean.")
     official_pooling: bool = field(False, "Pool an axis of 1 to 3, between two zeros, as the authors' code does.", network=True)
     r1_weight: float = field(16.0, "Weight of |dD/dx|^2 of real clips, summed over levels, its mean over clips; 8 for FaceForensics.")
-    g_learning_rate = 1e-4
-    d_learning_rate = 1e-4
-    beta_2 = 0.9
-    adam_epsilon = 8e-8
-    ema_decay = 0.0  # no average: the generator itself is sampled
+    g_learning_rate: float = 1e-4
+    d_learning_rate: float = 1e-4
+    learning_rate_schedule: str = "linear"  # from step 0 on
+    beta_2: float = 0.9
+    adam_epsilon: float = 8e-8
+    ema_decay: float = 0.0  # no average: the generator itself is sampled
 
     def __post_init__(self):
         super().__post_init__()
@@ -75,15 +76,15 @@ class Config(base.Config):
         self.want_at_least(0, "r1_weight")
         most = len(G_WIDTHS) - START + 1
         if not 1 <= self.levels <= most:
-            raise UserError(f"--levels={self.levels}: want 1 to {most}")
+            raise UserError(f"--levels={self.levels}: expected 1 to {most}")
         if self.size % 2 ** (self.levels + 2):
-            raise UserError(f"--size={self.size}: with --levels={self.levels} tganv2 builds multiples of {2 ** (self.levels + 2)}")
+            raise UserError(f"--size={self.size}: expected a multiple of {2 ** (self.levels + 2)} with --levels={self.levels}")
         if self.frames % 2 ** (self.levels - 1):
-            raise UserError(f"--frames={self.frames}: with --levels={self.levels} tganv2 builds multiples of {2 ** (self.levels - 1)}")
+            raise UserError(f"--frames={self.frames}: expected a multiple of {2 ** (self.levels - 1)} with --levels={self.levels}")
         if self.channels % 2:
-            raise UserError(f"--channels={self.channels}: want an even number, tganv2's narrowest layer has half of it")
+            raise UserError(f"--channels={self.channels}: expected an even number, as the narrowest layer has half of it")
         if self.subsample not in SUBSAMPLINGS:
-            raise UserError(f"--subsample={self.subsample}: want one of {', '.join(SUBSAMPLINGS)}")
+            raise UserError(f"--subsample={self.subsample}: expected one of {', '.join(SUBSAMPLINGS)}")
 
 
 # First weights, made anew for each layer: an initializer that is used twice draws the same numbers twice.
@@ -196,7 +197,7 @@ class Generator(keras.Model):
 
 
 class DiscriminatorBlock(keras.layers.Layer):
-    """[ReLU] - conv3 - ReLU - conv3 - down, beside a shortcut conv1 - down. No normalisation.
+    """[ReLU] - conv3 - ReLU - conv3 - down, beside a shortcut conv1 - down. No normalization.
 
     Args:
         inputs, hidden, outputs: widths.
@@ -284,6 +285,7 @@ def real_pyramid(video: tf.Tensor, offsets: tf.Tensor) -> list[tf.Tensor]:
 class Model(gan.GAN):
     """TGANv2's networks and losses."""
 
+    config: Config
     networks = Generator, Discriminator
     latent_distribution = UNIFORM
 
@@ -292,7 +294,7 @@ class Model(gan.GAN):
         return self.config.latent
 
     @classmethod
-    def batch_specs(cls, config: Config) -> gan.Specs:
+    def batch_specs(cls, config: base.Config) -> gan.Specs:
         """Without labels: no network reads them."""
         return {name: spec for name, spec in super().batch_specs(config).items() if name != "label"}
 

@@ -1,7 +1,7 @@
 """VGAN: "Generating Videos with Scene Dynamics", Vondrick, Pirsiavash, Torralba, arXiv 1609.02612, NIPS 2016.
 
 A static background b from 2-D and a foreground f with its mask m from 3-D transposed convolutions make m f + (1 - m) b; a 3-D
-convolutional D judges the clip. Also the variant of one stream, and the one that continues a given first frame. Sections
+convolutional D scores the clip. Also the variant of one stream, and the one that continues a given first frame. Sections
 cited below are the paper's; the tables are those of the authors' code.
 
 The paper leaves open, and this file takes from the authors' code:
@@ -15,7 +15,7 @@ Differences from the paper:
 - G's gradient comes from the D after its update and from fresh latents; the code reuses D's last pass.
 - Samples are made with BN's standing statistics, not with moving averages.
 - 32x32 networks of our own, with one layer less, and other numbers of frames, by the time axis of the first and last layers.
-- The camera is not stabilised: that is the data's business.
+- The camera is not stabilized: that is the data's business.
 
 Parameters at 64x64, 32 frames: two streams 16,245,383, of which background 3,577,667; one stream 12,663,619; D 11,057,858;
 conditional G 68,216,455, D 44,135,810 (derived by hand in tests/vgan_test.py).
@@ -44,29 +44,29 @@ REAL_CLASS, FAKE_CLASS = 0, 1
 class Config(base.Config):
     """VGAN at the values of its paper: 32 frames of 64x64, two streams."""
 
-    model = "vgan"
-    frames = 32
+    model: str = "vgan"
+    frames: int = 32
     latent: int = field(100, "Width of z.", network=True)
     streams: int = field(2, "2: background and masked foreground; 1: the 3-D stream alone.", network=True)
     conditional: bool = field(False, "Read a first frame, not z. The paper's has --channels=128 --batch_size=32.", network=True)
     mask_penalty: float = field(0.1, "Weight of the mask's mean; not for the conditional model.")
     first_frame_weight: float = field(10.0, "Weight of the conditional model's distance from the given frame.")
-    beta_1 = 0.5
-    adam_epsilon = 1e-8
-    ema_decay = 0.0  # no average: the generator itself is sampled
+    beta_1: float = 0.5
+    adam_epsilon: float = 1e-8
+    ema_decay: float = 0.0  # no average: the generator itself is sampled
 
     def __post_init__(self):
         super().__post_init__()
         self.want_square()
         self.want_at_least(1, "latent")
         if self.size not in SIZES:
-            raise UserError(f"--size={self.size}: vgan builds {' or '.join(map(str, SIZES))}")
+            raise UserError(f"--size={self.size}: expected {' or '.join(map(str, SIZES))} for --model=vgan")
         if self.frames % (self.size // 4):
-            raise UserError(f"--frames={self.frames}: at --size={self.size} vgan builds multiples of {self.size // 4}")
+            raise UserError(f"--frames={self.frames}: expected a multiple of {self.size // 4} at --size={self.size}")
         if self.streams not in (1, 2):
-            raise UserError(f"--streams={self.streams}: want 1 or 2")
+            raise UserError(f"--streams={self.streams}: expected 1 or 2")
         if self.conditional and self.streams == 1:
-            raise UserError("--conditional: wants --streams=2")
+            raise UserError(f"--streams={self.streams}: expected 2 with --conditional")
 
 
 def widths(config: Config) -> list[int]:
@@ -75,12 +75,12 @@ def widths(config: Config) -> list[int]:
 
 
 def kernel() -> keras.initializers.Initializer:
-    """The law of every kernel. Made anew for each layer: an initializer that is used twice draws the same numbers twice."""
+    """The distribution of every kernel. Made anew for each layer: an initializer that is used twice draws the same numbers twice."""
     return keras.initializers.RandomNormal(0.0, 0.01)
 
 
 def gain() -> keras.initializers.Initializer:
-    """The law of BN's gains, likewise."""
+    """The distribution of BN's gains, also made anew for each layer."""
     return keras.initializers.RandomNormal(1.0, 0.02)
 
 
@@ -154,7 +154,12 @@ class Generator(keras.Model):
 
     def with_mask(self, mode: Mode, z: tf.Tensor | None = None, first_frames: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """The video, and the foreground's mask [N,T,H,W,1] in [0,1] (all ones with one stream)."""
-        x = z[:, None, None] if self.encoder is None else self.encoder(first_frames[:, 0], mode=mode)
+        if self.encoder is not None:
+            assert first_frames is not None  # what the conditional model's `inputs` gives
+            x = self.encoder(first_frames[:, 0], mode=mode)
+        else:
+            assert z is not None
+            x = z[:, None, None]
         foreground = self.foreground(x[:, None], mode=mode)
         if self.background is None:
             video = tf.tanh(foreground[0])
@@ -183,10 +188,11 @@ class Discriminator(keras.Model):
 class Model(gan.GAN):
     """VGAN's networks and losses."""
 
+    config: Config
     networks = Generator, Discriminator
 
     @classmethod
-    def batch_specs(cls, config: Config) -> gan.Specs:
+    def batch_specs(cls, config: base.Config) -> gan.Specs:
         """Without labels: no network reads them."""
         return {name: spec for name, spec in super().batch_specs(config).items() if name != "label"}
 
@@ -199,7 +205,7 @@ class Model(gan.GAN):
         return {"first_frames": batch["video"][:, :1]} if self.config.conditional else {"z": self.latents(batch["seed"])}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
-        """Cross-entropies of real and generated clips, which are normalised apart, added."""
+        """Cross-entropies of real and generated clips, which are normalized apart, added."""
         fake = self.generator(**self.inputs(batch), mode="train")
         real_logits, fake_logits = (self.discriminator(video, mode="train") for video in (batch["video"], fake))
         terms = {"d_real": cross_entropy(real_logits, REAL_CLASS), "d_fake": cross_entropy(fake_logits, FAKE_CLASS)}

@@ -64,14 +64,14 @@ def remove_unfinished(folder: Path) -> None:
 
 def shapes(prefix: Path) -> dict[str, list[int]]:
     """The shape of every tensor in a checkpoint. Raises what TensorFlow's reader does if it is damaged."""
-    with without_patterns(prefix.parent) as folder:
-        return tf.train.load_checkpoint(f"{folder}/{prefix.name}").get_variable_to_shape_map()
+    with without_patterns(prefix) as plain:
+        return tf.train.load_checkpoint(plain).get_variable_to_shape_map()
 
 
 def read(prefix: Path, names: list[str]) -> dict[str, np.ndarray]:
     """These tensors of a checkpoint, whose sums are checked. Raises what TensorFlow's reader does if one is damaged."""
-    with without_patterns(prefix.parent) as folder:
-        reader = tf.train.load_checkpoint(f"{folder}/{prefix.name}")
+    with without_patterns(prefix) as plain:
+        reader = tf.train.load_checkpoint(plain)
         return {name: reader.get_tensor(name) for name in names}
 
 

@@ -3,13 +3,14 @@
 import collections
 import dataclasses
 import math
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from tfvideogan import models
 from tfvideogan.config import Config, to_flags
-from tfvideogan.gan import GAN, Batch
+from tfvideogan.gan import GAN, Batch, Scalars
 from tfvideogan.ops import forms
 from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.step import BACKWARD, make_step
@@ -99,13 +100,15 @@ def _updates(config: Config) -> tuple[GAN, list[tf.Variable], list[tf.Operation]
         count = tf.Variable(0, dtype=tf.int64, trainable=False)
         optimizers = make_optimizers(gan, count)
         step = make_step(gan, optimizers, count, tf.distribute.get_strategy(), flat=True)
-        operations = []
-        for update in step.functions[:2]:
+
+        def operations(update: Callable[[Batch], Scalars]) -> list[tf.Operation]:
             before = len(graph.get_operations())
             chunk = next(step.in_turn(_placeholders(config)))
-            operations.append(_needed(graph, list(update(chunk).values()), before))
+            return _needed(graph, list(update(chunk).values()), before)
+
+        d_update, g_update, _ = step.functions
         kept = [variable.value for optimizer in optimizers.values() for variable in optimizer.variables]
-        return gan, kept, *operations
+        return gan, kept, operations(d_update), operations(g_update)
 
 
 def _cost(config: Config, gan: GAN, optimizers: list[tf.Variable], d_update: list[tf.Operation], g_update: list[tf.Operation]) -> Cost:
@@ -223,7 +226,7 @@ def _live(operations: list[tf.Operation]) -> int:
 
 def _homes(operations: list[tf.Operation]) -> dict:
     """Of a reference to each tensor, that to the tensor whose memory it is in."""
-    home = {}
+    home: dict = {}
     for operation in operations:
         for i, output in enumerate(operation.outputs):
             source = _viewed(operation, i)
@@ -248,7 +251,9 @@ def _by_turns(operations: list[tf.Operation]) -> list[tf.Operation]:
         waits[operation] = len(needs)
         for need in needs:
             after[need].append(operation)
-    forward, backward, order = collections.deque(), collections.deque(), []
+    forward: collections.deque[tf.Operation] = collections.deque()
+    backward: collections.deque[tf.Operation] = collections.deque()
+    order = []
 
     def add(operation: tf.Operation) -> None:
         (backward if _is_backward(operation) else forward).append(operation)

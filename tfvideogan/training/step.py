@@ -185,7 +185,7 @@ def make_step(
     def function(python: Callable) -> Callable:
         return python if flat else tf.function(python, autograph=False, jit_compile=whole or None)
 
-    return Step(*map(function, (d_update, g_update, finish)), gan.chunks, *map(function, (cut, advance)))
+    return Step(function(d_update), function(g_update), function(finish), gan.chunks, function(cut), function(advance))
 
 
 def part_of(batch: Batch, i: tf.Tensor, parts: int) -> Batch:

@@ -325,7 +325,7 @@ def test_clips_of_a_number_of_frames_a_second(tmp_path):
     assert set(starts[:, 0]) == set(range(14)) and (np.diff(starts) == 2).all()
     with pytest.raises(UserError, match=r"--frames=4 at --fps=1 needs 3.00 s; the longest video in .* has 1.90"):
         load(tmp_path, fps=1)
-    with pytest.raises(UserError, match="--fps=-1: want 0 or more"):
+    with pytest.raises(UserError, match="--fps=-1: expected 0 or more"):
         load(tmp_path, fps=-1)
 
 

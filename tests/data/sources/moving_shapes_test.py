@@ -75,7 +75,7 @@ def test_uniforms_are_uniform_and_independent():
     draws = np.stack([moving_shapes.uniforms(index, 8) for index in range(4000)])
     assert 0 <= draws.min() and draws.max() < 1
     assert abs(draws.mean(0) - 0.5).max() < 0.02 and abs(draws.var(0) - 1 / 12).max() < 0.004
-    both = np.concatenate([draws[1:], draws[:-1]], 1)  # also of neighbouring indices
+    both = np.concatenate([draws[1:], draws[:-1]], 1)  # also of neighboring indices
     assert abs(np.corrcoef(both.T) - np.eye(16)).max() < 0.07
 
 

@@ -178,7 +178,8 @@ def choose(source: Listing, unfinished: str, tasks: list[Task]) -> tuple[list[Vi
 
     Of several videos with the same content the first is kept.
     """
-    usable, facts, rejected, marks, first = [], {}, list(source.rejected), [], {}
+    usable, facts, rejected, marks = [], {}, list(source.rejected), []
+    first: dict[str, str] = {}  # video of each content
     for task in tasks:
         mark = paths.join(unfinished, task.done)
         found = [json.loads(line) for line in paths.read_text(mark).splitlines()]
@@ -256,7 +257,9 @@ def as_worker() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
     def follow() -> None:
-        multiprocessing.parent_process().join()
+        parent = multiprocessing.parent_process()
+        assert parent is not None  # this is a process of the pool
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()

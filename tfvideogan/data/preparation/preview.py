@@ -26,8 +26,10 @@ STYLE = "body{font:14px sans-serif;margin:2em}table{border-collapse:collapse;mar
 def write(folder: str, videos_file: str, rejected_file: str, settings: dict) -> None:
     """Writes both beside the data set in `folder`, of which the two files list the videos and what was rejected."""
     write_whole(paths.join(folder, SHEET), sheet(folder, settings["size"]))
-    rows = [[json.loads(line) for line in paths.read_text(paths.join(folder, file)).splitlines()] for file in (videos_file, rejected_file)]
-    write_whole(paths.join(folder, PAGE), page(settings, *rows, rejected_file).encode())
+    videos, rejected = (
+        [json.loads(line) for line in paths.read_text(paths.join(folder, file)).splitlines()] for file in (videos_file, rejected_file)
+    )
+    write_whole(paths.join(folder, PAGE), page(settings, videos, rejected, rejected_file).encode())
 
 
 def sheet(folder: str, size: int) -> bytes:

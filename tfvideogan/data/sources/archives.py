@@ -45,7 +45,10 @@ def extracted(root: str, folder: str) -> str:
 def _unpack(archive: str, folder: str) -> None:
     if not archive.endswith(".rar"):
         try:
-            shutil.unpack_archive(archive, folder, **({} if archive.endswith(".zip") else {"filter": "data"}))
+            if archive.endswith(".zip"):
+                shutil.unpack_archive(archive, folder)
+            else:
+                shutil.unpack_archive(archive, folder, filter="data")
         except (shutil.ReadError, zipfile.BadZipFile, EOFError) as error:
             raise UserError(f"{archive}: cannot be unpacked ({error})") from error
         return

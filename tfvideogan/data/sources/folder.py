@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Clips, UserError
 from tfvideogan.data import paths
 from tfvideogan.data.decode import PICTURES, SUFFIXES, VIDEOS
 from tfvideogan.data.source import Source
@@ -22,7 +22,7 @@ from tfvideogan.data.sources.listing import Listing, Rejected, Video, files_sour
 NOT_UTF8 = "its name is not UTF-8"
 
 
-def source(config: Config, variant: str, split: str) -> Source:
+def source(config: Clips, variant: str, split: str) -> Source:
     """See the module, `listing` and `files_source`. Raises UserError as they do, and for a class without videos in the split."""
     if variant:
         raise UserError(f"--dataset={config.dataset}: want folder, without a variant")
@@ -105,7 +105,7 @@ def _ending(name: str) -> str:
     return f"files ending in {paths.suffix(name)}" if paths.suffix(name) else "files without an ending"
 
 
-def loose(config: Config, root: str, known: Sequence[str]) -> Source:
+def loose(config: Clips, root: str, known: Sequence[str]) -> Source:
     """Clips of all video files under `root`, however deep: its subfolders are the classes; of videos beside them, or without any,
     there is one class, with an empty name. Each is decoded when it is needed, and not kept.
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Clips, UserError
 from tfvideogan.data import paths
 from tfvideogan.data.decode import VIDEOS
 from tfvideogan.data.source import Source
@@ -25,7 +25,7 @@ COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 SPARE = 2.0  # seconds a file may be longer than its clip: cuts fall on key frames
 
 
-def source(config: Config, variant: str, split: str) -> Source:
+def source(config: Clips, variant: str, split: str) -> Source:
     """The videos of a split. Raises UserError for an unknown variant, and as `listing` and `files_source` do."""
     return files_source(config, listing(config.data_dir, classes_of(config.dataset, variant)), split)
 
@@ -56,7 +56,8 @@ def listing(root: str, classes: int, labels: tuple[str, ...] = ()) -> Listing:
         logging.warning("%s has %d of the %d classes of kinetics/%d", root, len(labels), classes, classes)
     number_of = {label: number for number, label in enumerate(labels)}
     files = _by_stem(folder)
-    videos, rejected, seen, taken = [], [], {}, set()
+    videos, rejected, taken = [], [], set()
+    seen: dict[str, str] = {}
     for row in rows:
         start, end, name = row["start"], row["end"], row["name"]
         reason = row["fault"]

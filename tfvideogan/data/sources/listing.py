@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfvideogan.config import Config, RunFailed, UserError
+from tfvideogan.config import Clips, RunFailed, UserError
 from tfvideogan.data import decode
 from tfvideogan.data.clips import cut, seconds_needed, shape
 from tfvideogan.data.decode import Facts
@@ -84,7 +84,7 @@ def examine(listing: Listing, video: Video) -> Facts | str:
     return facts
 
 
-def files_source(config: Config, listing: Listing, split: str, keep: bool = True) -> Source:
+def files_source(config: Clips, listing: Listing, split: str, keep: bool = True) -> Source:
     """Clips of a listing's videos of a split, cut and shaped as the config says (see clips.py).
 
     Videos that cannot be decoded or are too short are named, counted and left out; where one cannot be read later, another of
@@ -127,7 +127,7 @@ def files_source(config: Config, listing: Listing, split: str, keep: bool = True
     return Source(listing.labels, len(usable), clip)
 
 
-def _usable(config: Config, listing: Listing, videos: list[Video]) -> list[tuple[Video, Facts]]:
+def _usable(config: Clips, listing: Listing, videos: list[Video]) -> list[tuple[Video, Facts]]:
     """The videos a clip can be cut from. Logs the others; UserError if that leaves too little."""
     needed = (config.frames - 1) * config.stride + 1
 

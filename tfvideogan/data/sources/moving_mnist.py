@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Clips, UserError
 from tfvideogan.data import paths
 from tfvideogan.data.decode import PICTURE_FPS, Facts
 from tfvideogan.data.source import Source
@@ -33,7 +33,7 @@ CLIPS = {"train": 60_000, "test": 10_000}  # the public test set has 10,000
 SHARE = 0.9  # of an .npz's digits that train clips show
 
 
-def source(config: Config, variant: str, split: str) -> Source:
+def source(config: Clips, variant: str, split: str) -> Source:
     """Clips of config.frames frames and config.size pixels. Raises UserError where there are no digits."""
     if variant:
         raise UserError(f"--dataset={config.dataset}: want moving_mnist, without a variant")
@@ -107,14 +107,14 @@ def render(digits: list[np.ndarray], split: str, index: int, frames: int, size: 
     side = round(DIGIT * size / CANVAS)
     for number, (which, x, y, angle, speed) in zip(PAIRS[index % len(PAIRS)], draws, strict=True):
         picture = Image.fromarray(digits[number][int(which * len(digits[number]))])
-        picture = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR))
+        resized = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR))
         step = (SPEEDS[0] + (SPEEDS[1] - SPEEDS[0]) * speed) * size / CANVAS
         free, time = size - side, np.arange(frames)
         left = _bounce(free * x + time * step * np.cos(2 * np.pi * angle), free)
         top = _bounce(free * y + time * step * np.sin(2 * np.pi * angle), free)
         for frame, row, column in zip(video, top, left, strict=True):
             place = frame[row : row + side, column : column + side]
-            np.maximum(place, picture, out=place)
+            np.maximum(place, resized, out=place)
     return np.repeat(video[..., None], 3, -1)
 
 

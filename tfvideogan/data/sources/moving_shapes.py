@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Clips, UserError
 from tfvideogan.data.source import Source
 
 SHAPES = ("ring", "square", "triangle")
@@ -28,9 +28,9 @@ VARIANTS = ("plain", "textured", "mixed", "shape_motion")
 WAVES = 3  # sinusoids in a texture
 
 
-def source(config: Config, variant: str, split: str) -> Source:
+def source(config: Clips, variant: str, split: str) -> Source:
     """Clips of config.frames frames and config.size pixels. Raises UserError for an unknown variant."""
-    config.want_square()
+    config.want_square("dataset")
     variant = variant or "mixed"
     if variant not in VARIANTS:
         raise UserError(f"--dataset={config.dataset}: want moving_shapes/ and one of {', '.join(VARIANTS)}")

@@ -29,7 +29,8 @@ class MovingShapes(tfds.core.GeneratorBasedBuilder):
     """The clips of `data.moving_shapes`: "video" uint8 [T,size,size,3], "label", and "index", the clip's number."""
 
     VERSION = tfds.core.Version("1.0.0")
-    url_infos = {}  # nothing is downloaded; to look for checksums, TFDS 4.9.10 would import importlib_resources, which it does not declare
+    # Nothing is downloaded; to look for checksums, TFDS 4.9.10 would import importlib_resources, which it does not declare.
+    url_infos: dict = {}
     BUILDER_CONFIGS = [MovingShapesConfig(name=variant, variant=variant) for variant in VARIANTS]
 
     def _info(self) -> tfds.core.DatasetInfo:

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Clips, UserError
 from tfvideogan.data import paths
 from tfvideogan.data.clips import cut, cut_by_stride, shape
 from tfvideogan.data.source import Source
@@ -29,7 +29,7 @@ FRAMING = 16  # bytes a TFRecord file adds to a record: its length, uint64, and 
 HEAD = 12
 
 
-def source(config: Config, variant: str, split: str) -> Source:
+def source(config: Clips, variant: str, split: str) -> Source:
     """The one data set in --data_dir. Raises UserError if there is none, or more than one."""
     if variant:
         raise UserError(f"--dataset={config.dataset}: want prepared, without a variant; --data_dir names the folder")
@@ -72,7 +72,7 @@ def open_builder(folder: str) -> tfds.core.DatasetBuilder:
     return tfds.builder_from_directory(copy)
 
 
-def builder_source(config: Config, builder: tfds.core.DatasetBuilder, split: str, folder: str = "") -> Source:
+def builder_source(config: Clips, builder: tfds.core.DatasetBuilder, split: str, folder: str = "") -> Source:
     """Clips of a prepared data set, cut as clips.py says; a video's last frame stands in where it is too short.
 
     `folder` holds the shards, if it is not where the builder's metadata are.
@@ -154,7 +154,8 @@ def _lengths(folder: str, split: tfds.core.SplitInfo) -> list[tuple[str, np.ndar
 
 def record_lengths(path: str) -> np.ndarray:
     """The bytes of every record in a TFRecord file, int64. Raises UserError if the file ends within one."""
-    lengths, end, offset = [], tf.io.gfile.stat(path).length, 0
+    lengths: list[int] = []
+    end, offset = tf.io.gfile.stat(path).length, 0
     with tf.io.gfile.GFile(path, "rb") if "://" in path else open(path, "rb") as file:
         while offset < end:
             file.seek(offset)

@@ -7,7 +7,7 @@ Reads, under --data_dir, whichever is there:
 
 import tensorflow as tf
 
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Clips, UserError
 from tfvideogan.data import paths
 from tfvideogan.data.source import Source
 from tfvideogan.data.sources import prepared
@@ -17,7 +17,7 @@ VARIANTS = ("split1", "split2", "split3")
 VIDEOS, LISTS = "UCF-101", "ucfTrainTestlist"
 
 
-def source(config: Config, variant: str, split: str) -> Source:
+def source(config: Clips, variant: str, split: str) -> Source:
     """The official list `variant` of train, test or both. Listed files that are missing are named in warnings.
 
     Raises: UserError for an unknown variant, and where neither layout or none of the listed files is found.
@@ -60,7 +60,8 @@ def listing(root: str, number: str) -> Listing:
     labels = [label for _, label in named]
     label_of = {name: label for label, name in enumerate(labels)}
     present = set(paths.files_below(paths.join(root, VIDEOS)))
-    videos, rejected, listed_in = [], [], {}
+    videos, rejected = [], []
+    listed_in: dict[str, str] = {}
     for split in ("train", "test"):
         names = f"{split}list0{number}.txt"
         for line in _lines(root, names):

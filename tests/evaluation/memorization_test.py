@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tfvideogan.evaluation import memorisation
-from tfvideogan.evaluation.memorisation import Audit, audit, nearest
+from tfvideogan.evaluation import memorization
+from tfvideogan.evaluation.memorization import Audit, audit, nearest
 
 TRAINING = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
 
@@ -21,8 +21,8 @@ def test_nearest_by_hand():
 def test_blocks_change_nothing(monkeypatch, queries, references):
     draw = np.random.default_rng(0)
     a, b = draw.normal(size=(33, 6)), draw.normal(size=(29, 6))
-    monkeypatch.setattr(memorisation, "QUERIES", queries)
-    monkeypatch.setattr(memorisation, "REFERENCES", references)
+    monkeypatch.setattr(memorization, "QUERIES", queries)
+    monkeypatch.setattr(memorization, "REFERENCES", references)
     indices, distances = nearest(a, b, 4)
     every = np.sqrt(np.sum(np.square(a[:, None] - b[None]), -1))
     np.testing.assert_array_equal(indices, np.argsort(every, 1)[:, :4])
@@ -72,11 +72,11 @@ def test_copies_and_strangers_are_told_apart():
     assert honest["copying"] == pytest.approx(0.5, abs=0.07) and honest["closer_than_p5"] == pytest.approx(0.05, abs=0.05)
     copies = audit(training[:300] + 0.01, training, held_out, 3)
     assert copies.summary()["copying"] == 1 and copies.closer_than(1) == 1
-    assert copies.neighbours[:, 0].tolist() == list(range(300)) and copies.held_out_neighbours.shape == (400, 3)
+    assert copies.neighbors[:, 0].tolist() == list(range(300)) and copies.held_out_neighbors.shape == (400, 3)
 
 
 def test_what_cannot_be_audited_is_refused():
-    with pytest.raises(ValueError, match="neighbours=4: expected 1 to 3"):
+    with pytest.raises(ValueError, match="neighbors=4: expected 1 to 3"):
         nearest(TRAINING, TRAINING, 4)
     with pytest.raises(ValueError, match=r"features of shapes \[3, 2\] and \[3, 1\]"):
         nearest(TRAINING, TRAINING[:, :1], 1)
