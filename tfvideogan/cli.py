@@ -50,7 +50,7 @@ def launch(main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: 
     stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
     try:
         config = parse(sys.argv, saved, kind)
-        with forms.uncompiled() if FLAGS.xla == "false" else contextlib.nullcontext():
+        with forms.uncompiled() if FLAGS["xla"].value == "false" else contextlib.nullcontext():
             main(config)
     except (UserError, RunFailed, flags.Error) as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)

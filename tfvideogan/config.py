@@ -140,7 +140,9 @@ class Config(Evaluation):
     )
     steps: int = field(100_000, "Generator steps of the whole run.")
     init_from: str = field(
-        "", "Run folder: a new run starts with the weights of its newest checkpoint, where path and shape match.", fixed=True
+        "",
+        "Run folders, with commas: a new run starts with the weights of their newest checkpoints, where path and shape match.",
+        fixed=True,
     )
     precision: str = field("float32", "float32, mixed_bfloat16 or mixed_float16.", network=True)
     d_steps: int = field(1, "D steps, each with fresh clips, before a G step.")

@@ -16,6 +16,7 @@ from tfvideogan import data, models
 from tfvideogan.cli import define_generator_flags, launch, open_generator
 from tfvideogan.config import Config, UserError
 from tfvideogan.data.sources import folder
+from tfvideogan.data.sources.listing import files_source
 from tfvideogan.generation import pictures
 from tfvideogan.generation.module import Generator
 from tfvideogan.generation.sampler import fixed_sampler
@@ -69,7 +70,8 @@ def from_videos(generator: Generator) -> tuple[np.ndarray, list[str]]:
     """Clips [N,T,H,W,3] in [0,1], --num_videos (with other latents) of each of the first videos of --source, or of the data set."""
     config = generator.config
     if SOURCE.value:
-        dataset = data.of_source(folder.loose(dataclasses.replace(config, data_dir=SOURCE.value), SOURCE.value, ()), config.seed)
+        given = dataclasses.replace(config, data_dir=SOURCE.value)
+        dataset = data.of_source(files_source(given, folder.at(SOURCE.value), "train", keep=False), config.seed)
     else:
         dataset = models.dataset(config, "test")
     clips = []

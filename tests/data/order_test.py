@@ -16,7 +16,7 @@ def counted(size: int, seed: int = 3) -> data.Dataset:
 
     def clip(index, seed, training):
         noise = tf.random.stateless_uniform([1, 1, 1, 3], seed, maxval=256, dtype=tf.int32)
-        return tf.cast(noise, tf.uint8), tf.cast(index, tf.int32)
+        return {"video": tf.cast(noise, tf.uint8), "label": tf.cast(index, tf.int32)}
 
     return data.Dataset(("a",), size, Source(("a",), size, clip), seed)
 

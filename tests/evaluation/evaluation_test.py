@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfvideogan import data, metrics, train_evaluator
-from tfvideogan.config import UserError
+from tfvideogan.config import Config, UserError
 from tfvideogan.evaluation.clips import Clips, look
 from tfvideogan.evaluation.evaluation import QUICK, Evaluation, of_config
 from tfvideogan.evaluation.pairs import paired
@@ -275,7 +275,7 @@ def test_generated_clips_have_the_shares_of_the_real_clips_classes():
 
 
 def test_the_protocol_says_by_which_law_labels_are_drawn():
-    config = train_evaluator.Config(size=32, frames=4, batch_size=16, evaluate_videos=30)
+    config = Config(size=32, frames=4, batch_size=16, evaluate_videos=30)
     as_real, others = (of_config(config, labels, QUICK, 1.0, True, Means()) for labels in (SHAPES.labels, LABELS))
     assert as_real.protocol["labels"] == "shares of the real clips" and others.protocol["labels"] == "in turn"
     assert others.classes(seed=1).tolist() == [i % 3 for i in range(30)]
@@ -284,7 +284,7 @@ def test_the_protocol_says_by_which_law_labels_are_drawn():
 
 @pytest.mark.parametrize("wanted, found", [(None, 30), (50, 50), (0, 400)])
 def test_real_clips_may_be_more_or_fewer_than_generated_ones(wanted, found):
-    config = train_evaluator.Config(dataset="moving_shapes/shape_motion", split="test", size=16, frames=2, evaluate_videos=30)
+    config = Config(dataset="moving_shapes/shape_motion", split="test", size=16, frames=2, evaluate_videos=30)
     scored = of_config(config, ("a",), ("is", "fid"), 1.0, True, Means(), real_videos=wanted)
     record = scored(noise_of_two_frames, seed=0)[1]
     assert (record["protocol"]["num_real"], record["protocol"]["num_fake"]) == (found, 30)

@@ -40,7 +40,7 @@ def probe_folder(folder: str) -> Facts:
     files = names(folder)
     if not files:
         raise ValueError(f"no frames ({' '.join(SUFFIXES)})")
-    first = None
+    first: tuple[int, int] | None = None
     for name in files:
         path = paths.join(folder, name)
         with paths.opened(path) as file, _image(path, file) as image:
@@ -51,7 +51,8 @@ def probe_folder(folder: str) -> Facts:
             raise ValueError(f"frames of several sizes: the first is {first[1]}x{first[0]}, not so {name}")
         if not _ends_well(path):
             picture(path)
-    return Facts(*first, np.arange(len(files), dtype=np.float32) / FPS, files=tuple(files))
+    height, width = size  # of the last, and so of all
+    return Facts(height, width, np.arange(len(files), dtype=np.float32) / FPS, files=tuple(files))
 
 
 def names(folder: str) -> list[str]:
@@ -60,10 +61,11 @@ def names(folder: str) -> list[str]:
     heads = {re.split(r"\d", name)[0] for name in found}
 
     def order(name: str) -> list[int | str]:
-        parts = [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
-        if len(parts) > 1 and parts[0].endswith("-") and parts[0][:-1] in heads:  # a sign, where other names are without it
-            parts[:2] = [parts[0][:-1], -parts[1]]
-        return parts
+        head, *rest = re.split(r"(\d+)", name)
+        numbered: list[int | str] = [int(part) if part.isdecimal() else part for part in rest]
+        if numbered and head.endswith("-") and head[:-1] in heads:  # a sign, where other names are without it
+            return [head[:-1], -int(rest[0]), *numbered[1:]]
+        return [head, *numbered]
 
     return sorted(found, key=order)
 

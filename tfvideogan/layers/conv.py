@@ -39,6 +39,7 @@ class Conv(keras.layers.Layer):
         dtype: str | None = None,
     ):
         super().__init__(dtype=dtype)
+        self.channels = outputs
         self.strides, self.padding = [stride] * len(kernel) if isinstance(stride, int) else [*stride], padding
         self.kernel = self.add_weight(name="kernel", shape=self.kernel_shape([*kernel], inputs, outputs), initializer=initializer)
         self.bias = self.add_weight(name="bias", shape=[outputs], initializer="zeros") if bias else None

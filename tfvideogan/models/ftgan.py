@@ -25,6 +25,7 @@ tests/models/ftgan_test.py).
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -55,6 +56,7 @@ class Config(base.Config):
     latent: int = field(100, "Width of z_flow and of z_texture.", network=True)
     flow_limit: float = field(8.0, "Flow along an axis, in pixels, that is 1 to the networks; longer is clipped.", network=True)
     mask_penalty: float = field(0.1, "Weight of each mask's mean.")
+    flow_learning_rate: float = field(1e-7, "Learning rate of the flow nets in --phase=joint; the texture nets have G's and D's.")
     texture_weight: float = field(0.1, "Weight of the texture's loss in that of the flow nets (C); of --phase=joint.")
     batch_size: int = 32
     steps: int = 60_000
@@ -66,7 +68,7 @@ class Config(base.Config):
         super().__post_init__()
         self.want_square()
         self.want_at_least(1, "latent")
-        self.want_at_least(0, "mask_penalty", "texture_weight")
+        self.want_at_least(0, "mask_penalty", "texture_weight", "flow_learning_rate")
         if self.phase not in PHASES:
             raise UserError(f"--phase={self.phase}: want one of {', '.join(PHASES)}")
         if self.size not in SIZES:
@@ -110,7 +112,7 @@ class Block(keras.layers.Layer):
     def __init__(self, convolution: Conv, slope: float):
         super().__init__()
         self.convolution, self.slope = convolution, slope
-        self.norm = BatchNorm(convolution.bias.shape[0], EPSILON, bias=True)
+        self.norm = BatchNorm(convolution.channels, EPSILON, bias=True)
         self.built = True
 
     def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
@@ -313,6 +315,12 @@ class Model(gan.GAN):
         """Latents, of TextureGAN alone with the batch's own flows."""
         z = {"z": self.latents(batch["seed"])}
         return {**z, "flow": batch["flow"]} if self.config.phase == "texture" else z
+
+    def learning_rates(self) -> dict[str, tuple[Sequence[keras.layers.Layer], float]]:
+        """In joint training the flow nets have a rate of their own: 1e-7, where the texture nets have 1e-6."""
+        if self.config.phase != "joint":
+            return {}
+        return {"flow": ([self.generator.flow, self.discriminator.flow], self.config.flow_learning_rate)}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Logistic losses of each D; real and fake clips are normalized apart."""

@@ -4,6 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -47,7 +48,9 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
         run = Run(workdir, config, gan, dataset.labels, optimizers, count)
     chief = is_chief(strategy)
     if config.init_from and not newest_first(workdir):
-        run.begin_from(config.init_from)
+        folders = [config.init_from] if Path(config.init_from).is_dir() else config.init_from.split(",")
+        for folder in folders:
+            run.begin_from(folder)
     if chief:
         run.claim()
     signals = Signals()

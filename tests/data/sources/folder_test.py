@@ -13,7 +13,7 @@ from PIL import Image
 
 from tfvideogan import cli, data
 from tfvideogan.config import Config, UserError
-from tfvideogan.data import decode, paths
+from tfvideogan.data import clips, decode, paths
 from tfvideogan.data.sources import folder as folder_source
 from tfvideogan.data.sources import listing
 
@@ -296,12 +296,12 @@ def test_mistakes_are_told_in_one_line(tmp_path):
 
 def test_fit_rounds_and_keeps_a_size_that_is_right():
     ramp = tf.cast(tf.reshape(tf.range(2 * 8 * 8 * 3) % 256, [2, 8, 8, 3]), tf.uint8)
-    np.testing.assert_array_equal(decode.fit(ramp, 8), ramp)
+    np.testing.assert_array_equal(clips.fit(ramp, 8, 8), ramp)
     halves = tf.constant([[[[0] * 3, [255] * 3]] * 2], tf.uint8)  # two columns, 0 and 255, become one
-    np.testing.assert_array_equal(decode.fit(halves, 1), np.full([1, 1, 1, 3], 128, np.uint8))  # 127.5 rounds to even
+    np.testing.assert_array_equal(clips.fit(halves, 1, 1), np.full([1, 1, 1, 3], 128, np.uint8))  # 127.5 rounds to even
     frame = np.full([1, 4, 4, 3], 255, np.uint8)
     frame[:, 1:3, 1:3] = 0
-    assert 50 < decode.fit(tf.constant(frame), 1)[0, 0, 0, 0] < 200  # antialiased: not of the middle pixels alone
+    assert 50 < clips.fit(tf.constant(frame), 1, 1)[0, 0, 0, 0] < 200  # antialiased: not of the middle pixels alone
 
 
 def test_a_folder_without_subfolders_is_one_class(tmp_path):

@@ -11,7 +11,8 @@ wave1/person5_a.mp4 is, and wave1/person4_a.mp4 is split train.
 
 import os
 import re
-from collections.abc import Sequence
+
+import tensorflow as tf
 
 from tfvideogan.config import Clips, UserError
 from tfvideogan.data import paths
@@ -105,24 +106,10 @@ def _ending(name: str) -> str:
     return f"files ending in {paths.suffix(name)}" if paths.suffix(name) else "files without an ending"
 
 
-def loose(config: Clips, root: str, known: Sequence[str]) -> Source:
-    """Clips of all video files under `root`, however deep: its subfolders are the classes; of videos beside them, or without any,
-    there is one class, with an empty name. Each is decoded when it is needed, and not kept.
-
-    Args:
-        known: names of classes, which are numbered so if they hold all of the folder's; else in alphabetical order.
-    Raises: UserError, naming --data_dir, if there is none or too few can be used.
-    """
-    _check_name(root)
-    found = list(paths.files_below(root))
-    names = [name for name in found if paths.suffix(name) in VIDEOS and paths.is_utf8(name)]
-    if not names:
-        raise UserError(f"--data_dir={root}: no video in it ({' '.join(VIDEOS)})")
-    nested = all("/" in name for name in names)
-    classes = [name.split("/")[0] if nested else "" for name in names]
-    labels = tuple(known) if set(classes) <= set(known) else tuple(sorted(set(classes)))
-    videos = [Video(name, paths.join(root, name), labels.index(of), "train") for name, of in zip(names, classes, strict=True)]
-    rejected = tuple(Rejected(_shown(name), NOT_UTF8) for name in found if not paths.is_utf8(name))
-    others = [name for name in found if paths.suffix(name) not in VIDEOS and paths.is_utf8(name)]
-    others = tuple(Rejected(name, _ending(name)) for name in others)
-    return files_source(config, Listing(labels, tuple(videos), rejected, others), "train", keep=False)
+def at(path: str) -> Listing:
+    """The videos at a path: a file alone, or those of a folder as `listing` reads it. Raises UserError if there are none."""
+    if paths.is_folder(path):
+        return listing(path, "")
+    if not tf.io.gfile.exists(path):
+        raise UserError(f"--source={path}: no such file or folder")
+    return Listing(("",), (Video(path.rpartition("/")[2], path, 0, "train"),))

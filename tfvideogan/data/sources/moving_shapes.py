@@ -138,7 +138,7 @@ def flow(index: int, frames: int, size: int, variant: str) -> np.ndarray:
     now, before = (np.stack(scene.centers(t), 1) for t in (time, time - step))  # [T,2]
     back = ((before - now) * size).astype(np.float32)
     result = np.zeros([frames, size, size, 2], np.float32)
-    for t, (window, outside) in enumerate(_windows(scene, *now.T, size)):
+    for t, (window, outside) in enumerate(_windows(scene, now[:, 0], now[:, 1], size)):
         result[t][window] = np.where(outside[..., None] < 0, back[t], 0)
     return result
 
