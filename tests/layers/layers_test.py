@@ -15,7 +15,7 @@ from tfvideogan.layers.residual import DiscriminatorBlock, GeneratorBlock
 from tfvideogan.layers.spectral import SpectralConv, SpectralDense, SpectralEmbedding, spectral_normalize
 from tfvideogan.ops import forms
 from tfvideogan.ops.resample import downsample, upsample_bilinear, upsample_nearest
-from tfvideogan.ops.singular import clip_gain, clip_singular_values
+from tfvideogan.ops.singular_value_clipping import clip_gain, clip_singular_values
 
 
 def random(*shape: int, seed: int = 0) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 from tests.mutants import Mutant
 
-FILE, SVC, RMSPROP = "tfvideogan/models/tgan.py", "tfvideogan/ops/singular.py", "tfvideogan/training/optimizers.py"
+FILE, SVC, RMSPROP = "tfvideogan/models/tgan.py", "tfvideogan/ops/singular_value_clipping.py", "tfvideogan/training/optimizers.py"
 LATENT = "tfvideogan/ops/latent.py"
 TEST = "tests/models/tgan_test.py"
 

@@ -38,7 +38,7 @@ from tfvideogan.layers.norm import BatchNorm
 from tfvideogan.losses import logistic_discriminator, logistic_generator, wasserstein_discriminator, wasserstein_generator
 from tfvideogan.ops import noise
 from tfvideogan.ops.latent import UNIFORM
-from tfvideogan.ops.singular import clip_gain, clip_singular_values
+from tfvideogan.ops.singular_value_clipping import clip_gain, clip_singular_values
 from tfvideogan.ops.video import fold, unfold
 
 # Multiples of ch, of as many layers as the clip needs (Table 1): G0 doubles T after each, G1 and D double and halve H and W.
