@@ -483,14 +483,12 @@ def test_without_labels_the_categories_come_to_mean_something():
     changes = {"size": 16, "channels": 4, "classes": 4, "batch_size": 8, "g_learning_rate": 2e-3, "d_learning_rate": 2e-3}
     config = small("mocogan", dataset="moving_shapes/shape_motion", use_categories=False, **changes)
     gan = models.build(config)
-    optimizers = make_optimizers(config)
-    optimizers["d_optimizer"].build(gan.discriminator.trainable_variables)
-    optimizers["g_optimizer"].build(gan.generator.trainable_variables)
-    step = make_step(gan, optimizers, tf.Variable(0, dtype=tf.int64, trainable=False), tf.distribute.get_strategy())
+    count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    step = make_step(gan, make_optimizers(gan, count), count, tf.distribute.get_strategy())
     for batch in data.load(config, "train").batches(config.batch_size).take(120):
         step([batch])
     seeds = noise.fork(seeds_of(512), 99)  # not those of training
-    z, drawn = gan.inputs({"seed": seeds})
+    z, drawn = gan.inputs({"seed": seeds}).values()
     video = gan.generator(z, drawn, mode="train")
     logits = gan.discriminator(video[:, 0], video, seeds, mode="train")["category"]
     recognized = np.argmax(np.reshape(logits, [512, 4]), 1)

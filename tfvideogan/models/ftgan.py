@@ -70,15 +70,15 @@ class Config(base.Config):
         self.want_at_least(1, "latent")
         self.want_at_least(0, "mask_penalty", "texture_weight", "flow_learning_rate")
         if self.phase not in PHASES:
-            raise UserError(f"--phase={self.phase}: want one of {', '.join(PHASES)}")
+            raise UserError(f"--phase={self.phase}: expected one of {', '.join(PHASES)}")
         if self.size not in SIZES:
             raise UserError(f"--size={self.size}: ftgan builds {' or '.join(map(str, SIZES))}")
         if self.frames % (self.size // 4):
             raise UserError(f"--frames={self.frames}: at --size={self.size} ftgan builds multiples of {self.size // 4}")
         if self.channels % 2:
-            raise UserError(f"--channels={self.channels}: want an even number, ftgan's narrowest layer has half of it")
+            raise UserError(f"--channels={self.channels}: expected an even number, ftgan's narrowest layer has half of it")
         if self.flow_limit <= 0:
-            raise UserError(f"--flow_limit={self.flow_limit:g}: want more than 0")
+            raise UserError(f"--flow_limit={self.flow_limit:g}: expected more than 0")
 
 
 def widths(config: Config) -> list[int]:
