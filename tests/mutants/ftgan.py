@@ -79,8 +79,8 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        "self.texture(latent.z_texture, flow, mode=mode)[0]",
-        "self.texture(latent.z_flow, flow, mode=mode)[0]",
+        "self.texture(z_texture, flow, mode=mode)[0]",
+        "self.texture(z_flow, flow, mode=mode)[0]",
         NETWORKS,
         "the texture reads z_flow",
     ),
@@ -127,7 +127,7 @@ MUTANTS = [
     Mutant(
         FILE, "rest = (1.0 - share) *", "rest = 0.0 *", f"{TEST} -k textures_gradient", "the texture's mask reaches the flow with weight C"
     ),
-    Mutant(FILE, "flow / self.config.flow_limit", "flow / 8.0", f"{TEST} -k units_of_the_limit", "the limit is not the flag's"),
+    Mutant(FILE, "flow / limit", "flow / 8.0", f"{TEST} -k units_of_the_limit", "the limit is not the flag's"),
     Mutant(
         FILE,
         '{"motion": slice(0, width), "content"',

@@ -133,3 +133,8 @@ def test_every_operation_of_a_draw_has_a_kernel_for_gpus():
     assert len(integers) > 100
     for operation in integers:
         assert any(fits(kernel, operation) for kernel in get_registered_kernels_for_op(operation.type).kernel), operation
+
+
+def test_no_numbers_are_drawn_for_every_example():
+    seeds = tf.constant([[0, 1], [0, 2]])
+    assert noise.uniform(seeds, [0]).shape == (2, 0) and noise.normal(seeds, [3, 0]).shape == (2, 3, 0)

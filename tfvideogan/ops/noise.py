@@ -33,13 +33,13 @@ def normal(seeds: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     rounds alike everywhere, as logarithms do not. The law is within 8e-6 of the normal distribution function, with a fourth moment of
     2.9996 and a tail beyond 4.5 of 0.94 of the normal one; values reach 6.1.
     """
-    return tf.reshape(_normal(bits(seeds, math.prod(shape))), [-1, *shape])
+    return tf.reshape(_normal(bits(seeds, math.prod(shape))), [_examples(seeds), *shape])
 
 
 def uniform(seeds: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     """U[0,1) draws, multiples of 2^-24, float32 [N,*shape], from seeds [N,2] int32."""
     words = bits(seeds, math.prod(shape))
-    return tf.reshape(tf.cast(_right(words, np.uint32(8)), tf.float32) * 2.0**-24, [-1, *shape])
+    return tf.reshape(tf.cast(_right(words, np.uint32(8)), tf.float32) * 2.0**-24, [_examples(seeds), *shape])
 
 
 def added(x: tf.Tensor, seeds: tf.Tensor, deviation: float) -> tf.Tensor:
@@ -55,9 +55,15 @@ def added(x: tf.Tensor, seeds: tf.Tensor, deviation: float) -> tf.Tensor:
 
 def bits(seeds: tf.Tensor, words: int) -> tf.Tensor:
     """Random bits, uint32 [N,words], from seeds [N,2] int32: words 2i and 2i + 1 are `threefry` of the seed and counter (i, 0)."""
+    if not words:
+        return tf.zeros([_examples(seeds), 0], tf.uint32)
     counter = tf.cast(tf.range(-(-words // 2)), tf.uint32)[None]
     (pairs,) = pieces.compiled(_pairs, counter, seeds, numbers=words * (seeds.shape[0] or 1))
     return tf.reshape(tf.bitcast(pairs, tf.uint32), [-1, 2 * counter.shape[1]])[:, :words]
+
+
+def _examples(seeds: tf.Tensor) -> int | tf.Tensor:
+    return tf.shape(seeds)[0] if seeds.shape[0] is None else seeds.shape[0]
 
 
 def threefry(key: Sequence[tf.Tensor], counter: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
