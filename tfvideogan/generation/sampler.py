@@ -95,6 +95,12 @@ class Sampler(tf.Module):
             inputs = {"z": law.truncate(z, truncation), "label": label}
             return run({name: inputs[name] for name in specs}, truncation)
 
+        def fixing(part: slice) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+            """`sample` where every clip has the first one's part of the latent."""
+            held = np.zeros([gan.latent_width], bool)
+            held[part] = True
+            return lambda label, seed, truncation: sample(label, seed, truncation, held)
+
         def predict(first_frames: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
             inputs = {"first_frames": from_unit(first_frames)}
             if "z" in specs:
@@ -117,10 +123,7 @@ class Sampler(tf.Module):
             signature = [vector, pair, number]
             self.sample = tf.function(sample, input_signature=signature, autograph=False)
             for name, part in gan.latent_parts.items():
-                held = np.zeros([gan.latent_width], bool)
-                held[part] = True
-                function = functools.partial(lambda label, seed, truncation, held: sample(label, seed, truncation, held), held=held)
-                setattr(self, fixed_sampler(name), tf.function(function, input_signature=signature, autograph=False))
+                setattr(self, fixed_sampler(name), tf.function(fixing(part), input_signature=signature, autograph=False))
         elif self.kind == "prediction":
             first = tf.TensorSpec(specs["first_frames"].shape, tf.float32)
             self.predict = tf.function(predict, input_signature=[first, pair, number], autograph=False)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfvideogan.ops import forms
+from tfvideogan.ops import forms, pieces
 from tfvideogan.ops.convolution import kernel_gradient
 from tfvideogan.ops.pieces import compiled
 
@@ -111,8 +111,8 @@ def _pixels(x: tf.Tensor) -> tf.Tensor:
 
 def _summed(a: tf.Tensor, b: tf.Tensor) -> list[tf.Tensor]:
     """Of [N,T,P,C] float32, [N,T,P/SLABS,2,C]: the sums of a, and of a * b, over slabs of pixels."""
-    slabs = SLABS if a.shape[2] % SLABS == 0 else 1
-    # Added one by one: TensorFlow's AddN begins with the input that nobody else holds at that moment.
+    # Where XLA adds them: TensorFlow would make one AddN of them, which begins with the input that nobody else holds at that moment.
+    slabs = SLABS if pieces.is_compiled(a) and a.shape[2] % SLABS == 0 else 1
     return [tf.stack([functools.reduce(tf.add, tf.split(maps, slabs, 2)) for maps in (a, a * b)], 3)]
 
 

@@ -19,9 +19,14 @@ def compiled(function: Callable, *tensors: tf.Tensor, numbers: int | None = None
         tensors: what it reads.
         numbers: how many it computes; by default those of one example of the first tensor.
     """
-    if not forms.is_compiled() or (math.prod(tensors[0].shape[1:]) if numbers is None else numbers) < LARGE:
+    if not is_compiled(tensors[0], numbers):
         return function(*tensors)
     return _traced(function, *(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors))(*tensors)
+
+
+def is_compiled(x: tf.Tensor, numbers: int | None = None) -> bool:
+    """Whether `compiled` compiles what reads x first and computes so many numbers."""
+    return forms.is_compiled() and (math.prod(x.shape[1:]) if numbers is None else numbers) >= LARGE
 
 
 @functools.cache
