@@ -410,7 +410,7 @@ def test_unknown_model_gets_a_suggestion():
 def test_a_model_is_refused_a_data_set_that_lacks_what_it_reads():
     config = small("ftgan", dataset="moving_mnist", classes=0)
     specs = {"video": tf.TensorSpec([None, 8, 32, 32, 3], tf.float32), "seed": tf.TensorSpec([None, 2], tf.int32)}
-    with pytest.raises(UserError, match="--dataset=moving_mnist: gives seed, video; --model=ftgan also reads 'flow'"):
+    with pytest.raises(UserError, match="--dataset=moving_mnist: got seed, video, expected 'flow' too for --model=ftgan"):
         models.check(config, specs)
-    with pytest.raises(UserError, match=r"'flow' is float32 \[8, 16, 16, 2\], expected float32 \[8, 32, 32, 2\] by --model=ftgan"):
+    with pytest.raises(UserError, match=r"got 'flow' of float32 \[8, 16, 16, 2\], expected float32 \[8, 32, 32, 2\] by --model=ftgan"):
         models.check(config, {**specs, "flow": tf.TensorSpec([None, 8, 16, 16, 2], tf.float32)})

@@ -82,4 +82,5 @@ def test_a_step_is_its_updates_in_turn():
     _, _, d_update, g_update = cost._updates(small("vgan", d_steps=2))
     assert two.flops - one.flops == sum(cost._flops(operation) for operation in d_update)
     assert one.live == max(cost._live(d_update), cost._live(g_update))
-    assert two.live - one.live == 4 * 8 * 32 * 32 * 3 * 4  # the other batch: clips, frames, height, width, colours, float32
+    clips, seeds = 4 * 8 * 32 * 32 * 3 * 4, 4 * 2 * 4  # of the other batch
+    assert two.live - one.live == clips + seeds

@@ -201,9 +201,12 @@ def test_collapse_is_told(tmp_path, caplog, monkeypatch, signals_restored):
         assert "D's losses have been below" in caplog.messages[-1]
         watch.sample(10)
         assert "alike" not in caplog.messages[-1]
-        sound = watch.sampler("ema").sample
-        one = SimpleNamespace(sample=lambda label, *rest: tf.repeat(sound(label[:1], *rest), tf.size(label), 0))  # whatever z
-        monkeypatch.setattr(watch, "sampler", lambda name: one)
+        sound = watch.generator("ema").draw
+
+        def draw(batch: dict, *rest: object) -> tf.Tensor:  # whatever z
+            return tf.repeat(sound({"label": batch["label"][:1]}, *rest), tf.size(batch["label"]), 0)
+
+        monkeypatch.setattr(watch, "generator", lambda name: SimpleNamespace(kind="synthesis", draw=draw))
         watch.sample(11)
         assert "G has collapsed" in caplog.messages[-1]
 
