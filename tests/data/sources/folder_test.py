@@ -209,12 +209,20 @@ def test_a_data_folder_that_is_not_utf8_is_refused_in_one_line_and_read_by_a_lin
     write(tmp_path / "1.mkv", 4)
     (folder / "a").mkdir()
     shutil.move(tmp_path / "1.mkv", folder / "a" / "1.mkv")
-    for read in (load, lambda folder: folder_source.loose(config(folder), str(folder), ())):
+    for read in (load, lambda folder: folder_source.at(str(folder))):
         with pytest.raises(UserError) as caught:
             read(folder)
         assert str(caught.value) == f"--data_dir={tmp_path}/caf\\udce9: its name is not UTF-8; rename the folder, or link to it"
     (tmp_path / "cafe").symlink_to(folder)
     assert load(tmp_path / "cafe").size == 1
+
+
+def test_videos_are_found_at_a_file_or_in_a_folder(tmp_path):
+    write(tmp_path / "a" / "1.mkv", 8)
+    alone, inside = folder_source.at(str(tmp_path / "a" / "1.mkv")), folder_source.at(str(tmp_path))
+    assert [video.path for video in alone.videos] == [video.path for video in inside.videos] == [str(tmp_path / "a" / "1.mkv")]
+    with pytest.raises(UserError, match="--source=.*none: no such file or folder"):
+        folder_source.at(str(tmp_path / "none"))
 
 
 @pytest.mark.parametrize("change", ["removed", "no video", "cut short"])
