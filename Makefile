@@ -61,7 +61,7 @@ test-io: .venv-io/installed
 	@echo "== setting up .venv-beam (some minutes, once)"
 	test -x .venv-beam/bin/pip || $(PYTHON) -m venv .venv-beam
 	.venv-beam/bin/python -m pip install --quiet --upgrade pip
-	.venv-beam/bin/python -m pip install --quiet --prefer-binary --editable ".[beam,test]"
+	.venv-beam/bin/python -m pip install --quiet --prefer-binary --editable ".[beam]" hypothesis pytest
 	@touch $@
 
 test-beam: .venv-beam/installed

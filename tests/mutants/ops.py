@@ -107,7 +107,7 @@ MUTANTS = [
         "no convolution beside a halving",
     ),
     Mutant(
-        "tfvideogan/ops/pieces.py", "numbers) < LARGE", "numbers) <= LARGE", "tests/ops/pieces_test.py", "a limit that is not itself large"
+        "tfvideogan/ops/pieces.py", "numbers) >= LARGE", "numbers) > LARGE", "tests/ops/pieces_test.py", "a limit that is not itself large"
     ),
     Mutant("tfvideogan/ops/forms.py", '!= "CPU"', '== "TPU"', f"{FUSED_TESTS} -k another_device", "a CPU's forms on GPUs"),
 ]
