@@ -154,7 +154,7 @@ def spoilt(bad: tuple[int, ...], **changes: object) -> tuple[object, Spoilt]:
     """A tiny Config (8 clips a step: 2 D steps of 4), and its data with those examples spoilt."""
     config = small("dvdgan", dataset="moving_shapes/plain", checkpoint_every_steps=2, log_every_steps=1, sample_every_steps=100, **changes)
     whole = data.load(config, "train")
-    return config, Spoilt(whole.labels, whole.size, whole.source, whole.seed, bad)
+    return config, Spoilt(whole.labels, whole.size, whole.source, whole.seed, bad=bad)
 
 
 @pytest.fixture
