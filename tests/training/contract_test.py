@@ -49,16 +49,16 @@ def way(folder, name: str, steps: tuple[int, int]) -> np.ndarray:
 @pytest.mark.parametrize("schedule_of", ["linear", "halving"])
 def test_a_schedule_lowers_both_players_rates_and_a_resumed_run_goes_on_in_it(schedule_of, trained, tmp_path):
     # With both betas 0 an update of Adam is the rate, whatever the gradient; but where rounding makes the mean square 0.
-    config = config_of(steps=4, d_steps=2, learning_rate_schedule=schedule_of, decay_every_steps=2, beta_2=0.0, adam_epsilon=1e-12)
+    slow = {"g_learning_rate": 1e-3, "d_learning_rate": 1e-3}  # or D is soon so sure that G gets no gradient
+    config = config_of(steps=4, d_steps=2, learning_rate_schedule=schedule_of, decay_every_steps=2, **slow, beta_2=0.0, adam_epsilon=1e-12)
     whole = trained("whole", config)
     with_it = {"linear": (1, 0.75, 0.5, 0.25), "halving": (1, 1, 0.5, 0.5)}[schedule_of]
     for step, factor in enumerate(with_it):
         g, d = (
             np.abs(way(tmp_path / "whole", name, (step, step + 1))) for name in ("generator/texture/kernel", "discriminator/score/kernel")
         )
-        if np.any(g):  # a D that is sure leaves G no gradient
-            assert np.max(g) == pytest.approx(1e-2 * factor, rel=0.05)
-        assert np.quantile(d, 0.9) == pytest.approx(2e-2 * factor, rel=1e-3)  # two updates of the same sign
+        assert np.median(g) == pytest.approx(1e-3 * factor, rel=1e-3)
+        assert np.quantile(d, 0.9) == pytest.approx(2e-3 * factor, rel=1e-3)  # two updates of the same sign
     for name in held(tmp_path / "whole", 2):  # the first half, as it would have been if killed
         assert "rate" not in name
     trained("halves", dataclasses.replace(config, checkpoint_every_steps=3, steps=4))
