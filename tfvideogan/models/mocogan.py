@@ -22,7 +22,7 @@ Differences from the paper and its code:
 - Q, D_V's logits of the categories, learns the drawn category from generated clips, as in InfoGAN (3.2, L_I); lambda is 1. In the code
   no loss of D reads generated clips' categories, so without labels Q learns nothing and is decayed to zero, and G's term ends at
   log C. `--q_on_generated=false` is the code's way, and is refused where there are no labels.
-- D's noise is one of 65,536 values, the quantiles of the normal distribution at equal steps (`ops.noise.added`).
+- D's noise is the sum of two values out of 65,536 quantiles of N(0,1/2): within 8e-6 of the normal distribution (`ops.noise`).
 - Sizes other than 64 start from a first map of size/16; clips of less than 16 frames get shorter kernels in time; of more, D_V's
   logits at every place are averaged.
 - self_feed: z keeps the order [z_C, z_A, z_M]; G's target stays 1 under label smoothing; the categories are an addition.

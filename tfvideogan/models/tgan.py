@@ -14,7 +14,7 @@ The paper leaves open, or says otherwise than the authors' code (which gave the 
 
 Differences from the paper:
 - D is updated before G, G's gradient then comes from the new D; the code updates G first, both from one forward pass.
-- D's noise (the vanilla GAN's) is one of 65,536 values, the quantiles of the normal distribution at equal steps.
+- D's noise (the vanilla GAN's) is the sum of two values out of 65,536 quantiles of N(0,1/2): within 8e-6 of the normal distribution.
 - Samples are made with BN's standing statistics, not with moving averages.
 - 32x32 networks of our own, with one layer less in G1 and D, and other numbers of frames, with more or fewer layers in G0.
 - D's last layer gives a score for each frame that is left of a longer clip; they are added.
