@@ -359,7 +359,7 @@ for n in (1, 3):
     video = m.generate(z, label)
     assert video.shape == (n, 4, 32, 32, 3) and video.dtype == tf.float32, video.shape
     assert 0 <= float(tf.reduce_min(video)) < float(tf.reduce_max(video)) <= 1
-    np.testing.assert_allclose(m.signatures["serving_default"](z=z, label=label)["video"], video, atol=1e-5)
+    np.testing.assert_allclose(m.signatures["serving_default"](z=z, label=label)["video"], video, atol=1e-4)
     sample = m.sample(label, seed, one).numpy()
     np.testing.assert_array_equal(m.sample(label, seed, one), sample)
     assert np.abs(sample - m.sample(label, tf.constant([1, 3]), one).numpy()).max() > 1e-3
@@ -379,7 +379,7 @@ np.save(sys.argv[2], sample)
     expected = tfvideogan.training.run_folder.from_run(str(trained), config, best=False).source.sample(
         tf.range(3), tf.constant([1, 2]), tf.constant(1.0)
     )
-    np.testing.assert_allclose(np.load(tmp_path / "sample.npy"), expected, atol=1e-5)
+    np.testing.assert_allclose(np.load(tmp_path / "sample.npy"), expected, atol=1e-4)
     assert (trained / "export" / "assets" / "labels.txt").read_text().splitlines()[0] == "ring_right"
     assert "ring_right" in (trained / "export" / "README.md").read_text()
 
