@@ -53,6 +53,11 @@ class Generator:
         """Frames that a prediction is given; 0 for other kinds."""
         return self.source.predict.input_signature[0].shape[1] if self.kind == "prediction" else 0
 
+    @property
+    def has_latent(self) -> bool:
+        """Whether the same inputs can give several clips."""
+        return "z" in [spec.name for spec in self.source.generate.input_signature]
+
     def draw(self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float) -> tf.Tensor:
         """Clips [N,T,H,W,3] float32 in [0,1]; of a prediction, the given frames and those that follow.
 
