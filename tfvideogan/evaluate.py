@@ -9,7 +9,8 @@ what each metric is stands in `tfvideogan/evaluation/scores.py`.
 frames at --stride, resized to --size.
 
 A prediction continues clips of split test: its scores are of whole clips, and frame by frame against the true ones, for --futures
-continuations of each and for baselines (`tfvideogan/evaluation/prediction.py`).
+continuations of each and for baselines (`tfvideogan/evaluation/prediction.py`). Of predictions that are files, so does --paired
+--given=C, with the --futures=N of a video following each other by name.
 
 The protocols of papers: `--num_videos=10000 --repeats=4` (TGAN's IS), `--num_videos=2048 --repeats=10` (TGANv2's),
 `--num_videos=2048 --is_splits=10` (StyleGAN-V's), `--num_real=0` for statistics of the whole training set.
@@ -42,10 +43,11 @@ NUM_VIDEOS = flags.DEFINE_integer("num_videos", None, "Generated clips; if not g
 NUM_REAL = flags.DEFINE_integer("num_real", None, "Real clips; if not given as many as generated ones; 0: all that there are.")
 IS_SPLITS = flags.DEFINE_integer("is_splits", 1, "Parts that the inception score is the mean of.")
 REPEATS = flags.DEFINE_integer("repeats", 1, "Sets of generated clips, of the seeds from --seed on, whose scores are averaged.")
-FUTURES = flags.DEFINE_integer("futures", 1, "Continuations of each clip, of a prediction: all are scored, and the best of each clip.")
+FUTURES = flags.DEFINE_integer("futures", 1, "Continuations of each clip, of a prediction: the mean and the best of each clip are scored.")
 TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Scale of z.")
 REAL = flags.DEFINE_string("real", None, "Folder of real videos, which those of --fake are scored by.")
 FAKE = flags.DEFINE_string("fake", None, "Folder of videos to score.")
+GIVEN = flags.DEFINE_integer("given", 0, "With --paired: first frames of each clip that the prediction in --fake was given.")
 PAIRED = flags.DEFINE_boolean("paired", False, "ssim and psnr of each video of --fake and that of the same place, by name, in --real.")
 REPORT = flags.DEFINE_string("report", None, "Folder for report.html and metrics.jsonl.")
 CURVE = flags.DEFINE_list("curve", ["0.25", "0.5", "0.75", "1"], "Truncations of the report's curve of IS against FID; empty: no curve.")
@@ -60,6 +62,7 @@ def main(config: Evaluation) -> None:
         real_videos=NUM_REAL.value,
         is_splits=IS_SPLITS.value,
         futures=FUTURES.value,
+        given=GIVEN.value,
         repeats=REPEATS.value,
         truncation=TRUNCATION.value,
         curve=curve if report else (),
@@ -72,8 +75,8 @@ def main(config: Evaluation) -> None:
     real, fake = REAL.value, FAKE.value
     if (real or fake) and (not (real and fake) or flags.FLAGS.workdir or flags.FLAGS.module):
         raise UserError("--real and --fake go together, without --workdir or --module")
-    if PAIRED.value and not real:
-        raise UserError("--paired: expected --real and --fake")
+    if (PAIRED.value or GIVEN.value) and not real:
+        raise UserError(f"--{'paired' if PAIRED.value else 'given'}: expected --real and --fake")
     if flags.FLAGS.strategy == "multiworker":
         raise UserError("--strategy=multiworker: evaluate runs in one process; expected auto, one, mirrored or tpu")
     start = time.perf_counter()

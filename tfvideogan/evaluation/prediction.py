@@ -99,6 +99,36 @@ def evaluate(generator: Generator, settings: Settings, evaluator: Evaluator) -> 
     return result.Result(name, generator.step, in_groups(found), [], tuple(sets), (shown.section(),) if settings.report else ())
 
 
+def of_folders(
+    real: data.Dataset, fake: data.Dataset, given: int, futures: int, metrics: tuple[str, ...], seed: int, protocol: dict
+) -> list[dict]:
+    """Records of each frame of predictions that are files: the middles of `futures` videos of `fake`, which follow each other by name,
+    against that of one video of `real`; and of the baselines, where frames were given.
+
+    Args:
+        given: first frames of every clip that were given, and are not scored.
+        metrics: some of frames.METRICS.
+        seed: of the standard errors.
+        protocol: what a reader must know.
+    Raises: UserError for sets of other sizes.
+    """
+    if fake.size != futures * real.size:
+        expected = f"{futures} for each of {real.size} in --real"
+        raise UserError(f"--futures={futures}: got {fake.size} videos in --fake, expected {expected}")
+    rules = [of_rule(name, rule, given) for name, rule in baselines.of_prediction(given).items()] if given else []
+    measured = {name: frames.FrameScores(metrics, n, given) for name, n in ((PREDICTED, futures), *((rule.name, 1) for rule in rules))}
+    for batch, ahead in zip(real.once(1), fake.once(futures), strict=True):
+        truth = batch["video"].numpy()
+        for clip in ahead["video"].numpy():
+            measured[PREDICTED].add(truth, clip[None])
+        for rule in rules:
+            measured[rule.name].add(truth, rule.draw(batch, 0, 0).numpy())
+    told, found = {**protocol, "given_frames": given, "num_real": real.size}, []
+    for name, scores in measured.items():
+        found += scores.records(name, seed, {**told, "num_fake": scores.futures * real.size})
+    return found
+
+
 def frame_metrics(metrics: tuple[str, ...], side: int, missing: dict[str, str]) -> tuple[str, ...]:
     """Those of the metrics that are taken of each frame, of `side` pixels; `missing` gets the reason for one that cannot be."""
     if "ssim" in metrics and side < WINDOW:
