@@ -112,6 +112,7 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         module, new = generator.source, Path(temporary) / "module"
         module.labels = tf.saved_model.Asset(str(labels))
         module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
+        module.trace_rollouts()
         generate = module.generate
         with forms.plain():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
             signature = serving(generate).get_concrete_function()
