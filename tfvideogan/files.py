@@ -1,10 +1,12 @@
 """Files are written whole or not at all, here or on a remote file system."""
 
 import contextlib
+import io
 import os
 import tempfile
 import uuid
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import tensorflow as tf
 
@@ -30,6 +32,29 @@ def write_whole(path: str | os.PathLike, content: bytes | str, unique: bool = Fa
         tf.io.gfile.rename(temporary, path, overwrite=True)
     except tf.errors.OpError as error:
         raise OSError(f"{path}: cannot be written: {error.message}") from error
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """A file to write to bit by bit, which is at `path` once the context ends without an error: a remote one is in memory until then.
+
+    Raises: OSError if it cannot be written.
+    """
+    path = os.fspath(path)
+    if "://" in path:
+        held = io.BytesIO()
+        yield held
+        write_whole(path, held.getvalue())
+        return
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    try:
+        with open(f"{path}.tmp", "wb") as file:
+            yield file
+        os.replace(f"{path}.tmp", path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(f"{path}.tmp")
+        raise
 
 
 @contextlib.contextmanager
