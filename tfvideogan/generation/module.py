@@ -193,6 +193,15 @@ def card(generator: Generator) -> str:
                 "the same",
             )
         )
+    for suffix, way in (
+        ("", "their own last frames" if generator.kind == "prediction" else "the state"),
+        ("_unrolled", "the network's state"),
+    ):
+        if hasattr(source, f"start{suffix}"):
+            calls.append((f"start{suffix}(...)", f"as `{FUNCTIONS[generator.kind]}`", "the same video, and a state"))
+            calls.append(
+                (f"next{suffix}(state)", "the state of `start` or `next`", f"the frames that follow, from {way}, and the next state")
+            )
     rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in generator.scores]
     table = ["| metric | value | standard error | protocol |", "|---|---|---|---|", *rows] if rows else ["Not evaluated."]
     return f"""# {config.model} on {config.dataset}, {config.frames} frames of {width}x{height}
