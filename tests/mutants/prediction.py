@@ -1,0 +1,83 @@
+"""Faults of predictions' evaluation, and of clips that go on."""
+
+from tests.mutants import Mutant
+
+FRAMES, BASELINES, PREDICTION = (f"tfvideogan/evaluation/{name}.py" for name in ("frames", "baselines", "prediction"))
+ROLLOUT, SAMPLER, PLAYERS, PICTURES = (f"tfvideogan/generation/{name}.py" for name in ("rollout", "sampler", "players", "pictures"))
+NORM, MOCOGAN, DVDGAN = "tfvideogan/layers/norm.py", "tfvideogan/models/mocogan.py", "tfvideogan/models/dvdgan.py"
+CENTERS = "benchmarks/shape_centers.py"
+
+OF_PREDICTION, OF_FOLDERS = "tests/evaluation/prediction_test.py", "tests/evaluation/folders_test.py"
+OF_ROLLOUT, OF_PICTURES, OF_CENTERS = "tests/generation/rollout_test.py", "tests/generation/pictures_test.py", "tests/shape_centers_test.py"
+PARTS = "tests/models_test.py -k parts_is_the_long_one"
+
+MUTANTS = [
+    Mutant(FRAMES, "values.mean(2).argmax(1)", "values.mean(2).argmin(1)", f"{OF_PREDICTION} -k best", "the worst future for the best"),
+    Mutant(FRAMES, "values.mean(2).argmax(1)", "values[:, :, 0].argmax(1)", f"{OF_PREDICTION} -k best", "the best by one frame"),
+    Mutant(
+        FRAMES, "truth[:, self.start :], clips[:, self.start :]", "truth, clips", f"{OF_PREDICTION} -k copying", "given frames are scored"
+    ),
+    Mutant(FRAMES, "if self._added % self.futures:", "if self._added:", f"{OF_PREDICTION} -k best", "the spread of different clips"),
+    Mutant(FRAMES, "i : i + futures], 1)", "i : i + futures], 0)", f"{OF_PREDICTION} -k best", "futures taken for clips"),
+    Mutant(
+        BASELINES, 'inputs["first_frames"][:, -1:]', 'inputs["first_frames"][:, :1]', f"{OF_PREDICTION} -k baselines", "the first frame"
+    ),
+    Mutant(BASELINES, "(last - before)", "(before - last)", f"{OF_PREDICTION} -k baselines", "the line goes back"),
+    Mutant(BASELINES, "-1.0, 1.0)", "-2.0, 2.0)", f"{OF_PREDICTION} -k baselines", "the line leaves the range"),
+    Mutant(PREDICTION, "config.seed + future, start]", "config.seed, start]", f"{OF_PREDICTION} -k futures", "every future is the first"),
+    Mutant(PREDICTION, "[: videos - start]", "[:videos]", f"{OF_PREDICTION} -k protocol", "the last batch is not cut"),
+    Mutant(PREDICTION, "yield clips, batch", "yield clips[:, -1:], batch", f"{OF_PREDICTION} -k whole", "sets without the given frames"),
+    Mutant(
+        PREDICTION, "zip(real.once(1), fake.once(futures)", "zip(real.once(1), fake.once(1)", f"{OF_FOLDERS} -k futures", "a video each"
+    ),
+    Mutant(ROLLOUT, "[:, -first.shape[1] :]", "[:, : first.shape[1]]", f"{OF_ROLLOUT} -k fed_back", "the same frames are given again"),
+    Mutant(ROLLOUT, 'state["seed"], -part)', 'state["seed"], 0 * part)', f"{OF_ROLLOUT} -k fresh", "every later part has the same latents"),
+    Mutant(
+        ROLLOUT,
+        'tf.where(part == 0, state["seed"],',
+        'tf.where(part < 0, state["seed"],',
+        f"{OF_ROLLOUT} -k fresh",
+        "not the short clip's start",
+    ),
+    Mutant(
+        ROLLOUT, 'state["network"], state["truncation"])', '{}, state["truncation"])', f"{OF_ROLLOUT} -k fresh", "the state is forgotten"
+    ),
+    Mutant(ROLLOUT, "video[:, given_frames:], state", "video, state", f"{OF_ROLLOUT} -k own_frames", "the given frames come twice"),
+    Mutant(ROLLOUT, "frames -= video.shape[1]", "frames -= 1", f"{OF_ROLLOUT} -k fresh", "clips too long"),
+    Mutant(
+        NORM, "found[-1:] if self.last else found", "found", f"{OF_ROLLOUT} -k statistics", "later frames have the statistics of the first"
+    ),
+    Mutant(
+        NORM,
+        "norm.rows, norm.last = None, False",
+        "norm.rows = None",
+        f"{OF_ROLLOUT} -k statistics",
+        "and all frames have the last's, ever after",
+    ),
+    Mutant(
+        SAMPLER,
+        "standing_at(norms, rows, last=True)",
+        "standing_at(norms, rows)",
+        OF_ROLLOUT,
+        "later frames have the statistics of the first",
+        "the test of the norm and the flag in one line stand for it: the toy generators have no norm",
+    ),
+    Mutant(MOCOGAN, "h = h if before is None else before", "h = h", PARTS, "the walk begins anew"),
+    Mutant(MOCOGAN, '[state["content"], z[:, content:]]', "[z[:, :content], z[:, content:]]", PARTS, "another content in every part"),
+    Mutant(DVDGAN, "last.append(x[:, -1])", "last.append(x[:, 0])", PARTS, "the state of the part's first frame"),
+    Mutant(DVDGAN, 'z = state.get("z", inputs["z"])', 'z = inputs["z"]', PARTS, "another latent in every part"),
+    Mutant(PLAYERS, "disposal=1", "disposal=2", f"{OF_PICTURES} -k change", "what does not change is wiped"),
+    Mutant(PLAYERS, "(left, top), duration", "(0, 0), duration", f"{OF_PICTURES} -k change", "changes stand in the corner"),
+    Mutant(
+        PLAYERS,
+        "changed[0, 0] |= not changed.any()",
+        "changed[:] |= not changed.any()",
+        OF_PICTURES,
+        "frames that do not change are written whole",
+        "the picture is the same, the file larger",
+    ),
+    Mutant(PICTURES, "videos[:, t - seen]", "videos[:, 0]", f"{OF_PICTURES} -k parts", "the sheet has the first frame of each part"),
+    Mutant(CENTERS, "clips.max(-1).argmin(1)", "clips.max(-1).argmax(1)", OF_CENTERS, "the shape taken for the background"),
+    Mutant(CENTERS, "nan=np.inf", "nan=0.0", OF_CENTERS, "a lost shape is where it should be"),
+    Mutant(CENTERS, "last + ahead * (last - known[:, -2:-1])", "last + (last - known[:, -2:-1])", OF_CENTERS, "one step for all"),
+]
