@@ -60,6 +60,13 @@ class Order:
                 terminalreporter.write_line(nodeid)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """`@pytest.mark.slow_for("dvdgan", ...)` makes a test slow where one of its parameters is among these."""
+    marker = item.get_closest_marker("slow_for")
+    if marker and isinstance(item, pytest.Function) and set(marker.args) & {*map(str, item.callspec.params.values())}:
+        item.add_marker("slow")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Order())
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell hands it on to what runs in its background

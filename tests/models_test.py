@@ -21,6 +21,7 @@ from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.step import Step, make_step
 
 ALL = models.names()
+DEEP = "dvdgan", "mocogan", "tganv2"  # whose step takes longest to trace: most of their questions about it are slow tests
 
 
 def batch_of(config: Config, n: int, first: int = 0) -> dict[str, tf.Tensor]:
@@ -45,6 +46,12 @@ def fixed_draws(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
 @pytest.fixture(scope="module", params=ALL)
 def gan(request) -> GAN:
     return models.build(small(request.param))
+
+
+@pytest.fixture(scope="module")
+def sampler(gan) -> Sampler:
+    """Calibrated, and traced once for all that ask it."""
+    return Sampler(gan).calibrate()
 
 
 def optimizers_and_step_of(gan: GAN, flat: bool = False) -> tuple[dict[str, keras.optimizers.Optimizer], Step]:
@@ -120,6 +127,7 @@ def test_average_starts_as_a_copy(gan):
     assert all(np.array_equal(average, weight) for average, weight, _ in fresh.ema_pairs())
 
 
+@pytest.mark.slow_for(*DEEP)
 def test_average_follows_its_formula_from_its_step_on(gan):
     fresh = models.build(dataclasses.replace(gan.config, ema_start_step=1, ema_decay=0.9))
     step = step_of(fresh)
@@ -178,6 +186,7 @@ def in_one_graph(gan) -> tuple[dict[str, tf.Tensor], list[tf.compat.v1.GraphDef]
     return results[0], graphs
 
 
+@pytest.mark.slow_for(*DEEP)
 def test_a_step_is_the_same_in_its_functions_and_in_one_graph(gan, in_one_graph):
     whole, _ = in_one_graph
     scalars = step_of(models.build(gan.config))(batches_of(gan.config))
@@ -220,6 +229,7 @@ def unsteady_sums(graph: tf.compat.v1.GraphDef) -> list[str]:
     return [node.name for node in sums if len(inputs[node.name]) > 2 and not is_sure(inputs[node.name][0])]
 
 
+@pytest.mark.slow_for(*DEEP)
 def test_no_sum_depends_on_the_moment(in_one_graph):
     # Or a resumed run differs now and then in its last bits, on a busy machine.
     assert not [name for graph in in_one_graph[1] for name in unsteady_sums(graph)]
@@ -231,7 +241,8 @@ def test_nor_does_one_of_a_batch_in_parts(gan):
     assert not [name for graph in optimized(step, batches_of(gan.config)) for name in unsteady_sums(graph)]
 
 
-@pytest.mark.parametrize("recompute", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("recompute", [False, True])
 def test_nor_does_one_in_attention(recompute):
     config = small("dvdgan", g_attention=8, d_attention=8, recompute=recompute, d_steps=1)
     step = tf.function(step_of(models.build(config), flat=True), autograph=False)
@@ -266,6 +277,7 @@ def test_the_whole_step_compiles_with_xla_and_static_shapes(gan, parts, monkeypa
     np.testing.assert_allclose(results[1], results[0], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow_for("mocogan", "tganv2")
 @pytest.mark.parametrize(
     "precision, steps, parts",
     [
@@ -288,8 +300,7 @@ def test_low_precision_trains_float32_weights(gan, precision, steps, parts):
     assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True) if np.any(b))
 
 
-def test_a_sampler_gives_one_video_for_one_seed_and_depends_on_no_neighbor(gan):
-    sampler = Sampler(gan).calibrate()
+def test_a_sampler_gives_one_video_for_one_seed_and_depends_on_no_neighbor(sampler):
     one, seed = tf.constant(1.0), tf.constant([3, 4])
     many = sampler.sample(tf.constant([0, 1, 2]), seed, one).numpy()
     assert many.dtype == np.float32 and many.min() >= 0 and many.max() <= 1
@@ -298,16 +309,16 @@ def test_a_sampler_gives_one_video_for_one_seed_and_depends_on_no_neighbor(gan):
     assert not np.allclose(sampler.sample(tf.constant([0, 1, 2]), tf.constant([3, 5]), one), many)
 
 
-def test_calibration_depends_on_the_weights_alone(gan):
-    before = [variable.numpy() for variable in gan.variables]
-    first = Sampler(gan).calibrate().sample(tf.constant([0]), tf.constant([0, 0]), tf.constant(1.0)).numpy()
-    second = Sampler(gan).calibrate().sample(tf.constant([0]), tf.constant([0, 0]), tf.constant(1.0)).numpy()
-    np.testing.assert_array_equal(first, second)
+def test_calibration_depends_on_the_weights_alone(gan, sampler):
+    before, first = [variable.numpy() for variable in gan.variables], [variable.numpy() for variable in sampler.variables]
+    for variable in sampler.variables[len(gan.generator.variables) :]:
+        variable.assign(variable + 1.0)
+    sampler.calibrate()
+    assert all(np.array_equal(a, b) for a, b in zip(first, sampler.variables, strict=True))
     assert all(np.array_equal(a, b) for a, b in zip(before, gan.variables, strict=True))  # training never notices
 
 
-def test_truncation_narrows_the_latents(gan):
-    sampler = Sampler(gan).calibrate()
+def test_truncation_narrows_the_latents(sampler):
     label = tf.zeros([8], tf.int32)
     spread = [float(tf.reduce_mean(tf.math.reduce_std(sampler.sample(label, tf.constant([0, 0]), tf.constant(t)), 0))) for t in (1.0, 0.0)]
     assert spread[1] < 1e-5 < spread[0]
@@ -326,16 +337,17 @@ def test_the_cost_of_a_step_is_read_off_its_graph_and_parts_of_a_batch_cost_what
     assert (parts.flops, parts.variables, parts.gradients) == (whole.flops, whole.variables, 2 * whole.gradients)
 
 
-def test_frames_between_frames_or_one_line_that_there_are_none(gan):
+def test_frames_between_frames_or_one_line_that_there_are_none(gan, sampler):
     inputs = asked(gan, gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1]))
-    plain, finer = Sampler(gan).calibrate(), Sampler(gan, interpolate_frames=3)
+    finer = Sampler(gan, interpolate_frames=3)
     try:
         video = finer.generate(**inputs)
     except UserError as error:
         assert str(error).startswith("--interpolate_frames=3: ")
         return
-    assert video.shape == (2, 3 * (gan.config.frames - 1) + 1, *plain.generate(**inputs).shape[2:])
-    np.testing.assert_allclose(video[:, ::3], plain.generate(**inputs), atol=1e-5)
+    plain = Sampler(gan).calibrate().generate(**inputs)  # its statistics are those that both now have
+    assert video.shape == (2, 3 * (gan.config.frames - 1) + 1, *plain.shape[2:])
+    np.testing.assert_allclose(finer.generate(**inputs)[:, ::3], plain, atol=1e-5)
 
 
 def test_a_generator_of_free_frames_has_the_same_weights_for_more(gan):
@@ -348,12 +360,11 @@ def test_a_generator_of_free_frames_has_the_same_weights_for_more(gan):
     assert video.shape[1] == 2 * gan.config.frames + 1 and np.all(np.isfinite(video))
 
 
-def test_clips_of_one_content_or_motion_share_that_part_of_the_latent(gan):
+def test_clips_of_one_content_or_motion_share_that_part_of_the_latent(gan, sampler):
     taken, label, seed, half = np.zeros(gan.latent_width, int), tf.constant([0, 1, 1]), tf.constant([3, 4]), tf.constant(0.5)
     for name, part in gan.latent_parts.items():
         assert name in ("content", "motion")
         taken[part] += 1
-        sampler = Sampler(gan).calibrate()
         z = gan.latents(tf.stack([tf.random.experimental.stateless_fold_in(seed, i) for i in range(3)])).numpy()
         free = sampler.generate(**asked(gan, 0.5 * z, label))
         np.testing.assert_allclose(sampler.sample(label, seed, half), free, atol=1e-5)
