@@ -86,7 +86,7 @@ def _cluster() -> tf.train.ClusterSpec | None:
     try:
         told = json.loads(text)
         cluster, task = tf.train.ClusterSpec(told.get("cluster") or {}), told.get("task") or {}
-        kind, index = task.get("type"), task.get("index")
+        kind, index = task.get("type"), int(task["index"]) if "index" in task else None
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(
             f'{TF_CONFIG}={text}: got no JSON of a cluster and a task ({error}), expected {{"cluster": {{"worker": ["HOST:PORT", ...]}}, '
