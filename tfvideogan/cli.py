@@ -22,6 +22,7 @@ from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_fla
 from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.ops import forms
 from tfvideogan.training.run_folder import from_run
+from tfvideogan.training.strategy import leave_cluster
 
 Settings = TypeVar("Settings")  # the dataclass whose fields are a program's flags
 FLAGS = flags.FLAGS
@@ -31,7 +32,9 @@ flags.DEFINE_string("workdir", None, "Folder of the run.")
 flags.DEFINE_enum("xla", "auto", ["auto", "true", "false"], "What XLA compiles: what gains by it; in train, every update whole; nothing.")
 
 
-def launch(main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: type[Settings] | None = None) -> None:
+def launch(
+    main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: type[Settings] | None = None, in_cluster: bool = False
+) -> None:
     """Runs a program: `main` gets the Config of the command line.
 
     Exits with 0; with 2 after one line on stderr for a mistake of the user's (UserError or a wrong flag); with 1 after one
@@ -41,6 +44,7 @@ def launch(main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: 
         main: the program.
         saved: flags that name a folder whose run.flags the Config starts from; the command line overrides it.
         kind: the Config class; that of --model if None.
+        in_cluster: whether it may be one process of several, by TF_CONFIG.
     """
     program = Path(sys.argv[0]).stem
     logging.use_absl_handler()
@@ -50,6 +54,8 @@ def launch(main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: 
     stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
     try:
         config = parse(sys.argv, saved, kind)
+        if not in_cluster:
+            leave_cluster(program)
         with forms.uncompiled() if FLAGS["xla"].value == "false" else contextlib.nullcontext():
             main(config)
     except (UserError, RunFailed, flags.Error) as error:
