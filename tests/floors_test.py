@@ -31,6 +31,9 @@ FLOORS = {
     "export": 10,
     "prepare": 10,
     "train_evaluator": 10,
+    "installed": 0,
+    "quiet": 0,
+    "list": 1,
     "__main__": 11,
 }
 # Outside packages that only some may know, and who.

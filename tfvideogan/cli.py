@@ -20,6 +20,7 @@ from absl import flags, logging
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
 from tfvideogan.generation.module import Generator, from_module
+from tfvideogan.installed import found
 from tfvideogan.ops import forms
 from tfvideogan.training.run_folder import from_run
 from tfvideogan.training.strategy import leave_cluster
@@ -71,7 +72,7 @@ def launch(
 
 def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) -> Settings:
     """The Config of a command line. Raises UserError or flags.Error, with a one-line message."""
-    arguments = FLAGS.read_flags_from_files(argv[1:])
+    arguments = FLAGS.read_flags_from_files(with_bundled_flagfiles(argv[1:]))
     for name in saved:
         folder = _peek(arguments, name)
         if folder and (Path(folder) / FLAGS_FILE).is_file():
@@ -92,6 +93,12 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) 
     if rest:
         raise UserError(f"{rest[0]}: not a flag; flags are written --name=value")
     return made(**{field.name: FLAGS[field.name].value for field in fields})
+
+
+def with_bundled_flagfiles(arguments: list[str]) -> list[str]:
+    """The arguments, where a flagfile that is not there is the one of this name that comes with the package."""
+    paths = [argument.partition("=")[2] if argument.startswith("--flagfile=") else None for argument in arguments]
+    return [argument if path is None else f"--flagfile={found(path)}" for argument, path in zip(arguments, paths, strict=True)]
 
 
 def _peek(arguments: list[str], name: str) -> str:
@@ -125,7 +132,7 @@ def open_generator(config: Config, interpolate_frames: int = 1, truncations: tup
         raise UserError(f"--interpolate_frames={interpolate_frames}: want --workdir, an exported module has the frames it has")
     if workdir:
         return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames, truncations=truncations)
-    generator = from_module(module, config)
+    generator = from_module(found(module), config)
     if flags.FLAGS["frames"].present and config.frames != generator.config.frames:
         raise UserError(f"--frames={config.frames}: want --workdir, an exported module has the {generator.config.frames} frames it has")
     return generator
