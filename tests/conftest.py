@@ -12,6 +12,7 @@ from tfvideogan.config import Config, UserError
 
 LEAST = {  # the least Config of each model
     "dvdgan": {"size": 32, "frames": 4, "channels": 2, "k": 2, "latent": 8, "embedding": 8},
+    "dvdgan_fp": {"size": 32, "frames": 5, "given_frames": 2, "channels": 2, "k": 2, "latent": 8, "embedding": 8},
     "mocogan": {"size": 32, "frames": 4, "channels": 2, "content": 6, "motion": 4},
     "tgan": {"size": 32, "frames": 8, "channels": 2, "latent": 8, "clip_every_steps": 2},
     "vgan": {"size": 32, "frames": 8, "channels": 2, "latent": 8},

@@ -70,7 +70,8 @@ class Generator:
                 **{name: to_unit(batch[name]) if is_picture(spec) else batch[name] for name, spec in given.items()}
             )
         first = to_unit(batch["video"][:, : self.given_frames])
-        return tf.concat([first, self.source.predict(first, seed, tf.constant(truncation))], 1)
+        label = [batch["label"]] if len(self.source.predict.input_signature) == 4 else []  # of a predictor with classes
+        return tf.concat([first, self.source.predict(first, seed, tf.constant(truncation), *label)], 1)
 
 
 def from_module(handle: str, config: Config) -> Generator:
@@ -146,7 +147,9 @@ def card(generator: Generator) -> str:
                 calls.append((fixed_sampler(part), "as `sample`", f"the same, of one {part}"))
     elif generator.kind == "prediction":
         first = _described("first_frames", source.predict.input_signature[0], "")
-        calls.append(("predict(first_frames, seed, truncation)", f"{first}, int32 [2], float32 [] (1: none)", "the frames that follow"))
+        name, last = (", label", ", int32 [N]") if "label" in inputs else ("", "")
+        arguments = f"{first}, int32 [2], float32 [] (1: none){last}"
+        calls.append((f"predict(first_frames, seed, truncation{name})", arguments, "the frames that follow"))
     else:
         specs = source.translate.input_signature
         calls.append(

@@ -42,7 +42,7 @@ class Sampler(tf.Module):
         sample(label, seed, truncation)            synthesis: int32 [N], int32 [2], float32 []
         sample_content_fixed, sample_motion_fixed  as `sample`, but the clips share that part of the latent
         blend(z, weights)                          as `generate`, with weights of the classes [N,classes]
-        predict(first_frames, seed, truncation)    prediction: [N,C,H,W,3] -> the frames that follow
+        predict(first_frames, seed, truncation)    prediction: [N,C,H,W,3] -> the frames that follow; of classes, with a `label` at the end
         translate(source)                          translation: [N,T,H,W,C], or what else the generator reads -> [N,T,H,W,3]
 
     Standing statistics depend on the truncation (BigGAN, appendix C.1): they are kept for each of `truncations`, and interpolated
@@ -101,8 +101,8 @@ class Sampler(tf.Module):
             held[part] = True
             return lambda label, seed, truncation: sample(label, seed, truncation, held)
 
-        def predict(first_frames: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
-            inputs = {"first_frames": from_unit(first_frames)}
+        def predict(first_frames: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+            inputs = {"first_frames": from_unit(first_frames), "label": label}
             if "z" in specs:
                 inputs["z"] = law.truncate(draw(tf.shape(first_frames)[0], seed), truncation)
             return run({name: inputs[name] for name in specs}, truncation)[:, specs["first_frames"].shape[1] :]
@@ -126,7 +126,8 @@ class Sampler(tf.Module):
                 setattr(self, fixed_sampler(name), tf.function(fixing(part), input_signature=signature, autograph=False))
         elif self.kind == "prediction":
             first = tf.TensorSpec(specs["first_frames"].shape, tf.float32)
-            self.predict = tf.function(predict, input_signature=[first, pair, number], autograph=False)
+            signature = [first, pair, number, vector] if "label" in specs else [first, pair, number]
+            self.predict = tf.function(predict, input_signature=signature, autograph=False)
         else:
             given = [spec for name, spec in specs.items() if name != "z"]
 
