@@ -11,7 +11,7 @@ ROOT = Path(tfvideogan.__file__).parent
 # Of a package, or of a file or package within one; the longest name decides.
 FLOORS = {
     "config": 0,
-    "files": 0,
+    "files": 1,
     "metrics": 1,
     "losses": 1,
     "ops": 1,

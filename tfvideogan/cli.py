@@ -19,6 +19,7 @@ from absl import flags, logging
 
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
+from tfvideogan.files import want_writable
 from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.installed import found
 from tfvideogan.ops import forms
@@ -34,18 +35,24 @@ flags.DEFINE_enum("xla", "auto", ["auto", "true", "false"], "What XLA compiles: 
 
 
 def launch(
-    main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: type[Settings] | None = None, in_cluster: bool = False
+    main: Callable[[Settings], None],
+    saved: tuple[str, ...] = (),
+    kind: type[Settings] | None = None,
+    in_cluster: bool = False,
+    output_folders: tuple[str, ...] = (),
+    output_files: tuple[str, ...] = (),
 ) -> None:
     """Runs a program: `main` gets the Config of the command line.
 
     Exits with 0; with 2 after one line on stderr for a mistake of the user's (UserError or a wrong flag); with 1 after one
-    line for a run that could not go on (RunFailed).
+    line for a run that could not go on (RunFailed), or a file that could not be read or written (OSError).
 
     Args:
         main: the program.
         saved: flags that name a folder whose run.flags the Config starts from; the command line overrides it.
         kind: the Config class; that of --model if None.
         in_cluster: whether it may be one process of several, by TF_CONFIG.
+        output_folders, output_files: flags that say where it writes, which is tried before it begins.
     """
     program = Path(sys.argv[0]).stem
     logging.use_absl_handler()
@@ -57,17 +64,26 @@ def launch(
         config = parse(sys.argv, saved, kind)
         if not in_cluster:
             leave_cluster(program)
+        for name in (*output_folders, *output_files):
+            if FLAGS[name].value:
+                want_writable(name, FLAGS[name].value, folder=name in output_folders)
         with forms.uncompiled() if FLAGS["xla"].value == "false" else contextlib.nullcontext():
             main(config)
-    except (UserError, RunFailed, flags.Error) as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1 if isinstance(error, RunFailed) else 2)
+    except (UserError, flags.Error) as error:
+        _end(program, error, 2)
+    except (RunFailed, OSError, tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError) as error:
+        _end(program, error, 1)
     except tf.errors.OpError as error:  # what is raised while clips are read comes with TensorFlow's traceback around it
         told = re.search(r"RunFailed: (.*)", str(error))
         if told is None:
             raise
         print(f"{program}: {told.group(1)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _end(program: str, error: Exception, code: int) -> None:
+    print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(code)
 
 
 def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) -> Settings:

@@ -34,4 +34,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, kind=Settings)
+    launch(main, kind=Settings, output_folders=("output",))

@@ -71,7 +71,7 @@ def from_videos(generator: Generator) -> tuple[np.ndarray, list[str]]:
     config = generator.config
     if SOURCE.value:
         given = dataclasses.replace(config, data_dir=SOURCE.value)
-        dataset = data.of_source(files_source(given, folder.at(SOURCE.value), "train", keep=False), config.seed)
+        dataset = data.of_source(files_source(given, folder.at(SOURCE.value), folder.SPLITS[-1], keep=False), config.seed)
     else:
         dataset = models.dataset(config, "test")
     clips = []
@@ -95,4 +95,4 @@ def label_numbers(asked: list[str], labels: tuple[str, ...]) -> list[int]:
 
 
 if __name__ == "__main__":
-    launch(main, saved=("workdir", "module"))
+    launch(main, saved=("workdir", "module"), output_files=("output",))

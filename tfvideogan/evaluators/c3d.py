@@ -55,7 +55,8 @@ class C3D:
             for name, channels in convolutions.items():
                 x = self._add(name, x, keras.layers.Conv3D(channels, 3, padding="same", activation="relu", data_format=LAST, **ZEROS))
             if group == "5":
-                x = keras.layers.ZeroPadding3D(((0, 0), (0, 1), (0, 1)), data_format=LAST, dtype="float32")(x)  # pool5 rounds up, 7 -> 4; after ReLU zeros change no maximum
+                # pool5 rounds up, 7 -> 4; after ReLU zeros change no maximum
+                x = keras.layers.ZeroPadding3D(((0, 0), (0, 1), (0, 1)), data_format=LAST, dtype="float32")(x)
             x = keras.layers.MaxPooling3D((1, 2, 2) if group == "1" else 2, data_format=LAST, dtype="float32")(x)
         x = keras.layers.Flatten(data_format=LAST, dtype="float32")(x)  # [N,1,4,4,512] -> [N,8192]
         for name in ("fc6", "fc7"):

@@ -13,7 +13,7 @@ import tensorflow_hub as hub
 
 from tfvideogan import __version__
 from tfvideogan.config import FLAGS_FILE, Config, UserError, to_flags
-from tfvideogan.files import without_patterns
+from tfvideogan.files import want_writable, without_patterns
 from tfvideogan.generation.sampler import fixed_sampler, is_picture
 from tfvideogan.ops import forms
 from tfvideogan.ops.video import to_unit
@@ -93,9 +93,10 @@ def from_module(handle: str, config: Config) -> Generator:
 
 
 def refuse_existing(path: str, overwrite: bool) -> None:
-    """Raises UserError if `path` is there and not to be overwritten."""
+    """Raises UserError if `path` is there and not to be overwritten, or the folder above it cannot be written to."""
     if Path(path).exists() and not overwrite:
         raise UserError(f"--output={path}: is there already; give another, or --overwrite")
+    want_writable("output", Path(path).absolute().parent, folder=True)
 
 
 def write(generator: Generator, path: str, overwrite: bool) -> None:
