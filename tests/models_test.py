@@ -14,8 +14,10 @@ from tests.conftest import small
 from tfvideogan import models
 from tfvideogan.config import Config, UserError
 from tfvideogan.gan import GAN
-from tfvideogan.generation.sampler import Sampler, fixed_sampler
+from tfvideogan.generation.module import Generator
+from tfvideogan.generation.sampler import Sampler, fixed_sampler, is_picture
 from tfvideogan.ops import fused, noise
+from tfvideogan.ops.video import to_unit
 from tfvideogan.training import cost
 from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.step import Step, make_step
@@ -68,14 +70,23 @@ def batches_of(config: Config) -> list[dict[str, tf.Tensor]]:
 
 
 def asked(gan: GAN, z: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Those of a latent and labels that the generator reads, by name."""
-    return {name: {"z": z, "label": label}[name] for name in gan.input_specs}
+    """Those of a latent, labels and a made-up batch that the generator reads, by name."""
+    given = {**batch_of(gan.config, len(label)), "z": z, "label": label}
+    return {name: given[name] for name in gan.input_specs}
+
+
+def drawn(gan: GAN, sampler: Sampler, rows: list[int], seed: tuple[int, int] = (0, 0), truncation: float = 1.0) -> tf.Tensor:
+    """Clips of these labels by a seed; of a translation, of the examples of these numbers from the seed's on."""
+    if sampler.kind == "synthesis":
+        return sampler.sample(tf.constant(rows), tf.constant(seed), tf.constant(truncation))
+    batch = batch_of(gan.config, max(rows) + 1, first=100 * seed[1])
+    return Generator("", gan.config, (), 0, sampler).draw({name: tf.gather(t, rows) for name, t in batch.items()}, tf.constant(seed), 1.0)
 
 
 def test_generator_makes_clips_of_the_contract(gan):
     config, batch = gan.config, batch_of(gan.config, 3)
     video = gan.generator(**gan.inputs(batch), mode="train")
-    assert video.shape == (3, config.frames, config.size, config.size, 3) and video.dtype == tf.float32
+    assert video.shape == (3, config.frames, *config.frame_size, 3) and video.dtype == tf.float32
     assert -1 <= float(tf.reduce_min(video)) < float(tf.reduce_max(video)) <= 1
 
 
@@ -290,23 +301,23 @@ def test_low_precision_trains_float32_weights(gan, precision, steps, parts):
 
 def test_a_sampler_gives_one_video_for_one_seed_and_depends_on_no_neighbor(gan):
     sampler = Sampler(gan).calibrate()
-    one, seed = tf.constant(1.0), tf.constant([3, 4])
-    many = sampler.sample(tf.constant([0, 1, 2]), seed, one).numpy()
+    many = drawn(gan, sampler, [0, 1, 2], (3, 4)).numpy()
     assert many.dtype == np.float32 and many.min() >= 0 and many.max() <= 1
-    np.testing.assert_array_equal(sampler.sample(tf.constant([0, 1, 2]), seed, one), many)
-    np.testing.assert_allclose(sampler.sample(tf.constant([0]), seed, one)[0], many[0], atol=1e-5)
-    assert not np.allclose(sampler.sample(tf.constant([0, 1, 2]), tf.constant([3, 5]), one), many)
+    np.testing.assert_array_equal(drawn(gan, sampler, [0, 1, 2], (3, 4)), many)
+    np.testing.assert_allclose(drawn(gan, sampler, [0], (3, 4))[0], many[0], atol=1e-5)
+    assert not np.allclose(drawn(gan, sampler, [0, 1, 2], (3, 5)), many)
 
 
 def test_calibration_depends_on_the_weights_alone(gan):
     before = [variable.numpy() for variable in gan.variables]
-    first = Sampler(gan).calibrate().sample(tf.constant([0]), tf.constant([0, 0]), tf.constant(1.0)).numpy()
-    second = Sampler(gan).calibrate().sample(tf.constant([0]), tf.constant([0, 0]), tf.constant(1.0)).numpy()
+    first, second = (drawn(gan, Sampler(gan).calibrate(), [0]).numpy() for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert all(np.array_equal(a, b) for a, b in zip(before, gan.variables, strict=True))  # training never notices
 
 
 def test_truncation_narrows_the_latents(gan):
+    if not gan.latent_width:
+        return
     sampler = Sampler(gan).calibrate()
     label = tf.zeros([8], tf.int32)
     spread = [float(tf.reduce_mean(tf.math.reduce_std(sampler.sample(label, tf.constant([0, 0]), tf.constant(t)), 0))) for t in (1.0, 0.0)]
@@ -328,6 +339,7 @@ def test_the_cost_of_a_step_is_read_off_its_graph_and_parts_of_a_batch_cost_what
 
 def test_frames_between_frames_or_one_line_that_there_are_none(gan):
     inputs = asked(gan, gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1]))
+    inputs = {name: to_unit(t) if is_picture(gan.input_specs[name]) else t for name, t in inputs.items()}
     plain, finer = Sampler(gan).calibrate(), Sampler(gan, interpolate_frames=3)
     try:
         video = finer.generate(**inputs)
@@ -344,8 +356,19 @@ def test_a_generator_of_free_frames_has_the_same_weights_for_more(gan):
     longer = models.build(dataclasses.replace(gan.config, frames=2 * gan.config.frames + 1))
     for short, long in zip(gan.ema_generator.variables, longer.ema_generator.variables, strict=True):
         long.assign(short)
-    video = Sampler(longer).calibrate().sample(tf.constant([0, 1]), tf.constant([0, 0]), tf.constant(1.0))
+    video = drawn(longer, Sampler(longer).calibrate(), [0, 1])
     assert video.shape[1] == 2 * gan.config.frames + 1 and np.all(np.isfinite(video))
+
+
+def test_a_generator_of_free_size_has_the_same_weights_for_others(gan):
+    if not gan.free_size:
+        return
+    height, width = (length + n * gan.free_size for n, length in enumerate(gan.config.frame_size, 1))
+    larger = models.build(dataclasses.replace(gan.config, size=height, width=width))
+    for weight, of_larger in zip(gan.ema_generator.variables, larger.ema_generator.variables, strict=True):
+        of_larger.assign(weight)
+    video = drawn(larger, Sampler(larger).calibrate(), [0, 1])
+    assert video.shape[2:4] == (height, width) and np.all(np.isfinite(video))
 
 
 def test_clips_of_one_content_or_motion_share_that_part_of_the_latent(gan):

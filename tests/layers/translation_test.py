@@ -134,33 +134,40 @@ def test_parameter_counts_of_the_sheets():
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory) -> tuple[str, vgg19.VGG19]:
+def drawn(tmp_path_factory) -> tuple[keras.Model, vgg19.VGG19]:
     keras.utils.set_random_seed(0)
     model = keras.applications.VGG19(weights=None, include_top=False)
     file = tmp_path_factory.mktemp("vgg") / "drawn.weights.h5"
     model.save_weights(file)
-    return f"vgg19:{file}", vgg19.load(f"vgg19:{file}")
+    return model, vgg19.network(f"vgg19:{file}")
 
 
-def test_features_are_those_of_keras_applications_and_of_the_definition(network):
-    spec, ours = network
+def test_features_are_those_of_keras_applications_and_of_the_definition(drawn):
+    model, ours = drawn
     assert ours.name == "drawn"
     x = pictures(1, 16, 16, 3)
-    model = keras.applications.VGG19(weights=None, include_top=False)
-    model.load_weights(spec.removeprefix("vgg19:"))
     names = [f"block{block}_conv1" for block in range(1, 6)]
     theirs = keras.Model(model.input, [model.get_layer(name).output for name in names])
     caffe = keras.applications.vgg19.preprocess_input(x * 127.5 + 127.5)  # which turns the colors round
     for a, b in zip(ours.features(x, vgg19.LAYERS, rectified=True), theirs(caffe), strict=True):
         np.testing.assert_allclose(a, np.asarray(b) / 127.5, rtol=1e-3, atol=1e-5)
     (before,) = ours.features(pictures(1, 8, 8, 3), ["conv2_2"], rectified=False)
-    expected = reference.vgg(pictures(1, 8, 8, 3), [weight.numpy() for weight in ours.weights], {"conv2_2": False}, "conv2_2")
+    expected = reference.vgg(pictures(1, 8, 8, 3), model.get_weights(), {"conv2_2": False}, "conv2_2")
     np.testing.assert_allclose(before, expected["conv2_2"], rtol=1e-4, atol=1e-5)
     assert np.min(before) < 0  # so before its ReLU
 
 
-def test_the_perceptual_distance_weighs_five_layers_and_leaves_the_target_alone(network):
-    _, ours = network
+@pytest.mark.parametrize("name", ["whole.keras", "whole.h5"])
+def test_any_saved_copy_is_read(drawn, name, tmp_path):
+    model, _ = drawn
+    model.save(tmp_path / name)
+    for (kernel, bias), layer in zip(vgg19.read(f"vgg19:{tmp_path / name}"), [x for x in model.layers if x.weights], strict=True):
+        np.testing.assert_array_equal(kernel, layer.get_weights()[0])
+        np.testing.assert_array_equal(bias, layer.get_weights()[1])
+
+
+def test_the_perceptual_distance_weighs_five_layers_and_leaves_the_target_alone(drawn):
+    _, ours = drawn
     a, b = (tf.constant(pictures(1, 16, 16, 3, seed=seed)) for seed in (0, 1))
     with tf.GradientTape() as tape:
         tape.watch([a, b])
@@ -173,12 +180,16 @@ def test_the_perceptual_distance_weighs_five_layers_and_leaves_the_target_alone(
 
 
 def test_other_words_and_files_are_refused(tmp_path):
-    assert vgg19.load("none") is None
+    assert vgg19.network("none") is None
     (tmp_path / "text.h5").write_text("no weights")
+    other = keras.Sequential([keras.layers.Input([8, 8, 3]), keras.layers.Conv2D(2, 3)])
+    other.save_weights(tmp_path / "other.weights.h5")
     for perceptual, told in (
         ("vgg", "expected none, keras or vgg19:FILE"),
         (f"vgg19:{tmp_path}/none.h5", "no such file"),
-        (f"vgg19:{tmp_path}/text.h5", "got no VGG19 of keras.applications"),
+        (f"vgg19:{tmp_path}/text.h5", "cannot be read"),
+        (f"vgg19:{tmp_path}/other.weights.h5", "got 1 convolutions, expected the 16 of keras.applications' VGG19"),
     ):
         with pytest.raises(UserError, match=f"^--perceptual={perceptual}: {told}"):
-            vgg19.load(perceptual)
+            vgg19.check(perceptual)
+            vgg19.read(perceptual)

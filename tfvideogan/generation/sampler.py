@@ -138,6 +138,11 @@ class Sampler(tf.Module):
             self.translate = _named(translate, given)
         self._calibrate = tf.function(calibrate, autograph=False)
 
+    @property
+    def reads_clips(self) -> bool:
+        """Whether calibration wants batches of the data set: of a generator with standing statistics that reads more than z and label."""
+        return bool(self._norms) and self.kind != "synthesis"
+
     def _asked(self, batch: Batch, truncation: tf.Tensor) -> Inputs:
         """The generator's inputs for a batch, with the batch's own labels where the model draws others in training."""
         inputs = self._gan.inputs(batch)

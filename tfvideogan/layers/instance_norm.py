@@ -28,7 +28,7 @@ class InstanceNorm(keras.layers.Layer):
     def call(self, x: tf.Tensor, mode: Mode = "sample") -> tf.Tensor:
         """[N,H,W,C] -> the same shape and dtype. The mode changes nothing; it is that of norms which keep statistics."""
         y = standardize(tf.cast(x, tf.float32), self.epsilon)
-        if self.gain is not None:
+        if self.gain is not None and self.shift is not None:
             y = y * self.gain.value + self.shift.value
         return tf.cast(y, x.dtype)
 

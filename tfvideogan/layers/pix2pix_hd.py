@@ -84,7 +84,8 @@ class Trunk(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[N,H,W,inputs] -> [N,H,W,channels]."""
-        for layer in (self.first, *self.down, *self.body, *self.up):
+        layers: list[keras.layers.Layer] = [self.first, *self.down, *self.body, *self.up]
+        for layer in layers:
             x = layer(x)
         return x
 
@@ -107,7 +108,8 @@ class Enhancer(keras.layers.Layer):
     def call(self, x: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """The picture [N,H,W,inputs] and the trunk's features [N,H/2,W/2,2*channels] -> [N,H,W,channels]."""
         x = self.down(self.first(x)) + features
-        for layer in (*self.body, self.up):
+        layers: list[keras.layers.Layer] = [*self.body, self.up]
+        for layer in layers:
             x = layer(x)
         return x
 

@@ -6,9 +6,13 @@ ImageNet. Features are divided by 127.5, which makes them about those of a netwo
 """
 
 import functools
+import io
+import re
+import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -24,20 +28,24 @@ FILE = "vgg19:"
 # Wang et al. 2018: layers after their ReLU, and the weights of their distances
 LAYERS = {"conv1_1": 1 / 32, "conv2_1": 1 / 16, "conv3_1": 1 / 8, "conv4_1": 1 / 4, "conv5_1": 1.0}
 
-Weights = tuple[np.ndarray, ...]  # kernel, bias, kernel, bias, ... in the order of NAMES
+_OUTPUTS = [width for width, count in zip(WIDTHS, CONVOLUTIONS, strict=True) for _ in range(count)]
+SHAPES = [((3, 3, i, o), (o,)) for i, o in zip([3, *_OUTPUTS], _OUTPUTS, strict=False)]  # of kernels and biases, in the order of NAMES
+URL = "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+MD5 = "253f8cb515780f3b799900260a226db6"
 
 
 class VGG19:
-    """The convolutions, with fixed weights: kernel [3,3,inputs,outputs] and bias of each, in the order of NAMES.
+    """The convolutions, with the fixed weights that --perceptual names. They are read when a loss is first computed.
 
-    A plain object that holds tensors: Keras sees none of it.
+    A plain object, of which Keras sees nothing.
 
     Attributes:
-        name: what losses by it are called.
+        name: of the weights; what losses by them are called.
     """
 
-    def __init__(self, name: str, weights: Weights):
-        self.name, self.weights = name, [tf.constant(weight) for weight in weights]
+    def __init__(self, perceptual: str):
+        self.perceptual = perceptual
+        self.name = "keras" if perceptual == "keras" else Path(perceptual).name.partition(".")[0]
 
     def features(self, pictures: tf.Tensor, layers: Collection[str], rectified: bool) -> list[tf.Tensor]:
         """Maps of the layers, in the network's order, divided by SCALE.
@@ -48,29 +56,31 @@ class VGG19:
             rectified: after their ReLU, or before it.
 
         Returns: [N,h,w,C] each, float32.
+        Raises: UserError where there are no such weights.
         """
         x = (tf.cast(pictures, tf.float32) + 1.0)[..., ::-1] * 127.5 - tf.constant(MEAN)
-        maps = []
-        for number, name in enumerate(NAMES):
-            if number and name.endswith("_1"):
+        weights, maps = self._tensors(1 + max(map(NAMES.index, layers))), []
+        for number, (kernel, bias) in enumerate(weights):
+            if number and NAMES[number].endswith("_1"):
                 x = tf.nn.max_pool2d(x, 2, 2, "VALID")
-            kernel, bias = self.weights[2 * number : 2 * number + 2]
-            x = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias)
-            rest, x = x, tf.nn.relu(x)
-            if name in layers:
-                maps.append((x if rectified else rest) / SCALE)
-                if len(maps) == len(layers):
-                    break
+            y = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias)
+            x = tf.nn.relu(y)
+            if NAMES[number] in layers:
+                maps.append((x if rectified else y) / SCALE)
         return maps
 
+    def _tensors(self, count: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """Kernel and bias of the first convolutions."""
+        if not tf.executing_eagerly() and not tf.inside_function():  # a graph that is made to be measured, not run: nothing is downloaded
+            return [tuple(tf.compat.v1.placeholder(tf.float32, shape) for shape in pair) for pair in SHAPES[:count]]
+        with tf.init_scope():  # held beside a function's graph, not within it: they are 80 MB
+            return [(tf.constant(kernel), tf.constant(bias)) for kernel, bias in read(self.perceptual)[:count]]
 
-def load(perceptual: str) -> VGG19 | None:
-    """The network of --perceptual, None for none. Raises UserError for another word, and for a file that holds no VGG19."""
+
+def network(perceptual: str) -> VGG19 | None:
+    """That of --perceptual; None for none."""
     check(perceptual)
-    if perceptual == "none":
-        return None
-    name = "keras" if perceptual == "keras" else Path(perceptual).name.partition(".")[0]
-    return VGG19(name, _weights(perceptual))
+    return None if perceptual == "none" else VGG19(perceptual)
 
 
 def check(perceptual: str) -> None:
@@ -80,47 +90,49 @@ def check(perceptual: str) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _weights(perceptual: str) -> Weights:
+def read(perceptual: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Kernel and bias of each convolution. Raises UserError for what is no VGG19, or cannot be had."""
     if perceptual == "keras":
         try:
-            return _of(keras.applications.VGG19(weights="imagenet", include_top=False))
-        except Exception as error:  # what fails is a download, in one of many ways
+            path = keras.utils.get_file(URL.rpartition("/")[2], URL, cache_subdir="models", file_hash=MD5)  # as keras.applications does
+        except Exception as error:  # a download fails in many ways
             reason = " ".join(str(error).split())
             raise UserError(f"--perceptual=keras: cannot get the weights ({reason}); expected a network, or {FILE}FILE") from error
-    path = perceptual.removeprefix(FILE)
+    else:
+        path = perceptual.removeprefix(FILE)
     if not Path(path).is_file():
         raise UserError(f"--perceptual={perceptual}: no such file")
     try:
-        if path.endswith(".keras"):
-            return _of(keras.saving.load_model(path, compile=False))
-        return _of_weights(path)
-    except UserError:
-        raise
-    except Exception as error:  # Keras raises what it likes
-        raise UserError(f"--perceptual={perceptual}: got no VGG19 of keras.applications ({type(error).__name__})") from error
+        if zipfile.is_zipfile(path):  # .keras
+            with zipfile.ZipFile(path) as archive:
+                found = _convolutions(io.BytesIO(archive.read("model.weights.h5")))
+        else:
+            found = _convolutions(path)
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"--perceptual={perceptual}: cannot be read ({' '.join(str(error).split())})") from error
+    shapes = [(kernel.shape, bias.shape) for kernel, bias in found]
+    if shapes != SHAPES:
+        raise UserError(f"--perceptual={perceptual}: got {len(found)} convolutions, expected the {len(NAMES)} of keras.applications' VGG19")
+    return found
 
 
-def _of_weights(path: str) -> Weights:
-    """Of a file of weights alone, with the classifier's or without."""
-    model = keras.applications.VGG19(weights=None, include_top=False)
-    try:
-        model.load_weights(path)
-    except (ValueError, KeyError):
-        model = keras.applications.VGG19(weights=None, include_top=True)
-        model.load_weights(path)
-    return _of(model)
+def _convolutions(file: str | io.BytesIO) -> list[tuple[np.ndarray, np.ndarray]]:
+    """All that an HDF5 file of Keras holds, in the order of the numbers in their names, which is that of the layers."""
+    found: dict[str, dict[int, np.ndarray]] = {}
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            found.setdefault(name.rpartition("/")[0], {})[item.ndim] = np.asarray(item, np.float32)
+
+    with h5py.File(file) as opened:
+        opened.visititems(visit)
+    names = sorted((name for name, of_layer in found.items() if {1, 4} <= of_layer.keys()), key=_numbers)
+    return [(found[name][4], found[name][1]) for name in names]
 
 
-def _of(model: keras.Model) -> Weights:
-    layers = [model.get_layer(name.replace("conv", "block", 1).replace("_", "_conv")) for name in NAMES]  # conv4_1: block4_conv1
-    weights = tuple(np.asarray(weight, np.float32) for layer in layers for weight in layer.get_weights())
-    inputs = 3
-    for number, name in enumerate(NAMES):
-        width = WIDTHS[int(name[4]) - 1]
-        if weights[2 * number].shape != (3, 3, inputs, width) or weights[2 * number + 1].shape != (width,):
-            raise ValueError(name)
-        inputs = width
-    return weights
+def _numbers(name: str) -> list[int]:
+    """Of block4_conv2: 4, 2; of conv2d: 2; of conv2d_7: 2, 7."""
+    return [int(number) for number in re.findall(r"\d+", name)]
 
 
 def perceptual_distance(network: VGG19, pictures: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
