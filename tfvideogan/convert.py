@@ -22,21 +22,29 @@ OUTPUT = flags.DEFINE_string("output", None, "Folder of the new run.")
 
 
 def main(config: Config) -> None:
+    for flag in (WEIGHTS, OUTPUT):
+        if not flag.value:
+            raise UserError(f"--{flag.name} is missing: expected a folder")
+    convert(config, WEIGHTS.value, OUTPUT.value)
+    logging.info("wrote %s, a run of %s at step 0, from %s", OUTPUT.value, config.model, WEIGHTS.value)
+
+
+def convert(config: Config, weights: str, output: str) -> None:
+    """Writes a run at step 0 whose generator has the published weights of a folder.
+
+    Raises: UserError for a model without any, for weights of another layout, and if `output` is there.
+    """
     assign = getattr(models.find(config.model), "assign_published", None)
     if assign is None:
         known = [name for name in models.names() if hasattr(models.find(name), "assign_published")]
         raise UserError(f"{config.model}: expected a model with published weights: {', '.join(known)}")
-    for flag in (WEIGHTS, OUTPUT):
-        if not flag.value:
-            raise UserError(f"--{flag.name} is missing: expected a folder")
-    refuse_existing(OUTPUT.value, overwrite=False)
+    refuse_existing(output, overwrite=False)
     config = dataclasses.replace(config, classes=max(config.classes, 1))
     gan, step = models.build(config), tf.Variable(0, dtype=tf.int64, trainable=False)
-    assign(gan, WEIGHTS.value)
-    run = Run(OUTPUT.value, config, gan, tuple(f"class {i}" for i in range(config.classes)), make_optimizers(gan, step), step)
+    assign(gan, weights)
+    run = Run(output, config, gan, tuple(f"class {i}" for i in range(config.classes)), make_optimizers(gan, step), step)
     run.claim()
     run.save()
-    logging.info("wrote %s, a run of %s at step 0, from %s", OUTPUT.value, config.model, WEIGHTS.value)
 
 
 if __name__ == "__main__":

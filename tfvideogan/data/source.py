@@ -42,5 +42,5 @@ def unpaired(index: tf.Tensor, seed: tf.Tensor, stream: int, size: int, training
     if not training:
         return index % size
     n = tf.cast(seed[1], tf.int64)
-    epoch = tf.stack([tf.cast(seed[0], tf.int64), n // size, tf.constant(stream, tf.int64)])
+    epoch = tf.random.experimental.stateless_fold_in(tf.stack([seed[0], tf.cast(n // size, tf.int32)]), stream)
     return tf.random.experimental.index_shuffle(n % size, epoch, tf.constant(size - 1, tf.int64))

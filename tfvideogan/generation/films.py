@@ -21,6 +21,7 @@ from tfvideogan.generation.module import Generator
 from tfvideogan.ops.video import from_uint8
 
 COPIED = {"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"}  # kinds of sound that MP4 holds; others become AAC
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 LONG = 100  # frames of a film from which on it is told how far it is
 TICKS = 90_000  # a second, of films whose frames come at uneven times: MPEG's clock
 
@@ -126,8 +127,10 @@ class Sound:
         if self.copied:
             self.stream = container.add_stream_from_template(self.track)
         else:
-            self.stream = container.add_stream("aac", rate=self.track.codec_context.sample_rate)
-            self.stream.codec_context.layout = self.track.codec_context.layout
+            rate, channels = self.track.codec_context.sample_rate, self.track.codec_context.layout.nb_channels
+            layout = LAYOUTS.get(channels, "stereo")  # by number: uncompressed sound does not say which it has
+            self.stream = container.add_stream("aac", rate=rate, layout=layout)
+            self.resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
         self.waiting = (packet for packet in self.source.demux(self.track))
         self.next = next(self.waiting, None)
 
@@ -157,6 +160,7 @@ class Sound:
             return
         for frame in packet.decode():
             frame.pts = None  # counted in samples from the first on
-            yield from self.stream.encode(frame)
+            for part in self.resampler.resample(frame):
+                yield from self.stream.encode(part)
         if not packet.size:
             yield from self.stream.encode()

@@ -24,7 +24,7 @@ from tfvideogan.files import write_whole
 
 PREVIEW, SHOWN = "preview.png", 8  # cartoons, and smoothed ones below
 THRESHOLDS = 100, 200  # Canny's (values of public code; the paper gives none)
-EXTENT = 5  # of the dilation and of the Gaussian, whose deviation is then 1.1 pixels
+EXTENT, DEVIATION = 5, 1.1  # pixels: of the dilation and of the Gaussian
 BLOCK = 16  # frames of a video held at once
 
 
@@ -39,7 +39,7 @@ def edge_smoothed(picture: np.ndarray) -> np.ndarray:
         raise UserError("--dataset=cartoon: OpenCV is not installed; pip install tfvideogan[cartoon]") from error
     edges = cv2.Canny(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), *THRESHOLDS)
     around = cv2.dilate(edges, np.ones([EXTENT, EXTENT], np.uint8))
-    blurred = cv2.GaussianBlur(picture, (EXTENT, EXTENT), 0)  # borders mirrored
+    blurred = cv2.GaussianBlur(picture, (EXTENT, EXTENT), DEVIATION)  # borders mirrored
     return np.where(around[..., None] != 0, blurred, picture)
 
 

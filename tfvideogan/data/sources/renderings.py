@@ -1,8 +1,8 @@
 """Renderings: made-up photos and cartoons of the same kind of scenes, for translation. Drawn from an index, so there is no file.
 
 A scene is a background and a few discs, boxes and diamonds, which drift slowly where a clip has several frames. "source" is a photo
-of it: shaded, grainy, its colors dull. "video" is a cartoon: flat, its colors bright, with dark lines along all edges. "smoothed" is a cartoon whose
-lines are blurred. Geometry is in units of the frame's short side.
+of it: shaded, grainy, its colors dull. "video" is a cartoon: flat, its colors bright, with dark lines along all edges. "smoothed" is
+a cartoon whose lines are blurred. Geometry is in units of the frame's short side.
 
 Variants: unpaired (the default; cartoons are of other scenes, as CartoonGAN's), paired ("video" is the cartoon of the photo's own scene:
 what a translation is to give, known exactly). Splits: train is scenes 0..3,999, test the 400 after.
