@@ -14,8 +14,10 @@ from tests.conftest import small
 from tfvideogan import models
 from tfvideogan.config import Config, UserError
 from tfvideogan.gan import GAN
-from tfvideogan.generation.sampler import Sampler, fixed_sampler
+from tfvideogan.generation.module import Generator
+from tfvideogan.generation.sampler import Sampler, fixed_sampler, is_picture
 from tfvideogan.ops import fused, noise
+from tfvideogan.ops.video import to_unit
 from tfvideogan.training import cost
 from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.step import Step, make_step
@@ -75,14 +77,9 @@ def batches_of(config: Config) -> list[dict[str, tf.Tensor]]:
 
 
 def asked(gan: GAN, z: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Those of a latent, labels and made-up first frames in [0,1] that the generator reads, by name."""
-    made = {"z": z, "label": label}
-    return {name: beginnings(gan, len(label)) if name == "first_frames" else made[name] for name in gan.input_specs}
-
-
-def beginnings(gan: GAN, n: int) -> tf.Tensor:
-    """Made-up first frames, [n,C,H,W,3] in [0,1]."""
-    return tf.abs(gan.inputs(batch_of(gan.config, n))["first_frames"])
+    """What `generate` reads: a latent, labels and what else is read of a made-up batch, by name; pictures in [0,1]."""
+    inputs = {**gan.inputs(batch_of(gan.config, len(label))), "z": z, "label": label}
+    return {name: to_unit(inputs[name]) if is_picture(spec) else inputs[name] for name, spec in gan.input_specs.items()}
 
 
 def calibrated(gan: GAN) -> Sampler:
@@ -95,18 +92,23 @@ def made_up(gan: GAN) -> Iterator[dict[str, tf.Tensor]]:
     return (batch_of(gan.config, 4, first=4 * i) for i in range(gan.config.standing_batches))
 
 
-def draw(sampler: Sampler, gan: GAN, label: list[int], seed: list[int], truncation: float = 1.0) -> np.ndarray:
-    """What a Sampler draws: clips of these labels, or what follows as many made-up beginnings."""
-    seed, truncation = tf.constant(seed), tf.constant(truncation)
+def draw(sampler: Sampler, gan: GAN, rows: list[int], seed: list[int], truncation: float = 1.0) -> np.ndarray:
+    """What a Sampler draws: clips of these labels; what follows the first made-up beginnings; or the translation of the examples of
+    these numbers, from the seed's on."""
+    if sampler.kind == "synthesis":
+        return sampler.sample(tf.constant(rows), tf.constant(seed), tf.constant(truncation)).numpy()
     if sampler.kind == "prediction":
-        return sampler.predict(beginnings(gan, len(label)), seed, truncation).numpy()
-    return sampler.sample(tf.constant(label), seed, truncation).numpy()
+        first = to_unit(gan.inputs(batch_of(gan.config, len(rows)))["first_frames"])
+        return sampler.predict(first, tf.constant(seed), tf.constant(truncation)).numpy()
+    batch = batch_of(gan.config, max(rows) + 1, first=100 * seed[1])
+    given = {name: tf.gather(entry, rows) for name, entry in batch.items()}
+    return Generator("", gan.config, (), 0, sampler).draw(given, tf.constant(seed), truncation).numpy()
 
 
 def test_generator_makes_clips_of_the_contract(gan):
     config, batch = gan.config, batch_of(gan.config, 3)
     video = gan.generator(**gan.inputs(batch), mode="train")
-    assert video.shape == (3, config.frames, config.size, config.size, 3) and video.dtype == tf.float32
+    assert video.shape == (3, config.frames, *config.frame_size, 3) and video.dtype == tf.float32
     assert -1 <= float(tf.reduce_min(video)) < float(tf.reduce_max(video)) <= 1
 
 
@@ -342,6 +344,8 @@ def test_calibration_depends_on_the_weights_alone(gan, sampler):
 
 
 def test_truncation_narrows_the_latents(gan, sampler):
+    if not gan.latent_width:
+        return
     seeds = [[0, i] for i in range(8)]  # of one clip
     spread = [np.mean(np.std([draw(sampler, gan, [0], seed, truncation) for seed in seeds], 0)) for truncation in (1.0, 0.0)]
     assert spread[1] < 1e-5 < spread[0]
@@ -382,6 +386,17 @@ def test_a_generator_of_free_frames_has_the_same_weights_for_more(gan):
     sampler = calibrated(longer)
     video = sampler.generate(**asked(longer, gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1])))
     assert video.shape[1] == 2 * gan.config.frames + 1 and np.all(np.isfinite(video))
+
+
+def test_a_generator_of_free_size_has_the_same_weights_for_others(gan):
+    if not gan.free_size:
+        return
+    height, width = (length + n * gan.free_size for n, length in enumerate(gan.config.frame_size, 1))
+    larger = models.build(dataclasses.replace(gan.config, size=height, width=width))
+    for weight, of_larger in zip(gan.ema_generator.variables, larger.ema_generator.variables, strict=True):
+        of_larger.assign(weight)
+    video = draw(calibrated(larger), larger, [0, 1], [0, 0])
+    assert video.shape[2:4] == (height, width) and np.all(np.isfinite(video))
 
 
 def test_clips_of_one_content_or_motion_share_that_part_of_the_latent(gan, sampler):

@@ -184,6 +184,11 @@ class Sampler(tf.Module):
                 specs = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), state)
                 getattr(self, f"next{suffix}").get_concrete_function(specs)
 
+    @property
+    def reads_clips(self) -> bool:
+        """Whether calibration wants batches of the data set: of a generator with standing statistics that reads more than z and label."""
+        return bool(self._norms) and self.kind != "synthesis"
+
     def _asked(self, batch: Batch, truncation: tf.Tensor) -> Inputs:
         """The generator's inputs for a batch, with the batch's own labels where the model draws others in training."""
         inputs = self._gan.inputs(batch)

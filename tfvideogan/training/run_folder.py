@@ -277,5 +277,5 @@ def from_run(
 
 
 def given_batches(sampler: Sampler, config: Config) -> tf.data.Dataset | None:
-    """The batches behind the standing statistics of a generator that reads videos; None for others."""
-    return None if sampler.kind == "synthesis" else models.dataset(config, config.split).batches(config.calibration_clips)
+    """The batches behind the standing statistics of a generator that has some and reads videos; None for others."""
+    return models.dataset(config, config.split).batches(config.calibration_clips) if sampler.reads_clips else None
