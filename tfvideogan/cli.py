@@ -19,9 +19,12 @@ from absl import flags, logging
 
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
+from tfvideogan.files import want_writable
 from tfvideogan.generation.module import Generator, from_module
+from tfvideogan.installed import found
 from tfvideogan.ops import forms
 from tfvideogan.training.run_folder import from_run
+from tfvideogan.training.strategy import leave_cluster
 
 Settings = TypeVar("Settings")  # the dataclass whose fields are a program's flags
 FLAGS = flags.FLAGS
@@ -31,16 +34,25 @@ flags.DEFINE_string("workdir", None, "Folder of the run.")
 flags.DEFINE_enum("xla", "auto", ["auto", "true", "false"], "What XLA compiles: what gains by it; in train, every update whole; nothing.")
 
 
-def launch(main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: type[Settings] | None = None) -> None:
+def launch(
+    main: Callable[[Settings], None],
+    saved: tuple[str, ...] = (),
+    kind: type[Settings] | None = None,
+    in_cluster: bool = False,
+    output_folders: tuple[str, ...] = (),
+    output_files: tuple[str, ...] = (),
+) -> None:
     """Runs a program: `main` gets the Config of the command line.
 
     Exits with 0; with 2 after one line on stderr for a mistake of the user's (UserError or a wrong flag); with 1 after one
-    line for a run that could not go on (RunFailed).
+    line for a run that could not go on (RunFailed), or a file that could not be read or written (OSError).
 
     Args:
         main: the program.
         saved: flags that name a folder whose run.flags the Config starts from; the command line overrides it.
         kind: the Config class; that of --model if None.
+        in_cluster: whether it may be one process of several, by TF_CONFIG.
+        output_folders, output_files: flags that say where it writes, which is tried before it begins.
     """
     program = Path(sys.argv[0]).stem
     logging.use_absl_handler()
@@ -50,11 +62,17 @@ def launch(main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: 
     stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
     try:
         config = parse(sys.argv, saved, kind)
+        if not in_cluster:
+            leave_cluster(program)
+        for name in (*output_folders, *output_files):
+            if FLAGS[name].value:
+                want_writable(name, FLAGS[name].value, folder=name in output_folders)
         with forms.uncompiled() if FLAGS["xla"].value == "false" else contextlib.nullcontext():
             main(config)
-    except (UserError, RunFailed, flags.Error) as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1 if isinstance(error, RunFailed) else 2)
+    except (UserError, flags.Error) as error:
+        _end(program, error, 2)
+    except (RunFailed, OSError, tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError) as error:
+        _end(program, error, 1)
     except tf.errors.OpError as error:  # what is raised while clips are read comes with TensorFlow's traceback around it
         told = re.search(r"RunFailed: (.*)", str(error))
         if told is None:
@@ -63,9 +81,14 @@ def launch(main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: 
         sys.exit(1)
 
 
+def _end(program: str, error: Exception, code: int) -> None:
+    print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(code)
+
+
 def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) -> Settings:
     """The Config of a command line. Raises UserError or flags.Error, with a one-line message."""
-    arguments = FLAGS.read_flags_from_files(argv[1:])
+    arguments = FLAGS.read_flags_from_files(with_bundled_flagfiles(argv[1:]))
     for name in saved:
         folder = _peek(arguments, name)
         if folder and (Path(folder) / FLAGS_FILE).is_file():
@@ -86,6 +109,12 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) 
     if rest:
         raise UserError(f"{rest[0]}: not a flag; flags are written --name=value")
     return made(**{field.name: FLAGS[field.name].value for field in fields})
+
+
+def with_bundled_flagfiles(arguments: list[str]) -> list[str]:
+    """The arguments, where a flagfile that is not there is the one of this name that comes with the package."""
+    paths = [argument.partition("=")[2] if argument.startswith("--flagfile=") else None for argument in arguments]
+    return [argument if path is None else f"--flagfile={found(path)}" for argument, path in zip(arguments, paths, strict=True)]
 
 
 def _peek(arguments: list[str], name: str) -> str:
@@ -119,7 +148,7 @@ def open_generator(config: Config, interpolate_frames: int = 1, truncations: tup
         raise UserError(f"--interpolate_frames={interpolate_frames}: want --workdir, an exported module has the frames it has")
     if workdir:
         return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames, truncations=truncations)
-    generator = from_module(module, config)
+    generator = from_module(found(module), config)
     if flags.FLAGS["frames"].present and config.frames != generator.config.frames:
         raise UserError(f"--frames={config.frames}: want --workdir, an exported module has the {generator.config.frames} frames it has")
     return generator

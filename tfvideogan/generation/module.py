@@ -13,7 +13,7 @@ import tensorflow_hub as hub
 
 from tfvideogan import __version__
 from tfvideogan.config import FLAGS_FILE, Config, UserError, to_flags
-from tfvideogan.files import without_patterns
+from tfvideogan.files import want_writable, without_patterns
 from tfvideogan.generation.sampler import fixed_sampler, is_picture
 from tfvideogan.ops import forms
 from tfvideogan.ops.video import to_unit
@@ -53,6 +53,11 @@ class Generator:
         """Frames that a prediction is given; 0 for other kinds."""
         return self.source.predict.input_signature[0].shape[1] if self.kind == "prediction" else 0
 
+    @property
+    def has_latent(self) -> bool:
+        """Whether the same inputs can give several clips."""
+        return "z" in [spec.name for spec in self.source.generate.input_signature]
+
     def draw(self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float) -> tf.Tensor:
         """Clips [N,T,H,W,3] float32 in [0,1]; of a prediction, the given frames and those that follow.
 
@@ -88,9 +93,10 @@ def from_module(handle: str, config: Config) -> Generator:
 
 
 def refuse_existing(path: str, overwrite: bool) -> None:
-    """Raises UserError if `path` is there and not to be overwritten."""
+    """Raises UserError if `path` is there and not to be overwritten, or the folder above it cannot be written to."""
     if Path(path).exists() and not overwrite:
         raise UserError(f"--output={path}: is there already; give another, or --overwrite")
+    want_writable("output", Path(path).absolute().parent, folder=True)
 
 
 def write(generator: Generator, path: str, overwrite: bool) -> None:
@@ -107,6 +113,7 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         module, new = generator.source, Path(temporary) / "module"
         module.labels = tf.saved_model.Asset(str(labels))
         module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
+        module.trace_rollouts()
         generate = module.generate
         with forms.plain():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
             signature = serving(generate).get_concrete_function()

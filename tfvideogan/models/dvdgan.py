@@ -26,7 +26,7 @@ Parameters at ch=16, 101 classes, 64x64: G 5,944,219, D_S 2,422,113, D_T 2,552,8
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -147,24 +147,47 @@ class Generator(keras.Model):
 
         Without labels all are of the first class. `states` are the initial ones of the ConvGRUs, [N,h,w,c] from 4x4 on; 0 if empty.
         """
+        condition, x = self._first_map(z, label, mode)
+        for i, layers in enumerate(self._stages()):
+            x = self.stage(layers, x, condition, *states[i : i + 1], mode=mode)
+        return self._to_video(x, condition, mode)
+
+    def unroll(self, z: tf.Tensor, label: tf.Tensor | None, states: Sequence[tf.Tensor] = ()) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """`call` in mode "sample", and the states that its ConvGRUs end in."""
+        condition, x = self._first_map(z, label, "sample")
+        last = []
+        for i, layers in enumerate(self._stages()):
+            x = layers[0](x, *states[i : i + 1], mode="sample")
+            last.append(x[:, -1])
+            x = self._decoded(layers, x, condition, "sample")
+        return self._to_video(x, condition, "sample"), last
+
+    def _stages(self) -> Iterator[Stage]:
+        """From 4x4 on."""
+        return zip(self.grus, self.blocks[::2], self.blocks[1::2], self.attentions, strict=True)
+
+    def _first_map(self, z: tf.Tensor, label: tf.Tensor | None, mode: Mode) -> tuple[tf.Tensor, tf.Tensor]:
+        """The condition of every BN [N,240], and the map [N,1,4,4,c] that is the same at every time step."""
         label = tf.zeros_like(z[:, 0], tf.int32) if label is None else label
         embedding = self.embedding.value  # of a mixture of classes, the mixture of their embeddings
         embedded = tf.gather(embedding, label) if label.dtype.is_integer else tf.matmul(label, embedding)
-        condition = tf.concat([z, embedded], -1)  # [z; e(y)], [N,240], goes to every BN
-        x = tf.reshape(
-            self.affine(condition, mode=mode), [-1, 1, 4, 4, self.affine.kernel.shape[-1] // 16]
-        )  # the same map at every time step
-        for i, layers in enumerate(zip(self.grus, self.blocks[::2], self.blocks[1::2], self.attentions, strict=True)):
-            x = self.stage(layers, x, condition, *states[i : i + 1], mode=mode)
-        x = self.norm(fold(x), condition, mode=mode, relu=True)
-        return unfold(tf.tanh(tf.cast(self.to_rgb(x, mode=mode), tf.float32)), self.frames)
+        condition = tf.concat([z, embedded], -1)  # [z; e(y)]
+        return condition, tf.reshape(self.affine(condition, mode=mode), [-1, 1, 4, 4, self.affine.kernel.shape[-1] // 16])
 
     def _stage(self, layers: Stage, x: tf.Tensor, condition: tf.Tensor, *state: tf.Tensor, mode: Mode) -> tf.Tensor:
         """One resolution: [N,T or 1,h,w,c] -> [N,T,2h,2w,c'], from its ConvGRU's initial state [N,h,w,c], or from 0."""
-        gru, block, up, attention = layers
-        x = fold(gru(x, *state, mode=mode))  # [N,T,h,w,c] -> [N*T,h,w,c]
-        x = up(block(x, condition, mode=mode), condition, mode=mode)  # -> [N*T,2h,2w,c']
+        return self._decoded(layers, layers[0](x, *state, mode=mode), condition, mode)
+
+    def _decoded(self, layers: Stage, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """What follows a ConvGRU: its states [N,T,h,w,c] -> [N,T,2h,2w,c']."""
+        _, block, up, attention = layers
+        x = up(block(fold(x), condition, mode=mode), condition, mode=mode)  # -> [N*T,2h,2w,c']
         return unfold(x if attention is None else attention(x, mode=mode), self.frames)
+
+    def _to_video(self, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """[N,T,H,W,c] -> [N,T,H,W,3] in [-1,1]."""
+        x = self.norm(fold(x), condition, mode=mode, relu=True)
+        return unfold(tf.tanh(tf.cast(self.to_rgb(x, mode=mode), tf.float32)), self.frames)
 
 
 class Trunk(keras.layers.Layer):
@@ -262,6 +285,7 @@ class Model(gan.GAN):
     networks = Generator, Discriminator
     blends = True
     free_frames = True
+    unrolls = True
 
     @property
     def latent_width(self) -> int:
@@ -273,6 +297,13 @@ class Model(gan.GAN):
             return super().inputs(batch)
         draws = noise.uniform(noise.fork(batch["seed"], DRAWN_LABELS), [])
         return {"z": self.latents(batch["seed"]), "label": tf.cast(draws * self.config.embedded_classes, tf.int32)}
+
+    def unroll(self, network: keras.Model, inputs: gan.Inputs, state: gan.Inputs) -> tuple[tf.Tensor, gan.Inputs]:
+        """The ConvGRUs go on from their states; z is drawn once a clip."""
+        z = state.get("z", inputs["z"])
+        states = [state[name] for name in sorted(state) if name != "z"]
+        video, last = network.unroll(z, inputs.get("label"), states)
+        return video, {"z": z, **{f"gru_{i}": h for i, h in enumerate(last)}}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Hinge losses of D_S and D_T, added (3.2); the hinge is taken of the summed score."""

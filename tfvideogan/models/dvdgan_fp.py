@@ -127,3 +127,12 @@ class Model(dvdgan.Model):
         """Latents [N,latent], the clips' first frames [N,C,H,W,3], and the labels [N] of the conditional model."""
         inputs = super().inputs(batch) if self.config.conditional else {"z": self.latents(batch["seed"])}
         return {**inputs, "first_frames": batch["video"][:, : self.config.given_frames]}
+
+    def unroll(self, network: keras.Model, inputs: gan.Inputs, state: gan.Inputs) -> tuple[tf.Tensor, gan.Inputs]:
+        """As DVD-GAN's, from the encoder's states on; the first part begins with the given frames."""
+        if state:
+            return super().unroll(network, inputs, state)
+        first = inputs["first_frames"]
+        encoded = network.encoder(first, mode="sample")
+        continuation, state = super().unroll(network, inputs, {"z": inputs["z"], **{f"gru_{i}": h for i, h in enumerate(encoded)}})
+        return tf.concat([first, continuation], 1), state
