@@ -101,7 +101,9 @@ class Generator(dvdgan.Generator):
         super().__init__(config)
         self.encoder = Encoder(config)
 
-    def call(self, z: tf.Tensor, first_frames: tf.Tensor, mode: Mode, label: tf.Tensor | None = None) -> tf.Tensor:
+    def call(  # type: ignore[override]  # its inputs are named
+        self, z: tf.Tensor, first_frames: tf.Tensor, mode: Mode, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """z [N,latent] ~ N(0,I), the given frames [N,C,H,W,3] in [-1,1] -> these and those that follow [N,T,H,W,3] in [-1,1], float32.
 
         `label` [N] int32, of the conditional model.
@@ -120,6 +122,7 @@ class Model(dvdgan.Model):
     @classmethod
     def batch_specs(cls, config: base.Config) -> gan.Specs:
         """Without labels where no network reads them."""
+        assert isinstance(config, Config)
         specs = super().batch_specs(config)
         return specs if config.conditional else {name: spec for name, spec in specs.items() if name != "label"}
 
