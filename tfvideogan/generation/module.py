@@ -6,14 +6,17 @@ import inspect
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
 
 from tfvideogan import __version__
 from tfvideogan.config import FLAGS_FILE, Config, UserError, to_flags
 from tfvideogan.files import want_writable, without_patterns
+from tfvideogan.generation import rollout
 from tfvideogan.generation.sampler import fixed_sampler, is_picture
 from tfvideogan.ops import forms
 from tfvideogan.ops.video import to_unit
@@ -77,6 +80,31 @@ class Generator:
         first = to_unit(batch["video"][:, : self.given_frames])
         label = [batch["label"]] if len(self.source.predict.input_signature) == 4 else []  # of a predictor with classes
         return tf.concat([first, self.source.predict(first, seed, tf.constant(truncation), *label)], 1)
+
+    def goes_on(self, unrolled: bool = False) -> bool:
+        """Whether `parts` can be drawn."""
+        return hasattr(self.source, f"start{self._way(unrolled)}")
+
+    def parts(
+        self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float, frames: int, unrolled: bool = False
+    ) -> Iterator[np.ndarray]:
+        """As `draw`, clips of any number of frames, a part [N,t,H,W,3] at a time.
+
+        Args:
+            frames: of a clip; of a prediction, with the given ones.
+            unrolled: whether a prediction goes on from its network's state, and is not fed its own frames.
+        """
+        start, following = (getattr(self.source, f"{name}{self._way(unrolled)}") for name in ("start", "next"))
+        label = (batch["label"],) if "label" in [spec.name for spec in self.source.generate.input_signature] else ()
+        if self.kind == "prediction":
+            first = to_unit(batch["video"][:, : self.given_frames])
+            yield first.numpy()
+            yield from rollout.parts(start, following, (first, seed, tf.constant(truncation), *label), frames - self.given_frames)
+        else:
+            yield from rollout.parts(start, following, (batch["label"], seed, tf.constant(truncation)), frames)
+
+    def _way(self, unrolled: bool) -> str:
+        return "_unrolled" if unrolled and self.kind == "prediction" else ""
 
 
 def from_module(handle: str, config: Config) -> Generator:
@@ -166,6 +194,15 @@ def card(generator: Generator) -> str:
                 "the same",
             )
         )
+    for suffix, way in (
+        ("", "their own last frames" if generator.kind == "prediction" else "the state"),
+        ("_unrolled", "the network's state"),
+    ):
+        if hasattr(source, f"start{suffix}"):
+            calls.append((f"start{suffix}(...)", f"as `{FUNCTIONS[generator.kind]}`", "the same video, and a state"))
+            calls.append(
+                (f"next{suffix}(state)", "the state of `start` or `next`", f"the frames that follow, from {way}, and the next state")
+            )
     rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in generator.scores]
     table = ["| metric | value | standard error | protocol |", "|---|---|---|---|", *rows] if rows else ["Not evaluated."]
     return f"""# {config.model} on {config.dataset}, {config.frames} frames of {width}x{height}

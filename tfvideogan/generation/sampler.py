@@ -93,7 +93,8 @@ class Sampler(tf.Module):
             with standing_at(norms, rows):
                 if interpolate_frames > 1:
                     return to_unit(gan.interpolate(network, inputs, interpolate_frames))
-                return to_unit(network(**inputs, mode="sample"))
+                # The same graph as `start`'s, where there is one: it is traced and exported once.
+                return first_part(inputs, rows)[0] if gan.unrolls else to_unit(network(**inputs, mode="sample"))
 
         def run(inputs: Inputs, truncation: tf.Tensor | float) -> tf.Tensor:
             return in_chunks(chunk, inputs, rows_at(truncations, truncation))
