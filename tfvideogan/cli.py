@@ -8,6 +8,7 @@ the folder, and a later change of a default cannot change an old run.
 import contextlib
 import dataclasses
 import logging as stdlib_logging
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -135,6 +136,9 @@ def define_generator_flags() -> None:
 def open_generator(config: Config, interpolate_frames: int = 1, truncations: tuple[float, ...] = (1.0,)) -> Generator:
     """The generator that --workdir or --module names. Raises UserError if there is none, or if it cannot interpolate frames."""
     workdir, module = flags.FLAGS.workdir, flags.FLAGS.module
+    for truncation in truncations:
+        if not math.isfinite(truncation):
+            raise UserError(f"--truncation={truncation}: expected a finite number")
     if bool(workdir) == bool(module):
         raise UserError("which generator? want one of --workdir=DIR and --module=EXPORT")
     if module and interpolate_frames > 1:

@@ -14,7 +14,7 @@ import tensorflow_hub as hub
 from tfvideogan import __version__
 from tfvideogan.config import FLAGS_FILE, Config, UserError, to_flags
 from tfvideogan.files import want_writable, without_patterns
-from tfvideogan.generation.sampler import fixed_sampler, is_picture
+from tfvideogan.generation.sampler import fixed_sampler, is_picture, taking_int64
 from tfvideogan.ops import forms
 from tfvideogan.ops.video import to_unit
 
@@ -51,7 +51,7 @@ class Generator:
     @property
     def given_frames(self) -> int:
         """Frames that a prediction is given; 0 for other kinds."""
-        return self.source.predict.input_signature[0].shape[1] if self.kind == "prediction" else 0
+        return specs_of(self.source.predict)[0].shape[1] if self.kind == "prediction" else 0
 
     def draw(self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float) -> tf.Tensor:
         """Clips [N,T,H,W,3] float32 in [0,1]; of a prediction, the given frames and those that follow.
@@ -65,12 +65,17 @@ class Generator:
         if self.kind == "synthesis":
             return self.source.sample(batch["label"], seed, tf.constant(truncation))
         if self.kind == "translation":
-            given = {spec.name: spec for spec in self.source.translate.input_signature}
+            given = {spec.name: spec for spec in specs_of(self.source.translate)}
             return self.source.translate(
                 **{name: to_unit(batch[name]) if is_picture(spec) else batch[name] for name, spec in given.items()}
             )
         first = to_unit(batch["video"][:, : self.given_frames])
         return tf.concat([first, self.source.predict(first, seed, tf.constant(truncation))], 1)
+
+
+def specs_of(function: tf.types.experimental.PolymorphicFunction) -> tuple[tf.TensorSpec, ...]:
+    """The inputs of a Sampler's function, or of a loaded module's, with their names."""
+    return function.input_signature or function.concrete_functions[0].structured_input_signature[0]
 
 
 def from_module(handle: str, config: Config) -> Generator:
@@ -107,10 +112,17 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         module, new = generator.source, Path(temporary) / "module"
         module.labels = tf.saved_model.Asset(str(labels))
         module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
-        generate = module.generate
+        generate, fixed = module.generate, [fixed_sampler(part) for part in ("content", "motion")]
         with forms.plain():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
             signature = serving(generate).get_concrete_function()
-        tf.saved_model.save(module, str(new), signatures=signature)
+        saved = {name: function for name, function in vars(module).items() if name in ("generate", *FUNCTIONS.values(), *fixed)}
+        for name, function in saved.items():
+            setattr(module, name, taking_int64(function))
+        try:
+            tf.saved_model.save(module, str(new), signatures=signature)
+        finally:
+            for name, function in saved.items():
+                setattr(module, name, function)
         (new / FLAGS_FILE).write_text(to_flags(generator.config))
         (new / "README.md").write_text(card(generator))
         if folder.exists():

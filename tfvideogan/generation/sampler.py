@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -48,6 +49,9 @@ class Sampler(tf.Module):
     Standing statistics depend on the truncation (BigGAN, appendix C.1): they are kept for each of `truncations`, and interpolated
     linearly between them. `generate` and `blend` are told no truncation, and take those of 1, or of the nearest.
 
+    A label that the model has not, and a truncation that is no finite number, are an InvalidArgumentError that names it and what is
+    expected; XLA leaves such checks out of what it compiles whole (`jit_compile=True`). No clips are asked for by N = 0.
+
     Args:
         gan: the model.
         ema: sample from the averaged weights, else from the raw ones.
@@ -83,12 +87,16 @@ class Sampler(tf.Module):
             return in_chunks(chunk, inputs, rows_at(truncations, truncation))
 
         def generate(inputs: Inputs) -> tf.Tensor:
+            if "label" in inputs:
+                inputs = {**inputs, "label": checked_label(inputs["label"], gan.config.classes)}
             return run({name: from_unit(t) if is_picture(specs[name]) else t for name, t in inputs.items()}, 1.0)
 
         def draw(n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            return gan.latents(tf.map_fn(lambda i: tf.random.experimental.stateless_fold_in(seed, i), tf.range(n)))
+            # Philox wherever it is computed: TensorFlow's own choice depends on the device.
+            return gan.latents(tf.map_fn(lambda i: tf.random.experimental.stateless_fold_in(seed, i, "philox"), tf.range(n)))
 
         def sample(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor, fixed: np.ndarray | None = None) -> tf.Tensor:
+            label, truncation = checked_label(label, gan.config.classes), checked_truncation(truncation)
             z = draw(tf.size(label), seed)
             if fixed is not None:
                 z = tf.where(fixed, z[:1], z)
@@ -102,7 +110,7 @@ class Sampler(tf.Module):
             return lambda label, seed, truncation: sample(label, seed, truncation, held)
 
         def predict(first_frames: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
-            inputs = {"first_frames": from_unit(first_frames)}
+            inputs, truncation = {"first_frames": from_unit(first_frames)}, checked_truncation(truncation)
             if "z" in specs:
                 inputs["z"] = law.truncate(draw(tf.shape(first_frames)[0], seed), truncation)
             return run({name: inputs[name] for name in specs}, truncation)[:, specs["first_frames"].shape[1] :]
@@ -175,6 +183,39 @@ class Sampler(tf.Module):
         return self
 
 
+def checked_label(label: tf.Tensor, classes: int) -> tf.Tensor:
+    """Labels, int32 [N], of a model of so many classes. Raises InvalidArgumentError, when it runs, for one that it has not."""
+    last = max(classes, 1) - 1
+    check = tf.debugging.Assert(tf.reduce_all((label >= 0) & (label <= last)), ["label: got", label, f"expected 0 to {last}"], summarize=8)
+    with tf.control_dependencies([check]):
+        return tf.identity(label)
+
+
+def checked_truncation(truncation: tf.Tensor) -> tf.Tensor:
+    """A truncation, float32 []. Raises InvalidArgumentError, when it runs, if it is no finite number."""
+    check = tf.debugging.Assert(tf.math.is_finite(truncation), ["truncation: got", truncation, "expected a finite number"])
+    with tf.control_dependencies([check]):
+        return tf.identity(truncation)
+
+
+def taking_int64(function: tf.types.experimental.PolymorphicFunction) -> tf.types.experimental.PolymorphicFunction:
+    """A function of the same arguments by name, whose int32 ones may be int64 too. Traced for all of them, so that it can be saved."""
+    specs = function.input_signature
+    parameters = list(inspect.signature(function.python_function).parameters)[: len(specs)]
+
+    def call(*arguments: tf.Tensor) -> tf.Tensor:
+        return function(*(tf.cast(given, spec.dtype) for given, spec in zip(arguments, specs, strict=True)))
+
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typeshed's functions have none
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in parameters]
+    )
+    wider = tf.function(call, autograph=False)
+    choices = [(tf.int32, tf.int64) if spec.dtype == tf.int32 else (spec.dtype,) for spec in specs]
+    for dtypes in itertools.product(*choices):
+        wider.get_concrete_function(*(tf.TensorSpec(spec.shape, dtype) for spec, dtype in zip(specs, dtypes, strict=True)))
+    return wider
+
+
 def rows_at(truncations: tuple[float, ...], truncation: tf.Tensor | float) -> tf.Tensor:
     """The weights of a table's rows, float32 [K], that interpolate linearly at this truncation; beyond the ends, the ends."""
     points = tf.constant(truncations, tf.float32)
@@ -193,25 +234,32 @@ def in_chunks(function: tf.types.experimental.PolymorphicFunction, inputs: Input
         inputs: [N,...] each.
         rows: passed on.
     """
-    if forms.is_asked():
-        return function(inputs, rows)
     n = tf.shape(next(iter(inputs.values())))[0]
+    if forms.is_asked():  # none are drawn as one, cut off: networks reshape to [-1, ...], which of nothing is undefined
+        padded = {name: tf.pad(t, [[0, tf.maximum(1 - n, 0)], *[[0, 0]] * (len(t.shape) - 1)]) for name, t in inputs.items()}
+        return function(padded, rows)[:n]
     whole = (n + CHUNK // 2 - 1) // CHUNK  # more than half a chunk is filled up: alone, a clip takes 0.2 to 0.4 of a chunk's time
-    filled = tf.maximum(whole * CHUNK, n)
-    padded = {name: tf.pad(t, [[0, filled - n], *[[0, 0]] * (len(t.shape) - 1)]) for name, t in inputs.items()}
+    border, filled = whole * CHUNK, tf.maximum(whole * CHUNK, n)
 
-    def draw(number: tf.Tensor, size: int, tensors: Inputs) -> tf.Tensor:
-        kinds = {name: tf.TensorSpec([size, *t.shape[1:]], t.dtype) for name, t in tensors.items()}
+    def draw(number: tf.Tensor, size: int, start: tf.Tensor) -> tf.Tensor:
+        kinds = {name: tf.TensorSpec([size, *t.shape[1:]], t.dtype) for name, t in inputs.items()}
         kind = function.get_concrete_function(kinds, tf.TensorSpec(rows.shape, rows.dtype)).structured_outputs
-        parts = {name: tf.reshape(t, [number, size, *t.shape[1:]]) for name, t in tensors.items()}
-        result = tf.TensorSpec(kind.shape, kind.dtype)
-        # Two at a time, so that the small operations of one run beside those of the other: 0.7 of the time on two cores.
-        drawn = tf.map_fn(lambda part: function(part, rows), parts, fn_output_signature=result, parallel_iterations=2)
-        return tf.reshape(drawn, [-1, *kind.shape[1:]])
+        # One more than are drawn: XLA, where it compiles all this whole, cannot build a loop over nothing.
+        end = start + (number + 1) * size
+        parts = {}
+        for name, t in inputs.items():
+            t = tf.pad(t, [[0, tf.maximum(end - n, 0)], *[[0, 0]] * (len(t.shape) - 1)])[start:end]
+            parts[name] = tf.reshape(t, [number + 1, size, *t.shape[1:]])
 
-    chunks = draw(whole, CHUNK, {name: t[: whole * CHUNK] for name, t in padded.items()})
-    alone = draw(filled - whole * CHUNK, 1, {name: t[whole * CHUNK :] for name, t in padded.items()})
-    return tf.concat([chunks, alone], 0)[:n]
+        def one(i: tf.Tensor, drawn: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            return i + 1, drawn.write(i, function({name: part[i] for name, part in parts.items()}, rows))
+
+        drawn = tf.TensorArray(kind.dtype, number + 1, element_shape=kind.shape)
+        # Two at a time, so that the small operations of one run beside those of the other: 0.7 of the time on two cores.
+        _, drawn = tf.while_loop(lambda i, _: i < number, one, (0, drawn), parallel_iterations=2)
+        return tf.reshape(drawn.stack()[:number], [-1, *kind.shape[1:]])
+
+    return tf.concat([draw(whole, CHUNK, tf.constant(0)), draw(filled - border, 1, border)], 0)[:n]
 
 
 def _named(function: Callable[[Inputs], tf.Tensor], specs: list[tf.TensorSpec]) -> tf.types.experimental.PolymorphicFunction:
