@@ -8,6 +8,7 @@ the folder, and a later change of a default cannot change an old run.
 import contextlib
 import dataclasses
 import logging as stdlib_logging
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -150,6 +151,9 @@ def open_generator(config: Config, interpolate_frames: int = 1, truncations: tup
     A module has the frames it has, whatever config.frames.
     """
     workdir, module = flags.FLAGS.workdir, flags.FLAGS.module
+    for truncation in truncations:
+        if not math.isfinite(truncation):
+            raise UserError(f"--truncation={truncation}: expected a finite number")
     if bool(workdir) == bool(module):
         raise UserError("which generator? want one of --workdir=DIR and --module=EXPORT")
     if module and interpolate_frames > 1:
