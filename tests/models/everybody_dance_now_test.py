@@ -31,7 +31,7 @@ def batch_of(config: edn.Config, n: int = 2) -> dict[str, tf.Tensor]:
     video, source = (tf.constant(draw.uniform(-1, 1, [n, config.frames, height, width, 3]), tf.float32) for _ in range(2))
     batch = {"video": video, "source": source, "seed": seeds_of(n)}
     if config.phase == "face":  # one box reaches beyond the frame
-        batch["face"] = tf.constant([[[3, 5], [4, 7]], [[0, 1], [39, 47]]], tf.int32)[:n]
+        batch["face"] = tf.constant([[[19, 21], [20, 23]], [[0, 1], [39, 47]]], tf.int32)[:n]
     return batch
 
 
@@ -85,7 +85,7 @@ def generated(batch: dict, g: edn.Generator) -> np.ndarray:
 
 def corners(batch: dict, size: int) -> np.ndarray:
     height, width = batch["video"].shape[2:4]
-    return np.clip(batch["face"].numpy(), 0, [height - size, width - size])
+    return np.clip(batch["face"].numpy() - size // 2, 0, [height - size, width - size])
 
 
 def batch_normed(x: np.ndarray, norm) -> np.ndarray:

@@ -67,7 +67,7 @@ class Config(base.Config):
         0.078, "Weight of VGG19's features, which are divided by 127.5, in the content loss; the paper's 10 is 1275."
     )
     content_resize: bool = field(True, "Resize pictures to 224x224 for VGG19, as the authors' code does.")
-    pixel_weight: float = field(1.0, "Weight of the content loss of pixels, with --perceptual=none.")
+    pixel_weight: float = field(10.0, "Weight of the content loss of pixels, with --perceptual=none.")
     g_learning_rate: float = 1e-5
     d_learning_rate: float = 1e-5
     learning_rate_schedule: str = "linear"

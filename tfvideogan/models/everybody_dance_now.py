@@ -121,7 +121,7 @@ class Generator(keras.Model):
         self.built = True
 
     def call(self, source: tf.Tensor, mode: Mode, face: tf.Tensor | None = None) -> tf.Tensor:
-        """Poses [N,T,H,W,3] in [-1,1], in phase face with the top left corners of the faces' boxes, int32 [N,T,2] (row, column) -> video
+        """Poses [N,T,H,W,3] in [-1,1], in phase face with the faces' centers, int32 [N,T,2] (row, column) -> video
         [N,T,H,W,3] in [-1,1] (a face may go beyond), float32."""
         poses, frames = 0.5 * source + 0.5, [tf.zeros_like(source[:, 0])]
         for t in range(source.shape[1]):
@@ -137,19 +137,19 @@ class Generator(keras.Model):
             return self.painter(self.trunk(x))
         return self.local_painter(self.enhancer(x, self.trunk(average_pool_overlapping(x))))
 
-    def with_face(self, frame: tf.Tensor, pose: tf.Tensor, corner: tf.Tensor) -> tf.Tensor:
+    def with_face(self, frame: tf.Tensor, pose: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
         """The frame with the residual of its face."""
-        rows, columns = windows(frame, corner, self.face_size)
+        rows, columns = windows(frame, center, self.face_size)
         read = tf.concat([cut(pose, rows, columns), cut(frame, rows, columns)], -1)
         residual = self.face_painter(self.face_trunk(read))
         return frame + tf.einsum("nsh,nstc,ntw->nhwc", rows, residual, columns)
 
 
-def windows(frames: tf.Tensor, corner: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Which rows and columns of frames [N,H,W,C] a box of this size has, from its corner, int32 [N,2], on, moved into the frame:
+def windows(frames: tf.Tensor, center: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Which rows and columns of frames [N,H,W,C] a box of this size around a center, int32 [N,2], has, moved into the frame:
     [N,size,H] and [N,size,W] of 0 and 1."""
     lengths = frames.shape[1:3]
-    first = tf.clip_by_value(corner, 0, tf.constant([length - size for length in lengths]))
+    first = tf.clip_by_value(center - size // 2, 0, tf.constant([length - size for length in lengths]))
     rows, columns = (tf.one_hot(first[:, axis, None] + tf.range(size), length) for axis, length in enumerate(lengths))
     return rows, columns
 
@@ -191,7 +191,7 @@ class Model(gan.GAN):
 
     @classmethod
     def batch_specs(cls, config: base.Config) -> gan.Specs:
-        """Poses and frames, in phase face with the faces' boxes; no network reads labels."""
+        """Poses and frames, in phase face with the faces' centers; no network reads labels."""
         assert isinstance(config, Config)
         specs = {name: spec for name, spec in super().batch_specs(config).items() if name != "label"}
         face = {"face": tf.TensorSpec([None, config.frames, 2], tf.int32)} if config.phase == "face" else {}
@@ -202,7 +202,7 @@ class Model(gan.GAN):
         return 0
 
     def inputs(self, batch: gan.Batch) -> gan.Inputs:
-        """Poses, and the boxes of phase face."""
+        """Poses, and the faces of phase face."""
         return {name: batch[name] for name in ("source", "face") if name in self.batch_specs(self.config)}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
@@ -241,10 +241,10 @@ class Model(gan.GAN):
                 terms[f"g_face_perceptual_{self.vgg.name}"] = 0.5 * config.perceptual_weight * tf.add_n(distances)
         return terms, {}
 
-    def faces(self, poses: tf.Tensor, video: tf.Tensor, corners: tf.Tensor) -> list[tf.Tensor]:
+    def faces(self, poses: tf.Tensor, video: tf.Tensor, centers: tf.Tensor) -> list[tf.Tensor]:
         """Of each of T frames, the faces' poses and pictures [N,size,size,6]."""
         cuts = []
         for t in range(video.shape[1]):
-            rows, columns = windows(video[:, t], corners[:, t], self.config.face_size)
+            rows, columns = windows(video[:, t], centers[:, t], self.config.face_size)
             cuts.append(tf.concat([cut(poses[:, t], rows, columns), cut(video[:, t], rows, columns)], -1))
         return cuts
