@@ -110,6 +110,11 @@ def from_videos(generator: Generator) -> tuple[np.ndarray, list[str]]:
     clips = []
     for row, batch in enumerate(dataset.once(1).take(MAX_ROWS)):
         many = {name: tf.repeat(value, NUM_VIDEOS.value, 0) for name, value in batch.items()}
+        if SOURCE.value and generator.kind == "translation":
+            many = {"source": many["video"]}  # what is given is to be translated
+            lacking = sorted({spec.name for spec in generator.source.translate.input_signature} - many.keys())
+            if lacking:
+                raise UserError(f"--source={SOURCE.value}: {generator.name} reads {lacking[0]} too, expected a data set that has it")
         clips.append(generator.draw(many, tf.constant([config.seed, row], tf.int32), TRUNCATION.value).numpy())
     return np.concatenate(clips), []
 
