@@ -27,7 +27,7 @@ from tfvideogan.data import pictures as stills
 from tfvideogan.data.sources import folder
 from tfvideogan.data.sources.listing import files_source
 from tfvideogan.generation import films, pictures
-from tfvideogan.generation.module import Generator
+from tfvideogan.generation.module import Generator, specs_of
 from tfvideogan.generation.sampler import fixed_sampler
 
 define_generator_flags()
@@ -53,8 +53,9 @@ MAX_ROWS = 12
 def main(config: Config) -> None:
     if not OUTPUT.value:
         raise UserError("--output is missing: want a file ending in .gif, .mp4 or .png, or a folder")
-    if SOURCE.value and flags.FLAGS.workdir and models.find(config.model).Model.free_size and translate_at_its_size(config):
-        return
+    if SOURCE.value and flags.FLAGS.workdir and models.find(config.model).Model.free_size:
+        if translate_at_its_size(config, SOURCE.value, OUTPUT.value):
+            return
     if Path(OUTPUT.value).suffix not in ("", ".gif", ".mp4", ".png"):
         raise UserError(f"--output={OUTPUT.value}: want .gif, .mp4 or .png, or a folder, without an ending")
     if NUM_VIDEOS.value < 1:
@@ -76,12 +77,11 @@ def main(config: Config) -> None:
     logging.info("wrote %d clips of %d frames of %s to %s", len(first), length, generator.name, OUTPUT.value)
 
 
-def translate_at_its_size(config: Config) -> bool:
+def translate_at_its_size(config: Config, source: str, output: str) -> bool:
     """Translates --source frame by frame, if it is a film or pictures and --output can hold them. Returns whether it is.
 
     Raises: UserError where it cannot be decoded.
     """
-    source, output = SOURCE.value, OUTPUT.value
 
     def generator_at(height: int, width: int) -> Generator:
         return open_generator(dataclasses.replace(config, frames=1, size=height, width=width, short_side=0))
@@ -155,6 +155,11 @@ def from_videos(generator: Generator, frames: int) -> tuple[list[Iterator[np.nda
 
     def parts(row: int, batch: data.Batch) -> Iterator[np.ndarray]:
         many = {name: tf.repeat(value, NUM_VIDEOS.value, 0) for name, value in batch.items()}
+        if SOURCE.value and generator.kind == "translation":
+            many = {"source": many["video"]}  # what is given is to be translated
+            lacking = sorted({spec.name for spec in specs_of(generator.source.translate)} - many.keys())
+            if lacking:
+                raise UserError(f"--source={SOURCE.value}: {generator.name} reads {lacking[0]} too, expected a data set that has it")
         seed = tf.constant([config.seed, row], tf.int32)
         if frames:
             yield from generator.parts(many, seed, TRUNCATION.value, frames, ROLLOUT.value == "unroll")
