@@ -1,8 +1,9 @@
 """What `python -m tfvideogan.prepare` writes: a TFDS data set of videos, resized once, and read by the clip.
 
 A record is a video, or a piece of it: "video" (frames as JPEG or PNG), "label", "file" (the source's name below its folder)
-and "times" (of its frames, in seconds of the source); with --flow also "flow" (data/flows.py), "flow_limit" and "flow_estimator". Which videos are in which shard follows from their names alone, and a
-shard is written whole or not at all: so it does not matter how often the work stops, or who does which part of it.
+and "times" (of its frames, in seconds of the source); with --flow also "flow" (pictures of data/flows.py), their "flow_limit"
+and the "flow_estimator". Which videos are in which shard follows from their names alone, and a shard is written whole or not
+at all: so it does not matter how often the work stops, or who does which part of it.
 
 The two steps, each a map over tasks that leaves a file for every task done: `examine` looks at every file, `write` writes shards.
 """
