@@ -1,3 +1,35 @@
 """Video GANs under one trainer, one evaluator and one exporter, on TensorFlow and Keras 3."""
 
+import contextlib
+import os
+import sys
+
+from tfvideogan import quiet
+
 __version__ = "0.1.0"
+
+
+def _import_keras() -> None:
+    """Imports Keras on TensorFlow and with its own defaults, whatever KERAS_BACKEND and the user's keras.json say.
+
+    Raises: ImportError if Keras is there already, on another backend.
+    """
+    if "keras" in sys.modules:
+        backend = sys.modules["keras"].backend.backend()
+        if backend != "tensorflow":
+            raise ImportError(f"Keras was imported on {backend}, expected tensorflow: import tfvideogan first, or set KERAS_BACKEND")
+        return
+    asked = {name: os.environ.get(name) for name in ("KERAS_BACKEND", "KERAS_HOME")}
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.devnull}  # read once, by the import
+    try:
+        import keras  # noqa: F401
+    finally:
+        for name, value in asked.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+# Python looks for the module of `python -m tfvideogan.train`, or the command `tfvideogan` begins: a program, not a library.
+with quiet.start_up(sys.argv) if os.path.basename(sys.argv[0]) in ("-m", "tfvideogan") else contextlib.nullcontext():
+    _import_keras()

@@ -8,6 +8,7 @@ the folder, and a later change of a default cannot change an old run.
 import contextlib
 import dataclasses
 import logging as stdlib_logging
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -19,9 +20,12 @@ from absl import flags, logging
 
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
+from tfvideogan.files import want_writable
 from tfvideogan.generation.module import Generator, from_module
+from tfvideogan.installed import found
 from tfvideogan.ops import forms
 from tfvideogan.training.run_folder import from_run
+from tfvideogan.training.strategy import leave_cluster
 
 Settings = TypeVar("Settings")  # the dataclass whose fields are a program's flags
 FLAGS = flags.FLAGS
@@ -32,18 +36,26 @@ flags.DEFINE_enum("xla", "auto", ["auto", "true", "false"], "What XLA compiles: 
 
 
 def launch(
-    main: Callable[[Settings], None], saved: tuple[str, ...] = (), kind: type[Settings] | None = None, kept: tuple[str, ...] = ()
+    main: Callable[[Settings], None],
+    saved: tuple[str, ...] = (),
+    kind: type[Settings] | None = None,
+    kept: tuple[str, ...] = (),
+    in_cluster: bool = False,
+    output_folders: tuple[str, ...] = (),
+    output_files: tuple[str, ...] = (),
 ) -> None:
     """Runs a program: `main` gets the Config of the command line.
 
     Exits with 0; with 2 after one line on stderr for a mistake of the user's (UserError or a wrong flag); with 1 after one
-    line for a run that could not go on (RunFailed).
+    line for a run that could not go on (RunFailed), or a file that could not be read or written (OSError).
 
     Args:
         main: the program.
         saved: flags that name a folder whose run.flags the Config starts from; the command line overrides it.
         kind: the Config class; that of --model if None.
         kept: fields that stay as the folder has them, whatever the command line says: `main` reads their flags itself.
+        in_cluster: whether it may be one process of several, by TF_CONFIG.
+        output_folders, output_files: flags that say where it writes, which is tried before it begins; a file without an ending is a folder.
     """
     program = Path(sys.argv[0]).stem
     logging.use_absl_handler()
@@ -53,11 +65,17 @@ def launch(
     stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
     try:
         config = parse(sys.argv, saved, kind, kept)
+        if not in_cluster:
+            leave_cluster(program)
+        for name in (*output_folders, *output_files):
+            if path := FLAGS[name].value:
+                want_writable(name, path, folder=name in output_folders or not Path(path).suffix)
         with forms.uncompiled() if FLAGS["xla"].value == "false" else contextlib.nullcontext():
             main(config)
-    except (UserError, RunFailed, flags.Error) as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1 if isinstance(error, RunFailed) else 2)
+    except (UserError, flags.Error) as error:
+        _end(program, error, 2)
+    except (RunFailed, OSError, tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError) as error:
+        _end(program, error, 1)
     except tf.errors.OpError as error:  # what is raised while clips are read comes with TensorFlow's traceback around it
         told = re.search(r"RunFailed: (.*)", str(error))
         if told is None:
@@ -66,9 +84,14 @@ def launch(
         sys.exit(1)
 
 
+def _end(program: str, error: Exception, code: int) -> None:
+    print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(code)
+
+
 def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None, kept: tuple[str, ...] = ()) -> Settings:
     """The Config of a command line. Raises UserError or flags.Error, with a one-line message."""
-    arguments, before = FLAGS.read_flags_from_files(argv[1:]), {}
+    arguments, before = FLAGS.read_flags_from_files(with_bundled_flagfiles(argv[1:])), {}
     for name in saved:
         folder = _peek(arguments, name)
         if folder and (Path(folder) / FLAGS_FILE).is_file():
@@ -92,6 +115,12 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None, 
     values = {field.name: FLAGS[field.name].value for field in fields}
     values |= {field.name: FLAGS[field.name].parser.parse(before[field.name]) for field in fields if field.name in {*kept} & {*before}}
     return made(**values)
+
+
+def with_bundled_flagfiles(arguments: list[str]) -> list[str]:
+    """The arguments, where a flagfile that is not there is the one of this name that comes with the package."""
+    paths = [argument.partition("=")[2] if argument.startswith("--flagfile=") else None for argument in arguments]
+    return [argument if path is None else f"--flagfile={found(path)}" for argument, path in zip(arguments, paths, strict=True)]
 
 
 def _peek(arguments: list[str], name: str) -> str:
@@ -122,13 +151,16 @@ def open_generator(config: Config, interpolate_frames: int = 1, truncations: tup
     A module has the frames it has, whatever config.frames.
     """
     workdir, module = flags.FLAGS.workdir, flags.FLAGS.module
+    for truncation in truncations:
+        if not math.isfinite(truncation):
+            raise UserError(f"--truncation={truncation}: expected a finite number")
     if bool(workdir) == bool(module):
         raise UserError("which generator? want one of --workdir=DIR and --module=EXPORT")
     if module and interpolate_frames > 1:
         raise UserError(f"--interpolate_frames={interpolate_frames}: want --workdir, an exported module has the frames it has")
     if workdir:
         return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames, truncations=truncations)
-    return from_module(module, config)
+    return from_module(found(module), config)
 
 
 def want_frames_of(generator: Generator, frames: int) -> None:

@@ -106,4 +106,4 @@ def main(config: Evaluation) -> None:
 
 if __name__ == "__main__":
     of_no_model = any(argument.lstrip("-").split("=")[0] == "real" for argument in sys.argv[1:])  # no paper's stride or size for folders
-    launch(main, saved=("workdir", "module"), kind=Evaluation if of_no_model else None)
+    launch(main, saved=("workdir", "module"), kind=Evaluation if of_no_model else None, output_folders=("workdir", "report"))

@@ -1,6 +1,7 @@
 """Files are written whole or not at all, here or on a remote file system."""
 
 import contextlib
+import errno
 import io
 import os
 import tempfile
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import tensorflow as tf
+
+from tfvideogan.config import UserError
 
 PATTERNS = "*?[]\\"
 
@@ -32,6 +35,34 @@ def write_whole(path: str | os.PathLike, content: bytes | str, unique: bool = Fa
         tf.io.gfile.rename(temporary, path, overwrite=True)
     except tf.errors.OpError as error:
         raise OSError(f"{path}: cannot be written: {error.message}") from error
+
+
+def want_writable(flag: str, path: str | os.PathLike, folder: bool) -> None:
+    """Raises UserError if a file, or the files of a folder, cannot be written at a local path: asked before hours of work, not after.
+
+    Nothing is left behind: a nameless file is made in the folder, or in the nearest one above it that is there.
+    """
+    path = os.fspath(path)
+    if "://" in path:
+        return
+    try:
+        try:
+            os.stat(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR) or os.path.islink(path):
+                raise
+        if os.path.exists(path) and os.path.isdir(path) != folder:
+            raise IsADirectoryError(errno.EISDIR, "is a folder") if not folder else NotADirectoryError(errno.ENOTDIR, "is a file")
+        if not folder and os.path.exists(path) and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        place = os.path.abspath(path) if folder else os.path.dirname(os.path.abspath(path))
+        while not os.path.lexists(place):
+            place = os.path.dirname(place)
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        what = "a folder that can be written to" if folder else "a file that can be written"
+        raise UserError(f"--{flag}={path}: {error.strerror or error}; expected {what}") from error
 
 
 @contextlib.contextmanager

@@ -41,7 +41,12 @@ class GAN(keras.Model):
         free_frames: whether the generator's weights are the same for any number of frames, so that a trained one can sample
             clips longer or shorter than those it learned from.
         unrolls: whether a generated clip can go on where it ends, from the state that the generator is in; see `unroll`.
+        free_size: of what number height and width are to be multiples, if the generator's weights are the same for frames of any
+            size, so that a trained one can translate pictures and films at their own; 0: they are not.
         chunks: parts, one after the other in time, that each batch is learned in; see `chunk`.
+
+    A phase of training that has no D, or no G to train, gives a network without trainable weights; that player takes no step, and
+    its loss is not asked for.
 
     Networks that are other attributes, such as a pretrained one, are neither trained, averaged, counted, saved nor exported.
     """
@@ -51,6 +56,7 @@ class GAN(keras.Model):
     blends = False
     free_frames = False
     unrolls = False
+    free_size = 0
     chunks = 1
 
     def __init__(self, config: Config):

@@ -1,5 +1,5 @@
 """Draws clips from a trained generator into a picture anyone can open:
-`python -m tfvideogan.sample --workdir=DIR | --module=EXPORT --output=F.gif|F.mp4|F.png [--labels=..] [--num_videos=N] [--seed=N]
+`python -m tfvideogan.sample --workdir=DIR | --module=EXPORT --output=F.gif|F.mp4|F.png|DIR [--labels=..] [--num_videos=N] [--seed=N]
 [--truncation=F] [--frames=N] [--rollout=feed_back|unroll] [--interpolate_frames=N] [--fix=content|motion] [--source=FILE|DIR]`.
 
 --frames draws clips longer or shorter than those of training, --fix clips that share a row's content or its motion: both from
@@ -22,10 +22,12 @@ from absl import flags, logging
 from tfvideogan import data, models
 from tfvideogan.cli import define_generator_flags, launch, open_generator, want_frames_of
 from tfvideogan.config import Config, UserError
+from tfvideogan.data import decode, paths
+from tfvideogan.data import pictures as stills
 from tfvideogan.data.sources import folder
 from tfvideogan.data.sources.listing import files_source
-from tfvideogan.generation import pictures
-from tfvideogan.generation.module import Generator
+from tfvideogan.generation import films, pictures
+from tfvideogan.generation.module import Generator, specs_of
 from tfvideogan.generation.sampler import fixed_sampler
 
 define_generator_flags()
@@ -51,6 +53,9 @@ MAX_ROWS = 12
 def main(config: Config) -> None:
     if not OUTPUT.value:
         raise UserError("--output is missing: want a file ending in .gif, .mp4 or .png, or a folder")
+    if SOURCE.value and flags.FLAGS.workdir and models.find(config.model).Model.free_size:
+        if translate_at_its_size(config, SOURCE.value, OUTPUT.value):
+            return
     if Path(OUTPUT.value).suffix not in ("", ".gif", ".mp4", ".png"):
         raise UserError(f"--output={OUTPUT.value}: want .gif, .mp4 or .png, or a folder, without an ending")
     if NUM_VIDEOS.value < 1:
@@ -70,6 +75,34 @@ def main(config: Config) -> None:
         for pixels in itertools.chain([first], drawn):
             add(pixels)
     logging.info("wrote %d clips of %d frames of %s to %s", len(first), length, generator.name, OUTPUT.value)
+
+
+def translate_at_its_size(config: Config, source: str, output: str) -> bool:
+    """Translates --source frame by frame, if it is a film or pictures and --output can hold them. Returns whether it is.
+
+    Raises: UserError where it cannot be decoded.
+    """
+
+    def generator_at(height: int, width: int) -> Generator:
+        return open_generator(dataclasses.replace(config, frames=1, size=height, width=width, short_side=0))
+
+    translator = films.Translator(generator_at, models.find(config.model).Model.free_size)
+    if not paths.is_folder(source) and not tf.io.gfile.exists(source):
+        raise UserError(f"--source={source}: no such file or folder")
+    names = stills.names(source) if paths.is_folder(source) else []
+    if names and not paths.suffix(output):
+        for name in names:
+            films.translate_picture(translator, paths.join(source, name), paths.join(output, f"{name.rpartition('.')[0]}.png"))
+        logging.info("wrote %d pictures to %s", len(names), output)
+    elif paths.suffix(source) in decode.PICTURES and paths.suffix(output) == ".png":
+        films.translate_picture(translator, source, output)
+        logging.info("wrote %s", output)
+    elif (names or not paths.is_folder(source)) and paths.suffix(output) == ".mp4":
+        frames = films.translate(translator, source, output)
+        logging.info("wrote %d frames to %s", frames, output)
+    else:
+        return False
+    return True
 
 
 def open_of_frames(config: Config, frames: int) -> tuple[Generator, int]:
@@ -116,12 +149,17 @@ def from_videos(generator: Generator, frames: int) -> tuple[list[Iterator[np.nda
     config = generator.config
     if SOURCE.value:
         given = dataclasses.replace(config, data_dir=SOURCE.value)
-        dataset = data.of_source(files_source(given, folder.at(SOURCE.value), "train", keep=False), config.seed)
+        dataset = data.of_source(files_source(given, folder.at(SOURCE.value), folder.SPLITS[-1], keep=False), config.seed)
     else:
         dataset = models.dataset(config, "test")
 
     def parts(row: int, batch: data.Batch) -> Iterator[np.ndarray]:
         many = {name: tf.repeat(value, NUM_VIDEOS.value, 0) for name, value in batch.items()}
+        if SOURCE.value and generator.kind == "translation":
+            many = {"source": many["video"]}  # what is given is to be translated
+            lacking = sorted({spec.name for spec in specs_of(generator.source.translate)} - many.keys())
+            if lacking:
+                raise UserError(f"--source={SOURCE.value}: {generator.name} reads {lacking[0]} too, expected a data set that has it")
         seed = tf.constant([config.seed, row], tf.int32)
         if frames:
             yield from generator.parts(many, seed, TRUNCATION.value, frames, ROLLOUT.value == "unroll")
@@ -145,4 +183,4 @@ def label_numbers(asked: list[str], labels: tuple[str, ...]) -> list[int]:
 
 
 if __name__ == "__main__":
-    launch(main, saved=("workdir", "module"), kept=("frames",))
+    launch(main, saved=("workdir", "module"), kept=("frames",), output_files=("output",))

@@ -52,4 +52,4 @@ def _with_classes(config: Config, dataset: data.Dataset) -> Config:
 
 
 if __name__ == "__main__":
-    launch(main)
+    launch(main, in_cluster=True, output_folders=("workdir",))

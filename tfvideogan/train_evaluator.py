@@ -37,4 +37,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, kind=Config)
+    launch(main, kind=Config, output_files=("output",))

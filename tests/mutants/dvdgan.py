@@ -112,14 +112,14 @@ MUTANTS = [
     Mutant(
         FILE,
         "self.stage(layers, x, condition, *states[i : i + 1], mode=mode)",
-        "self.stage(layers, x, tf.concat([z, 0 * embedded], -1), *states[i : i + 1], mode=mode)",
+        "self.stage(layers, x, tf.pad(z, [[0, 0], [0, condition.shape[1] - z.shape[1]]]), *states[i : i + 1], mode=mode)",
         G,
         "block norms conditioned on z alone",
     ),
     Mutant(
         FILE,
         "self.stage(layers, x, condition, *states[i : i + 1], mode=mode)",
-        "self.stage(layers, x, tf.concat([0 * z, embedded], -1), *states[i : i + 1], mode=mode)",
+        "self.stage(layers, x, condition - tf.pad(z, [[0, 0], [0, condition.shape[1] - z.shape[1]]]), *states[i : i + 1], mode=mode)",
         G,
         "block norms conditioned on e(y) alone",
     ),

@@ -2,6 +2,7 @@
 
 import ctypes
 import io
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -57,9 +58,17 @@ def is_folder(path: str) -> bool:
 
 
 def files_below(folder: str, prefix: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:
-    """Names of all files below a folder, relative to it, sorted, without hidden ones. A link back to a folder above is not followed."""
+    """Names of all files below a folder, relative to it, sorted, without hidden ones. A link back to a folder above is not followed;
+    a folder below that cannot be read is named in a warning."""
     above += (folder if "://" in folder else os.path.realpath(folder),)
-    for name in children(folder):
+    try:
+        names = children(folder)
+    except PermissionError as error:
+        if not prefix:
+            raise
+        logging.warning("left out %s: cannot be read (%s)", prefix, error.strerror)
+        return
+    for name in names:
         path = join(folder, name)
         if not is_folder(path):
             yield prefix + name

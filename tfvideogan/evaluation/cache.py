@@ -47,7 +47,7 @@ def remember(folder: str, settings: dict, make: Callable[[], Clips]) -> Clips:
     told = {**settings, "files": files, "code": _code(), "versions": versions}
     path = Path(folder) / f"{hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]}.npz"
     names = [field.name for field in dataclasses.fields(Clips)]
-    if path.is_file():
+    if os.path.isfile(path):  # Path.is_file raises where it may not look
         try:
             with np.load(path, allow_pickle=False) as file:
                 clips = Clips(**{name: file[name] for name in names})

@@ -79,7 +79,7 @@ def evaluate(
 
 
 def open_folder(config: Evaluation, flag: str, path: str, known: tuple[str, ...]) -> data.Dataset:
-    """The clips of --real or --fake, read as --dataset=folder reads a folder: every file of every split.
+    """The clips of --real or --fake, read as --dataset=folder reads a folder: of one that has folders for its splits config.split.
 
     Their classes are numbered as `known`, if they are among these.
 
@@ -90,7 +90,7 @@ def open_folder(config: Evaluation, flag: str, path: str, known: tuple[str, ...]
         found = folder.listing(path, "")
         if set(found.labels) <= set(known):
             found = folder.listing(path, "", known)
-        source = files_source(dataclasses.replace(config, data_dir=path), found, ALL, keep=False)
+        source = files_source(dataclasses.replace(config, data_dir=path), found, config.split if found.splits else ALL, keep=False)
     except UserError as error:
         raise UserError(str(error).replace(f"--data_dir={path}", f"--{flag}={path}")) from error
     if source.size < 2:

@@ -28,6 +28,7 @@ WANTED = (
     "https://github.com/rezoo/tgan2/releases/tag/v1.0"
 )
 ZEROS = {"kernel_initializer": "zeros", "dtype": "float32"}
+LAST = "channels_last"
 CONVOLUTIONS = {  # channels; a pooling of 2x2x2 after each group, the first of 1x2x2
     "1": {"conv1a": 64},
     "2": {"conv2a": 128},
@@ -52,11 +53,12 @@ class C3D:
         x = video
         for group, convolutions in CONVOLUTIONS.items():
             for name, channels in convolutions.items():
-                x = self._add(name, x, keras.layers.Conv3D(channels, 3, padding="same", activation="relu", **ZEROS))
+                x = self._add(name, x, keras.layers.Conv3D(channels, 3, padding="same", activation="relu", data_format=LAST, **ZEROS))
             if group == "5":
-                x = keras.layers.ZeroPadding3D(((0, 0), (0, 1), (0, 1)))(x)  # pool5 rounds up, 7 -> 4; after ReLU zeros change no maximum
-            x = keras.layers.MaxPooling3D((1, 2, 2) if group == "1" else 2)(x)
-        x = keras.layers.Flatten()(x)  # [N,1,4,4,512] -> [N,8192]
+                # pool5 rounds up, 7 -> 4; after ReLU zeros change no maximum
+                x = keras.layers.ZeroPadding3D(((0, 0), (0, 1), (0, 1)), data_format=LAST, dtype="float32")(x)
+            x = keras.layers.MaxPooling3D((1, 2, 2) if group == "1" else 2, data_format=LAST, dtype="float32")(x)
+        x = keras.layers.Flatten(data_format=LAST, dtype="float32")(x)  # [N,1,4,4,512] -> [N,8192]
         for name in ("fc6", "fc7"):
             x = self._add(name, x, keras.layers.Dense(4096, "relu", **ZEROS))
         self._network = keras.Model(video, [x, self._add("fc8", x, keras.layers.Dense(classes, **ZEROS))])

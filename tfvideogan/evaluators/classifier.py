@@ -29,6 +29,7 @@ class VideoClassifier(keras.Model):
     def __init__(self, classes: int):
         super().__init__(dtype="float32")
         kernel = {"kernel_size": 3, "padding": "same", "activation": "relu", "kernel_initializer": "he_normal", "dtype": "float32"}
+        kernel |= {"data_format": "channels_last"}
         strides = [(1, 2, 2), 2, 2, 2]  # 8x32x32 -> 8x16x16 -> 4x8x8 -> 2x4x4 -> 1x2x2
         self.convolutions = [keras.layers.Conv3D(width, strides=stride, **kernel) for width, stride in zip(WIDTHS, strides, strict=True)]
         self.features = keras.layers.Dense(FEATURES, activation="relu", dtype="float32")

@@ -22,6 +22,7 @@ from tfvideogan.evaluators import published
 from tfvideogan.ops.video import from_uint8, to_uint8
 
 SIZE = 224
+CHANNELS_LAST = {"data_format": "channels_last", "dtype": "float32"}
 FRAMES = range(9, 1 << 31)  # T -> T/2 -> T/4 -> T/8, each rounded up, must leave the 2 frames that the last pooling takes
 BATCH = 16  # clips at a time, as in the reference code of FVD
 SCOPE = "RGB/inception_i3d/"  # before each name in all published forms but the checkpoint of Kinetics-600
@@ -67,7 +68,7 @@ class I3D:
             x = self._mixed(x, block)
         x = _pool(x, 2, 2)  # -> T/8, 7
         x = self._mixed(self._mixed(x, "5b"), "5c")
-        x = keras.layers.AveragePooling3D((2, 7, 7), strides=1, padding="valid", dtype="float32")(x)  # -> T/8 - 1, 1, [N,T',1,1,1024]
+        x = keras.layers.AveragePooling3D((2, 7, 7), strides=1, padding="valid", **CHANNELS_LAST)(x)  # -> T/8 - 1, 1, [N,T',1,1,1024]
         features = keras.ops.mean(x, axis=(1, 2, 3))
         # Published as a 1x1x1 convolution before the mean over time: the same, as it is linear.
         dense = keras.layers.Dense(classes, kernel_initializer="zeros", dtype="float32")
@@ -90,7 +91,7 @@ class I3D:
     def _unit(self, x: keras.KerasTensor, name: str, channels: int, kernel: int, stride: int = 1) -> keras.KerasTensor:
         """Convolution without bias, batch normalization without scale, ReLU."""
         convolution = keras.layers.Conv3D(
-            channels, kernel, stride, padding="same", use_bias=False, kernel_initializer="zeros", dtype="float32"
+            channels, kernel, stride, padding="same", use_bias=False, kernel_initializer="zeros", **CHANNELS_LAST
         )
         norm = keras.layers.BatchNormalization(scale=False, epsilon=1e-3, dtype="float32")
         x = keras.ops.relu(norm(convolution(x), training=False))
@@ -134,4 +135,4 @@ def _without_scope(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _pool(x: keras.KerasTensor, size: int | tuple[int, ...], stride: int | tuple[int, ...]) -> keras.KerasTensor:
-    return keras.layers.MaxPooling3D(size, stride, padding="same", dtype="float32")(x)
+    return keras.layers.MaxPooling3D(size, stride, padding="same", **CHANNELS_LAST)(x)

@@ -13,7 +13,7 @@ from absl import logging
 
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags, to_flags
-from tfvideogan.files import write_whole
+from tfvideogan.files import want_writable, write_whole
 from tfvideogan.gan import GAN
 from tfvideogan.generation.module import LABELS_FILE, Generator
 from tfvideogan.generation.sampler import Sampler
@@ -96,6 +96,10 @@ class Run:
 
         Raises: UserError if it holds a run of other networks, or another trainer is at work in it.
         """
+        for name in ("", CHECKPOINTS, f"{CHECKPOINTS}/best", LOGS, SAMPLES):
+            want_writable("workdir", self.path / name, folder=True)
+        for name in (FLAGS_FILE, LABELS_FILE, METRICS, LOCK):
+            want_writable("workdir", self.path / name, folder=False)
         self._lock()
         file = self.path / FLAGS_FILE
         if file.is_file():
@@ -273,5 +277,5 @@ def from_run(
 
 
 def given_batches(sampler: Sampler, config: Config) -> tf.data.Dataset | None:
-    """The batches behind the standing statistics of a generator that reads videos; None for others."""
-    return None if sampler.kind == "synthesis" else models.dataset(config, config.split).batches(config.calibration_clips)
+    """The batches behind the standing statistics of a generator that has some and reads videos; None for others."""
+    return models.dataset(config, config.split).batches(config.calibration_clips) if sampler.reads_clips else None

@@ -186,6 +186,109 @@ def test_what_is_not_read_is_told_with_its_reason(tmp_path, caplog):
     assert "left out loose.webm: in none of the class folders" in lines and "left out loose.png: in none of the class folders" in lines
 
 
+def test_what_lies_among_frames_is_told(tmp_path, caplog):
+    frames(tmp_path / "a" / "take", 4)
+    for name in ("5.exr", "times", "whole.mp4"):
+        (tmp_path / "a" / "take" / name).write_text("any")
+    frames(tmp_path / "a" / "take" / "masks", 4)
+    with caplog.at_level(logging.WARNING):
+        assert load(tmp_path).size == 1
+    told = [record.getMessage() for record in caplog.records]
+    assert sorted(told) == [
+        "not read, files ending in .exr: a/take/5.exr",
+        "not read, files without an ending: a/take/times",
+        "not read, videos in a folder of frames: a/take/masks, a/take/whole.mp4",
+    ]
+
+
+def frames(folder: Path, count: int, size: tuple[int, int] = (40, 32)) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        Image.new("L", size).save(folder / f"{number}.png")
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("Training", "valid", "TEST"), ("train", "validation", "notes")])
+def test_folders_named_as_splits_are_splits(names, tmp_path, caplog):
+    parts = [name for name in names if name != "notes"]
+    for i, part in enumerate(parts):
+        for label in ("run", "walk"):
+            for number in range(i + 1):
+                write(tmp_path / part / label / f"{number}.mkv", 4 + number)
+    for name in set(names) - set(parts):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "list.txt").write_text("any")
+    sizes = {split: data.load(config(tmp_path), split).size for split in ("train", "validation", "train+validation+test")}
+    assert sizes == {"train": 2, "validation": 4, "train+validation+test": 2 * sum(range(1, len(parts) + 1))}
+    clips = data.load(config(tmp_path), "validation")
+    assert clips.labels == ("run", "walk") and sorted(next(iter(clips.once(9)))["label"].numpy()) == [0, 0, 1, 1]
+    assert set(folder_source.listing(str(tmp_path), "").splits) == {"train", "validation", "test"} - ({"test"} if len(parts) < 3 else set())
+    with pytest.raises(UserError, match="--held_out=1: .* has folders for its splits, .*; expected no --held_out"):
+        data.load(config(tmp_path, held_out="1"), "train")
+    write(tmp_path / parts[1] / "jump" / "0.mkv", 4)
+    with pytest.raises(UserError, match="class 'jump' has 1 videos, none of them for --split=train"):
+        data.load(config(tmp_path), "train")
+
+
+def test_splits_of_frames_or_loose_videos_are_one_class(tmp_path):
+    for part in ("train", "test"):
+        frames(tmp_path / "frames" / part / "take1", 4)
+        frames(tmp_path / "frames" / part / "take2", 4)
+        write(tmp_path / "loose" / part / "1.mkv", 4)
+    for name, size in (("frames", 2), ("loose", 1)):
+        clips = data.load(config(tmp_path / name), "test")
+        assert clips.labels == (name,) and clips.size == size
+
+
+@pytest.mark.parametrize("names", [("train", "bus"), ("test", "rehearsal"), ("train",)])
+def test_classes_may_be_named_as_splits(names, tmp_path):
+    for name in names:
+        write(tmp_path / name / "1.mkv", 4)
+    assert load(tmp_path).labels == tuple(sorted(names)) and load(tmp_path).size == len(names)
+
+
+@pytest.mark.parametrize("size, labels", [((40, 32), None), ((32, 32), None), ((128, 32), ("take1", "take2"))])
+def test_folders_of_frames_without_classes_are_videos_of_one_and_strips_are_not_frames(size, labels, tmp_path):
+    for name in ("take1", "take2"):
+        frames(tmp_path / "set" / name, 4, size)
+    clips = load(tmp_path / "set")
+    assert clips.labels == (labels or ("set",)) and clips.size == (8 if labels else 2)
+
+
+@pytest.mark.parametrize("place", ["run", "runs/1", "exports/best"])
+def test_a_run_in_its_data_folder_is_no_class(place, tmp_path, caplog):
+    for label in ("a", "b"):
+        write(tmp_path / label / "1.mkv", 4)
+    (tmp_path / place / "samples").mkdir(parents=True)
+    write(tmp_path / place / "samples" / "1.gif", 4, "gif", "gray")
+    (tmp_path / place / "sheet.png").write_text("any")
+    (tmp_path / place / "run.flags").write_text("--model=vgan\n")
+    with caplog.at_level(logging.WARNING):
+        assert load(tmp_path).labels == ("a", "b")
+    assert f"not read, folders of runs and modules: {place.split('/')[0]}" in caplog.messages
+
+
+def test_folders_that_cannot_be_read_are_named_and_left_out(tmp_path, caplog, monkeypatch):
+    for name in ("a/1.mkv", "lost+found/1.mkv", "b/1.mkv"):
+        write(tmp_path / name, 4)
+    frames(tmp_path / "b" / "closed", 4)
+    children = paths.children
+
+    def closed(folder: str) -> list[str]:
+        if folder.endswith(("lost+found", "closed", "whole")):
+            raise PermissionError(13, "Permission denied", folder)
+        return children(folder)
+
+    monkeypatch.setattr(paths, "children", closed)
+    with caplog.at_level(logging.WARNING):
+        clips = load(tmp_path)
+    assert clips.labels == ("a", "b") and clips.size == 2
+    assert "left out lost+found: cannot be read (Permission denied)" in caplog.messages
+    assert "not read, cannot be read (Permission denied): b/closed" in caplog.messages
+    (tmp_path / "whole").mkdir()
+    with pytest.raises(UserError, match="whole: cannot be read .Permission denied"):
+        load(tmp_path / "whole")
+
+
 @pytest.mark.parametrize(
     "suffix, codec", [(".m4v", "mpeg4"), (".MPG", "mpeg2video"), (".ts", "mpeg2video"), (".wmv", "wmv2"), (".flv", "flv")]
 )

@@ -16,11 +16,10 @@ from tfvideogan.config import Clips, UserError
 from tfvideogan.data import paths
 from tfvideogan.data.decode import VIDEOS
 from tfvideogan.data.source import Source
-from tfvideogan.data.sources.listing import Listing, Rejected, Video, files_source
+from tfvideogan.data.sources.listing import SPLIT_OF, Listing, Rejected, Video, files_source
+from tfvideogan.data.sources.listing import SPLITS as SPLITS  # part of what this file promises
 
 VARIANTS = ("400", "600", "700")
-SPLITS = ("train", "validation", "test", "train+validation", "train+test", "train+validation+test")
-SPLIT_OF = {"train": "train", "val": "validation", "validate": "validation", "validation": "validation", "test": "test"}
 COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 SPARE = 2.0  # seconds a file may be longer than its clip: cuts fall on key frames
 

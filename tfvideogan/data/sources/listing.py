@@ -20,6 +20,12 @@ from tfvideogan.data.clips import cut, seconds_needed, shape
 from tfvideogan.data.decode import Facts
 from tfvideogan.data.source import Source
 
+SPLITS = ("train", "validation", "test", "train+validation", "train+test", "train+validation+test")
+SPLIT_OF = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validate", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 NAMED = 20  # rejected files that get a line of their own
 CACHE_BYTES = 1 << 30  # a data set that decodes to less stays in memory
 
@@ -59,7 +65,8 @@ class Listing:
         labels: names of the classes, in the order of their numbers.
         videos: each once.
         rejected: what was listed, or lies there, and is no video of the data set.
-        others: what lies there and looks like no video: notes, lists, archives.
+        others: what lies there and is not taken for a video: notes, lists, archives.
+        splits: that it tells apart; empty where every video is in every split.
         probe, digest, stream: how its videos are looked at, compared and decoded; as `decode`'s functions of these names.
     """
 
@@ -67,6 +74,7 @@ class Listing:
     videos: tuple[Video, ...]
     rejected: tuple[Rejected, ...] = ()
     others: tuple[Rejected, ...] = ()
+    splits: tuple[str, ...] = ()
     probe: Callable[[str], Facts] = decode.probe
     digest: Callable[[str], str] = decode.digest
     stream: Callable[[str, Facts], Iterator[np.ndarray]] = decode.stream
