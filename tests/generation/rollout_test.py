@@ -85,8 +85,8 @@ def prediction() -> tuple[gan.GAN, Sampler]:
 
 def drawn(model: gan.GAN, part: int, clips: int) -> np.ndarray:
     """The latents of a part, [clips,FRAMES]: fold -1, -2, ... into the seed after the first part, then the number of the clip."""
-    seed = SEED if part == 0 else tf.random.experimental.stateless_fold_in(SEED, -part)
-    return model.latents(tf.stack([tf.random.experimental.stateless_fold_in(seed, i) for i in range(clips)])).numpy()
+    seed = SEED if part == 0 else tf.random.experimental.stateless_fold_in(SEED, -part, "philox")
+    return model.latents(tf.stack([tf.random.experimental.stateless_fold_in(seed, i, "philox") for i in range(clips)])).numpy()
 
 
 def joined(sampler: tf.Module, inputs: tuple, frames: int, suffix: str = "") -> np.ndarray:

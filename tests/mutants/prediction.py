@@ -31,11 +31,17 @@ MUTANTS = [
         PREDICTION, "zip(real.once(1), fake.once(futures)", "zip(real.once(1), fake.once(1)", f"{OF_FOLDERS} -k futures", "a video each"
     ),
     Mutant(ROLLOUT, "[:, -first.shape[1] :]", "[:, : first.shape[1]]", f"{OF_ROLLOUT} -k fed_back", "the same frames are given again"),
-    Mutant(ROLLOUT, 'state["seed"], -part)', 'state["seed"], 0 * part)', f"{OF_ROLLOUT} -k fresh", "every later part has the same latents"),
     Mutant(
         ROLLOUT,
-        'tf.where(part == 0, state["seed"],',
-        'tf.where(part < 0, state["seed"],',
+        '-state["part"], "philox")',
+        '0 * state["part"], "philox")',
+        f"{OF_ROLLOUT} -k fresh",
+        "every later part has the same latents",
+    ),
+    Mutant(
+        ROLLOUT,
+        'tf.where(state["part"] == 0,',
+        'tf.where(state["part"] < 0,',
         f"{OF_ROLLOUT} -k fresh",
         "not the short clip's start",
     ),

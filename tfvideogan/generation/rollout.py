@@ -82,8 +82,9 @@ def beginning(seed: tf.Tensor, truncation: tf.Tensor) -> State:
 
 def seed_of(state: State) -> tf.Tensor:
     """Of the latents of the part that follows: int32 [2]. The first part has the clip's own, as a clip that is not continued."""
-    part = state["part"]
-    return tf.where(part == 0, state["seed"], tf.random.experimental.stateless_fold_in(state["seed"], -part))  # clips fold in 0, 1, 2, ...
+    # Clips fold in 0, 1, ...; Philox as in the Sampler, wherever it is computed.
+    later = tf.random.experimental.stateless_fold_in(state["seed"], -state["part"], "philox")
+    return tf.where(state["part"] == 0, state["seed"], later)
 
 
 def parts(start: Start, following: Next, inputs: tuple[tf.Tensor, ...], frames: int) -> Iterator[np.ndarray]:
