@@ -10,8 +10,13 @@ import pytest
 from tfvideogan import models
 from tfvideogan.config import Config, UserError
 
-LEAST = {  # the least Config of each model
+LEAST: dict[str, dict] = {  # the least Config of each model
+    "cartoongan": {
+        **{"dataset": "renderings", "classes": 1, "size": 16, "frames": 2, "channels": 4, "blocks": 1, "perceptual": "none"},
+        "learning_rate_schedule": "constant",
+    },
     "dvdgan": {"size": 32, "frames": 4, "channels": 2, "k": 2, "latent": 8, "embedding": 8},
+    "dvdgan_fp": {"size": 32, "frames": 5, "given_frames": 2, "channels": 2, "k": 2, "latent": 8, "embedding": 8},
     "mocogan": {"size": 32, "frames": 4, "channels": 2, "content": 6, "motion": 4},
     "tgan": {"size": 32, "frames": 8, "channels": 2, "latent": 8, "clip_every_steps": 2},
     "vgan": {"size": 32, "frames": 8, "channels": 2, "latent": 8},
@@ -58,6 +63,13 @@ class Order:
             terminalreporter.section(f"{len(self.waiting)} tests left out")
             for nodeid in self.waiting:
                 terminalreporter.write_line(nodeid)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """`@pytest.mark.slow_for("dvdgan", ...)` makes a test slow where one of its parameters is among these."""
+    marker = item.get_closest_marker("slow_for")
+    if marker and isinstance(item, pytest.Function) and set(marker.args) & {*map(str, item.callspec.params.values())}:
+        item.add_marker("slow")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -30,12 +30,16 @@ FLOORS = {
     "sample": 10,
     "export": 10,
     "prepare": 10,
+    "convert": 10,
     "train_evaluator": 10,
+    "installed": 0,
+    "quiet": 0,
+    "list": 1,
     "__main__": 11,
 }
 # Outside packages that only some may know, and who.
 KNOWN_BY = {
-    "absl.flags": {"cli", "train", "evaluate", "sample", "export", "prepare", "train_evaluator"},
+    "absl.flags": {"cli", "train", "evaluate", "sample", "export", "prepare", "convert", "train_evaluator"},
     "absl": {
         "cli",
         "train",
@@ -43,6 +47,7 @@ KNOWN_BY = {
         "sample",
         "export",
         "prepare",
+        "convert",
         "train_evaluator",
         "training",
         "evaluation",

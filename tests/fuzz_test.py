@@ -72,6 +72,7 @@ def one_step(config) -> None:
     assert all(value.shape == () for value in step([next(batches) for _ in range(config.d_steps)]).values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", models.names())
 def test_a_config_is_refused_in_one_line_or_trains(model):
     outcomes = {"trained": 0, "refused": 0}

@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -14,13 +14,16 @@ from tests.conftest import small
 from tfvideogan import models
 from tfvideogan.config import Config, UserError
 from tfvideogan.gan import GAN
-from tfvideogan.generation.sampler import Sampler, fixed_sampler
+from tfvideogan.generation.module import Generator
+from tfvideogan.generation.sampler import Sampler, fixed_sampler, is_picture
 from tfvideogan.ops import fused, noise
+from tfvideogan.ops.video import to_unit
 from tfvideogan.training import cost
 from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.step import Step, make_step
 
 ALL = models.names()
+DEEP = "dvdgan", "mocogan", "tganv2"  # whose step takes longest to trace: most of their questions about it are slow tests
 
 
 def batch_of(config: Config, n: int, first: int = 0) -> dict[str, tf.Tensor]:
@@ -47,6 +50,12 @@ def gan(request) -> GAN:
     return models.build(small(request.param))
 
 
+@pytest.fixture(scope="module")
+def sampler(gan) -> Sampler:
+    """Calibrated, and traced once for all that ask it."""
+    return calibrated(gan)
+
+
 def optimizers_and_step_of(gan: GAN, flat: bool = False) -> tuple[dict[str, keras.optimizers.Optimizer], Step]:
     """Of a model on one device."""
     count = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -59,7 +68,7 @@ def step_of(gan: GAN, flat: bool = False) -> Step:
 
 
 def skip_parts_of_dvdgan(gan: GAN, parts: int) -> None:
-    if parts > 1 and gan.config.model == "dvdgan":
+    if parts > 1 and gan.config.model.startswith("dvdgan"):
         pytest.skip("takes minutes; the loop over parts is the same for every model")
 
 
@@ -68,14 +77,38 @@ def batches_of(config: Config) -> list[dict[str, tf.Tensor]]:
 
 
 def asked(gan: GAN, z: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Those of a latent and labels that the generator reads, by name."""
-    return {name: {"z": z, "label": label}[name] for name in gan.input_specs}
+    """What `generate` reads: a latent, labels and what else is read of a made-up batch, by name; pictures in [0,1]."""
+    inputs = {**gan.inputs(batch_of(gan.config, len(label))), "z": z, "label": label}
+    return {name: to_unit(inputs[name]) if is_picture(spec) else inputs[name] for name, spec in gan.input_specs.items()}
+
+
+def calibrated(gan: GAN) -> Sampler:
+    """A Sampler with standing statistics, of made-up clips where the generator reads some."""
+    return Sampler(gan).calibrate(made_up(gan))
+
+
+def made_up(gan: GAN) -> Iterator[dict[str, tf.Tensor]]:
+    """Batches for standing statistics."""
+    return (batch_of(gan.config, 4, first=4 * i) for i in range(gan.config.standing_batches))
+
+
+def draw(sampler: Sampler, gan: GAN, rows: list[int], seed: list[int], truncation: float = 1.0) -> np.ndarray:
+    """What a Sampler draws: clips of these labels; what follows the first made-up beginnings; or the translation of the examples of
+    these numbers, from the seed's on."""
+    if sampler.kind == "synthesis":
+        return sampler.sample(tf.constant(rows), tf.constant(seed), tf.constant(truncation)).numpy()
+    if sampler.kind == "prediction":
+        first = to_unit(gan.inputs(batch_of(gan.config, len(rows)))["first_frames"])
+        return sampler.predict(first, tf.constant(seed), tf.constant(truncation)).numpy()
+    batch = batch_of(gan.config, max(rows) + 1, first=100 * seed[1])
+    given = {name: tf.gather(entry, rows) for name, entry in batch.items()}
+    return Generator("", gan.config, (), 0, sampler).draw(given, tf.constant(seed), truncation).numpy()
 
 
 def test_generator_makes_clips_of_the_contract(gan):
     config, batch = gan.config, batch_of(gan.config, 3)
     video = gan.generator(**gan.inputs(batch), mode="train")
-    assert video.shape == (3, config.frames, config.size, config.size, 3) and video.dtype == tf.float32
+    assert video.shape == (3, config.frames, *config.frame_size, 3) and video.dtype == tf.float32
     assert -1 <= float(tf.reduce_min(video)) < float(tf.reduce_max(video)) <= 1
 
 
@@ -120,6 +153,7 @@ def test_average_starts_as_a_copy(gan):
     assert all(np.array_equal(average, weight) for average, weight, _ in fresh.ema_pairs())
 
 
+@pytest.mark.slow_for(*DEEP)
 def test_average_follows_its_formula_from_its_step_on(gan):
     fresh = models.build(dataclasses.replace(gan.config, ema_start_step=1, ema_decay=0.9))
     step = step_of(fresh)
@@ -178,6 +212,7 @@ def in_one_graph(gan) -> tuple[dict[str, tf.Tensor], list[tf.compat.v1.GraphDef]
     return results[0], graphs
 
 
+@pytest.mark.slow_for(*DEEP)
 def test_a_step_is_the_same_in_its_functions_and_in_one_graph(gan, in_one_graph):
     whole, _ = in_one_graph
     scalars = step_of(models.build(gan.config))(batches_of(gan.config))
@@ -220,6 +255,7 @@ def unsteady_sums(graph: tf.compat.v1.GraphDef) -> list[str]:
     return [node.name for node in sums if len(inputs[node.name]) > 2 and not is_sure(inputs[node.name][0])]
 
 
+@pytest.mark.slow_for(*DEEP)
 def test_no_sum_depends_on_the_moment(in_one_graph):
     # Or a resumed run differs now and then in its last bits, on a busy machine.
     assert not [name for graph in in_one_graph[1] for name in unsteady_sums(graph)]
@@ -231,7 +267,8 @@ def test_nor_does_one_of_a_batch_in_parts(gan):
     assert not [name for graph in optimized(step, batches_of(gan.config)) for name in unsteady_sums(graph)]
 
 
-@pytest.mark.parametrize("recompute", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("recompute", [False, True])
 def test_nor_does_one_in_attention(recompute):
     config = small("dvdgan", g_attention=8, d_attention=8, recompute=recompute, d_steps=1)
     step = tf.function(step_of(models.build(config), flat=True), autograph=False)
@@ -266,6 +303,7 @@ def test_the_whole_step_compiles_with_xla_and_static_shapes(gan, parts, monkeypa
     np.testing.assert_allclose(results[1], results[0], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow_for("mocogan", "tganv2")
 @pytest.mark.parametrize(
     "precision, steps, parts",
     [
@@ -288,28 +326,28 @@ def test_low_precision_trains_float32_weights(gan, precision, steps, parts):
     assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True) if np.any(b))
 
 
-def test_a_sampler_gives_one_video_for_one_seed_and_depends_on_no_neighbor(gan):
-    sampler = Sampler(gan).calibrate()
-    one, seed = tf.constant(1.0), tf.constant([3, 4])
-    many = sampler.sample(tf.constant([0, 1, 2]), seed, one).numpy()
+def test_a_sampler_gives_one_video_for_one_seed_and_depends_on_no_neighbor(gan, sampler):
+    many = draw(sampler, gan, [0, 1, 2], [3, 4])
     assert many.dtype == np.float32 and many.min() >= 0 and many.max() <= 1
-    np.testing.assert_array_equal(sampler.sample(tf.constant([0, 1, 2]), seed, one), many)
-    np.testing.assert_allclose(sampler.sample(tf.constant([0]), seed, one)[0], many[0], atol=1e-5)
-    assert not np.allclose(sampler.sample(tf.constant([0, 1, 2]), tf.constant([3, 5]), one), many)
+    np.testing.assert_array_equal(draw(sampler, gan, [0, 1, 2], [3, 4]), many)
+    np.testing.assert_allclose(draw(sampler, gan, [0], [3, 4])[0], many[0], atol=1e-5)
+    assert not np.allclose(draw(sampler, gan, [0, 1, 2], [3, 5]), many)
 
 
-def test_calibration_depends_on_the_weights_alone(gan):
-    before = [variable.numpy() for variable in gan.variables]
-    first = Sampler(gan).calibrate().sample(tf.constant([0]), tf.constant([0, 0]), tf.constant(1.0)).numpy()
-    second = Sampler(gan).calibrate().sample(tf.constant([0]), tf.constant([0, 0]), tf.constant(1.0)).numpy()
-    np.testing.assert_array_equal(first, second)
+def test_calibration_depends_on_the_weights_alone(gan, sampler):
+    before, first = [variable.numpy() for variable in gan.variables], [variable.numpy() for variable in sampler.variables]
+    for variable in sampler.variables[len(gan.generator.variables) :]:
+        variable.assign(variable + 1.0)
+    sampler.calibrate(made_up(gan))
+    assert all(np.array_equal(a, b) for a, b in zip(first, sampler.variables, strict=True))
     assert all(np.array_equal(a, b) for a, b in zip(before, gan.variables, strict=True))  # training never notices
 
 
-def test_truncation_narrows_the_latents(gan):
-    sampler = Sampler(gan).calibrate()
-    label = tf.zeros([8], tf.int32)
-    spread = [float(tf.reduce_mean(tf.math.reduce_std(sampler.sample(label, tf.constant([0, 0]), tf.constant(t)), 0))) for t in (1.0, 0.0)]
+def test_truncation_narrows_the_latents(gan, sampler):
+    if not gan.latent_width:
+        return
+    seeds = [[0, i] for i in range(8)]  # of one clip
+    spread = [np.mean(np.std([draw(sampler, gan, [0], seed, truncation) for seed in seeds], 0)) for truncation in (1.0, 0.0)]
     assert spread[1] < 1e-5 < spread[0]
 
 
@@ -326,16 +364,17 @@ def test_the_cost_of_a_step_is_read_off_its_graph_and_parts_of_a_batch_cost_what
     assert (parts.flops, parts.variables, parts.gradients) == (whole.flops, whole.variables, 2 * whole.gradients)
 
 
-def test_frames_between_frames_or_one_line_that_there_are_none(gan):
+def test_frames_between_frames_or_one_line_that_there_are_none(gan, sampler):
     inputs = asked(gan, gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1]))
-    plain, finer = Sampler(gan).calibrate(), Sampler(gan, interpolate_frames=3)
+    finer = Sampler(gan, interpolate_frames=3)
     try:
         video = finer.generate(**inputs)
     except UserError as error:
         assert str(error).startswith("--interpolate_frames=3: ")
         return
-    assert video.shape == (2, 3 * (gan.config.frames - 1) + 1, *plain.generate(**inputs).shape[2:])
-    np.testing.assert_allclose(video[:, ::3], plain.generate(**inputs), atol=1e-5)
+    plain = calibrated(gan).generate(**inputs)  # its statistics are those that both now have
+    assert video.shape == (2, 3 * (gan.config.frames - 1) + 1, *plain.shape[2:])
+    np.testing.assert_allclose(finer.generate(**inputs)[:, ::3], plain, atol=1e-5)
 
 
 def test_a_generator_of_free_frames_has_the_same_weights_for_more(gan):
@@ -344,16 +383,27 @@ def test_a_generator_of_free_frames_has_the_same_weights_for_more(gan):
     longer = models.build(dataclasses.replace(gan.config, frames=2 * gan.config.frames + 1))
     for short, long in zip(gan.ema_generator.variables, longer.ema_generator.variables, strict=True):
         long.assign(short)
-    video = Sampler(longer).calibrate().sample(tf.constant([0, 1]), tf.constant([0, 0]), tf.constant(1.0))
+    sampler = calibrated(longer)
+    video = sampler.generate(**asked(longer, gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1])))
     assert video.shape[1] == 2 * gan.config.frames + 1 and np.all(np.isfinite(video))
 
 
-def test_clips_of_one_content_or_motion_share_that_part_of_the_latent(gan):
+def test_a_generator_of_free_size_has_the_same_weights_for_others(gan):
+    if not gan.free_size:
+        return
+    height, width = (length + n * gan.free_size for n, length in enumerate(gan.config.frame_size, 1))
+    larger = models.build(dataclasses.replace(gan.config, size=height, width=width))
+    for weight, of_larger in zip(gan.ema_generator.variables, larger.ema_generator.variables, strict=True):
+        of_larger.assign(weight)
+    video = draw(calibrated(larger), larger, [0, 1], [0, 0])
+    assert video.shape[2:4] == (height, width) and np.all(np.isfinite(video))
+
+
+def test_clips_of_one_content_or_motion_share_that_part_of_the_latent(gan, sampler):
     taken, label, seed, half = np.zeros(gan.latent_width, int), tf.constant([0, 1, 1]), tf.constant([3, 4]), tf.constant(0.5)
     for name, part in gan.latent_parts.items():
         assert name in ("content", "motion")
         taken[part] += 1
-        sampler = Sampler(gan).calibrate()
         z = gan.latents(tf.stack([tf.random.experimental.stateless_fold_in(seed, i) for i in range(3)])).numpy()
         free = sampler.generate(**asked(gan, 0.5 * z, label))
         np.testing.assert_allclose(sampler.sample(label, seed, half), free, atol=1e-5)

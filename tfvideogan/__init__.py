@@ -1,7 +1,10 @@
 """Video GANs under one trainer, one evaluator and one exporter, on TensorFlow and Keras 3."""
 
+import contextlib
 import os
 import sys
+
+from tfvideogan import quiet
 
 __version__ = "0.1.0"
 
@@ -27,4 +30,6 @@ def _import_keras() -> None:
                 os.environ[name] = value
 
 
-_import_keras()
+# Python looks for the module of `python -m tfvideogan.train`, or the command `tfvideogan` begins: a program, not a library.
+with quiet.start_up(sys.argv) if os.path.basename(sys.argv[0]) in ("-m", "tfvideogan") else contextlib.nullcontext():
+    _import_keras()

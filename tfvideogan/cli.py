@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import logging as stdlib_logging
 import math
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -22,15 +23,53 @@ from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
 from tfvideogan.files import want_writable
 from tfvideogan.generation.module import Generator, from_module
+from tfvideogan.installed import found
 from tfvideogan.ops import forms
 from tfvideogan.training.run_folder import from_run
 from tfvideogan.training.strategy import leave_cluster
 
 Settings = TypeVar("Settings")  # the dataclass whose fields are a program's flags
 FLAGS = flags.FLAGS
+MARK = "\ufeff"  # the byte order mark
 DEFINE: dict[Any, Callable] = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
 
-flags.DEFINE_string("workdir", None, "Folder of the run.")
+
+class PathParser(flags.ArgumentParser):
+    """A path's ~ stands for the home folder, also where the shell leaves it, as in --workdir=~/run."""
+
+    syntactic_help = "a path"
+
+    def parse(self, argument: str) -> str:
+        return os.path.expanduser(argument)
+
+    def flag_type(self) -> str:
+        return "path"
+
+
+class WholePathParser(PathParser):
+    """A path that is there is kept whole, in a list with commas and in KIND:PLACE too: so it is found from another folder, later."""
+
+    def __init__(self, default: str):
+        self.default = default
+
+    def parse(self, argument: str) -> str:
+        path = os.path.expanduser(argument)
+        if argument == self.default or "://" in argument:
+            return argument
+        if os.path.exists(path):
+            return os.path.abspath(path)
+        for separator in ",:":
+            if separator in argument:
+                return separator.join(map(self.parse, argument.split(separator)))
+        return path
+
+
+def define_path(name: str, default: str | None, help: str, parser: PathParser | None = None) -> flags.FlagHolder:
+    """A flag that names a file or folder."""
+    return flags.DEFINE(parser or PathParser(), name, default, help, serializer=flags.ArgumentSerializer())
+
+
+define_path("workdir", None, "Folder of the run.")
 flags.DEFINE_enum("xla", "auto", ["auto", "true", "false"], "What XLA compiles: what gains by it; in train, every update whole; nothing.")
 
 
@@ -66,7 +105,7 @@ def launch(
             leave_cluster(program)
         for name in (*output_folders, *output_files):
             if FLAGS[name].value:
-                want_writable(name, FLAGS[name].value, folder=name in output_folders)
+                want_writable(name, FLAGS[name].value, folder=name in output_folders or not Path(FLAGS[name].value).suffix)
         with forms.uncompiled() if FLAGS["xla"].value == "false" else contextlib.nullcontext():
             main(config)
     except (UserError, flags.Error) as error:
@@ -88,17 +127,21 @@ def _end(program: str, error: Exception, code: int) -> None:
 
 def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) -> Settings:
     """The Config of a command line. Raises UserError or flags.Error, with a one-line message."""
-    arguments = FLAGS.read_flags_from_files(argv[1:])
+    arguments = _from_files(with_bundled_flagfiles(argv[1:]))
     for name in saved:
-        folder = _peek(arguments, name)
-        if folder and (Path(folder) / FLAGS_FILE).is_file():
-            arguments = [f"--{field}={value}" for field, value in from_flags((Path(folder) / FLAGS_FILE).read_text()).items()] + arguments
+        folder = os.path.expanduser(_peek(arguments, name))
+        file = Path(folder) / FLAGS_FILE
+        if folder and file.is_file():
+            arguments = [f"--{field}={value}" for field, value in from_flags(file.read_text(encoding="utf-8")).items()] + arguments
         elif folder and not Path(folder).is_dir():
             raise UserError(f"--{name}={folder}: no such folder")
     made: Any = kind or models.find(_peek(arguments, "model") or Config.model).Config
     fields: tuple[dataclasses.Field, ...] = dataclasses.fields(made)
     for field in fields:
-        DEFINE[field.type](field.name, field.default, field.metadata["help"])
+        if field.metadata["path"]:
+            define_path(field.name, field.default, field.metadata["help"], WholePathParser(field.default))
+        else:
+            DEFINE[field.type](field.name, field.default, field.metadata["help"])
     for module, defined in FLAGS.flags_by_module_dict().items():
         for flag in defined if module.startswith("tfvideogan.") else []:  # for --help: all of this package's flags
             FLAGS.register_key_flag_for_module(argv[0], flag)
@@ -109,6 +152,29 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) 
     if rest:
         raise UserError(f"{rest[0]}: not a flag; flags are written --name=value")
     return made(**{field.name: FLAGS[field.name].value for field in fields})
+
+
+def _from_files(arguments: list[str]) -> list[str]:
+    """The arguments with those in --flagfile's files, which may begin with a byte order mark. Raises UserError for one that is no text."""
+    try:
+        read = FLAGS.read_flags_from_files(arguments)
+    except UnicodeDecodeError as error:
+        files = [argument for argument in arguments if "flagfile" in argument]
+        raise UserError(f"{' '.join(files)}: got no text in UTF-8 ({error}), expected a flag a line") from error
+    lines = []
+    for argument in read:
+        if argument.startswith(MARK):
+            line = argument.removeprefix(MARK).strip()
+            lines += _from_files([line]) if line and not line.startswith(("#", "//")) else []
+        else:
+            lines.append(argument)
+    return lines
+
+
+def with_bundled_flagfiles(arguments: list[str]) -> list[str]:
+    """The arguments, where a flagfile that is not there is the one of this name that comes with the package."""
+    paths = [argument.partition("=")[2] if argument.startswith("--flagfile=") else None for argument in arguments]
+    return [argument if path is None else f"--flagfile={found(path)}" for argument, path in zip(arguments, paths, strict=True)]
 
 
 def _peek(arguments: list[str], name: str) -> str:
@@ -129,7 +195,7 @@ def define_strategy_flags() -> None:
 
 def define_generator_flags() -> None:
     """--module and --checkpoint, for the programs that call `open_generator`."""
-    flags.DEFINE_string("module", None, "Folder of an exported module, or its TF-Hub handle, in place of --workdir.")
+    define_path("module", None, "Folder of an exported module, or its TF-Hub handle, in place of --workdir.")
     flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")
 
 
@@ -145,7 +211,7 @@ def open_generator(config: Config, interpolate_frames: int = 1, truncations: tup
         raise UserError(f"--interpolate_frames={interpolate_frames}: want --workdir, an exported module has the frames it has")
     if workdir:
         return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames, truncations=truncations)
-    generator = from_module(module, config)
+    generator = from_module(found(module), config)
     if flags.FLAGS["frames"].present and config.frames != generator.config.frames:
         raise UserError(f"--frames={config.frames}: want --workdir, an exported module has the {generator.config.frames} frames it has")
     return generator

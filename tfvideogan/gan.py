@@ -40,7 +40,13 @@ class GAN(keras.Model):
             embeddings.
         free_frames: whether the generator's weights are the same for any number of frames, so that a trained one can sample
             clips longer or shorter than those it learned from.
+        unrolls: whether a generated clip can go on where it ends, from the state that the generator is in; see `unroll`.
+        free_size: of what number height and width are to be multiples, if the generator's weights are the same for frames of any
+            size, so that a trained one can translate pictures and films at their own; 0: they are not.
         chunks: parts, one after the other in time, that each batch is learned in; see `chunk`.
+
+    A phase of training that has no D, or no G to train, gives a network without trainable weights; that player takes no step, and
+    its loss is not asked for.
 
     Networks that are other attributes, such as a pretrained one, are neither trained, averaged, counted, saved nor exported.
     """
@@ -49,6 +55,8 @@ class GAN(keras.Model):
     latent_distribution: Distribution = NORMAL
     blends = False
     free_frames = False
+    unrolls = False
+    free_size = 0
     chunks = 1
 
     def __init__(self, config: Config):
@@ -129,6 +137,20 @@ class GAN(keras.Model):
     def next_state(self, chunk: Batch) -> Batch:
         """What the next chunk reads, with the names and shapes of `initial_state`, computed once both players have learned from
         this chunk (with its state). No gradient goes through it."""
+        raise NotImplementedError
+
+    def unroll(self, network: keras.Model, inputs: Inputs, state: Inputs) -> tuple[tf.Tensor, Inputs]:
+        """A clip in parts, one after the other without end, of a generator in mode "sample".
+
+        Args:
+            network: the generator.
+            inputs: what it reads. `z` is drawn anew for each part: the model takes from it what each frame draws, and what the whole clip
+                has in common from the state.
+            state: what the part before left; empty for the first part.
+
+        Returns: the frames, float32 in [-1,1], of the first part [N,T,H,W,3] as the network's call makes them, of a later one those that
+            the network generates in a call; and the state, tensors [N,...] by name, the same names and shapes after every part.
+        """
         raise NotImplementedError
 
     def interpolate(self, network: keras.Model, inputs: Inputs, factor: int) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 Decodes, resizes, and writes a TFDS data set, for `--dataset=prepared --data_dir=OUTPUT` (and tfds.builder_from_directory).
 Stop it when you like, and start it again with the same command: the files that come out are the same, byte for byte.
+Of --dataset=cartoon, of VIDEOS/photos and VIDEOS/cartoons, come pictures, those of cartoons with smoothed edges too.
 What cannot be used is listed, with the reason, in OUTPUT/rejected.jsonl.
 """
 
@@ -11,7 +12,7 @@ from absl import logging
 from tfvideogan.cli import launch
 from tfvideogan.config import UserError
 from tfvideogan.data import paths
-from tfvideogan.data.preparation import preview
+from tfvideogan.data.preparation import cartoon, preview
 from tfvideogan.data.preparation.preparing import REJECTED_FILE, UNFINISHED, VIDEOS_FILE, Settings, is_complete, prepare, remove
 
 
@@ -21,6 +22,9 @@ def main(settings: Settings) -> None:
             raise UserError(f"--{name} is missing: want {'a folder, or a CSV file' if name == 'videos' else 'a folder for the data set'}")
         paths.enable_schemes(getattr(settings, name))
     try:
+        if settings.dataset == "cartoon":
+            cartoon.prepare(settings)
+            return
         if is_complete(settings):
             remove(paths.join(settings.output, UNFINISHED))  # if it was killed after the last file
             logging.info("%s is complete", settings.output)

@@ -1,5 +1,5 @@
 """Draws clips from a trained generator into a picture anyone can open:
-`python -m tfvideogan.sample --workdir=DIR | --module=EXPORT --output=F.gif|F.mp4|F.png [--labels=..] [--num_videos=N] [--seed=N]
+`python -m tfvideogan.sample --workdir=DIR | --module=EXPORT --output=F.gif|F.mp4|F.png|DIR [--labels=..] [--num_videos=N] [--seed=N]
 [--truncation=F] [--frames=N] [--interpolate_frames=N] [--fix=content|motion] [--source=FILE|DIR]`.
 
 --frames draws clips longer or shorter than those of training, --fix clips that share a row's content or its motion: both from
@@ -13,31 +13,33 @@ import tensorflow as tf
 from absl import flags, logging
 
 from tfvideogan import data, models
-from tfvideogan.cli import define_generator_flags, launch, open_generator
+from tfvideogan.cli import define_generator_flags, define_path, launch, open_generator
 from tfvideogan.config import Config, UserError
+from tfvideogan.data import decode, paths
+from tfvideogan.data import pictures as stills
 from tfvideogan.data.sources import folder
 from tfvideogan.data.sources.listing import files_source
-from tfvideogan.generation import pictures
+from tfvideogan.generation import films, pictures
 from tfvideogan.generation.module import Generator
 from tfvideogan.generation.sampler import fixed_sampler
 
 define_generator_flags()
-OUTPUT = flags.DEFINE_string("output", None, "File to write: .gif, .mp4 or .png.")
+OUTPUT = define_path("output", None, "File to write: .gif, .mp4 or .png; of a folder of pictures that are translated, a folder.")
 LABELS = flags.DEFINE_list("labels", [], "Class names or numbers, one row each; all of them (12 at most) if not given.")
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 4, "Clips of each label.")
 TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Scale of z; below 1 trades variety for fidelity.")
 INTERPOLATE_FRAMES = flags.DEFINE_integer("interpolate_frames", 1, "Frames for each one of training, between which z is interpolated.")
 PLAY_FPS = flags.DEFINE_float("play_fps", 8.0, "Frames a second of the GIF or MP4.")
 FIX = flags.DEFINE_enum("fix", None, ["content", "motion"], "What the clips of a row share; free, the same seed gives each its own.")
-SOURCE = flags.DEFINE_string(
-    "source", None, "Video, or folder of videos, for a generator that reads them; the data set's test clips if not given."
-)
+SOURCE = define_path("source", None, "Video, or folder of videos, for a generator that reads them; the data set's test clips if not given.")
 MAX_ROWS = 12
 
 
 def main(config: Config) -> None:
     if not OUTPUT.value:
         raise UserError("--output is missing: want a file ending in .gif, .mp4 or .png")
+    if SOURCE.value and flags.FLAGS.workdir and models.find(config.model).Model.free_size and translate_at_its_size(config):
+        return
     if OUTPUT.value.rpartition(".")[2] not in ("gif", "mp4", "png"):
         raise UserError(f"--output={OUTPUT.value}: want .gif, .mp4 or .png")
     if NUM_VIDEOS.value < 1:
@@ -53,6 +55,35 @@ def main(config: Config) -> None:
     pixels = np.round(clips * 255).astype(np.uint8)
     pictures.write(OUTPUT.value, pixels, PLAY_FPS.value, columns=NUM_VIDEOS.value, row_names=names)
     logging.info("wrote %d clips of %s to %s", len(pixels), generator.name, OUTPUT.value)
+
+
+def translate_at_its_size(config: Config) -> bool:
+    """Translates --source frame by frame, if it is a film or pictures and --output can hold them. Returns whether it is.
+
+    Raises: UserError where it cannot be decoded.
+    """
+    source, output = SOURCE.value, OUTPUT.value
+
+    def generator_at(height: int, width: int) -> Generator:
+        return open_generator(dataclasses.replace(config, frames=1, size=height, width=width, short_side=0))
+
+    translator = films.Translator(generator_at, models.find(config.model).Model.free_size)
+    if not paths.is_folder(source) and not tf.io.gfile.exists(source):
+        raise UserError(f"--source={source}: no such file or folder")
+    names = stills.names(source) if paths.is_folder(source) else []
+    if names and not paths.suffix(output):
+        for name in names:
+            films.translate_picture(translator, paths.join(source, name), paths.join(output, f"{name.rpartition('.')[0]}.png"))
+        logging.info("wrote %d pictures to %s", len(names), output)
+    elif paths.suffix(source) in decode.PICTURES and paths.suffix(output) == ".png":
+        films.translate_picture(translator, source, output)
+        logging.info("wrote %s", output)
+    elif (names or not paths.is_folder(source)) and paths.suffix(output) == ".mp4":
+        frames = films.translate(translator, source, output)
+        logging.info("wrote %d frames to %s", frames, output)
+    else:
+        return False
+    return True
 
 
 def from_labels(generator: Generator) -> tuple[np.ndarray, list[str]]:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.conftest import small
@@ -41,6 +42,7 @@ def test_no_audit_without_held_out_clips(caplog):
     assert "no memorization audit" in caplog.messages[-1]
 
 
+@pytest.mark.slow
 def test_interpolation_sheets_go_within_and_across_classes():
     config = dataclasses.replace(small("dvdgan"), classes=4)
     sampler = Sampler(models.build(config)).calibrate()

@@ -26,7 +26,8 @@ def frames(folder: Path, video: np.ndarray) -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
-    """real/<class>/<clip>/*.png and fake/, whose clips have the same first frame, and noise in the others; few/ is too few."""
+    """real/<class>/<clip>/*.png and fake/, whose clips have the same first frame, and noise in the others; few/ is too few; futures/
+    has both of each clip."""
     root, draw = tmp_path_factory.mktemp("folders"), np.random.default_rng(0)
     for index in range(20):
         video, _ = moving_shapes.render(index, 4, 16, "plain")
@@ -34,6 +35,8 @@ def root(tmp_path_factory) -> Path:
         noisy[0] = video[0]
         for kind, pixels in (("real", video), ("fake", noisy), *([("few", video)] if index < 4 else [])):
             frames(root / kind / CLASSES[index % 2] / f"clip{index:02d}", pixels)
+        for future, pixels in enumerate((noisy, video)):
+            frames(root / "futures" / CLASSES[index % 2] / f"clip{index:02d}_{future}", pixels)
     return root
 
 
@@ -83,6 +86,31 @@ def test_pairs_alone_will_do_and_ssim_of_small_frames_is_left_out(root):
 def test_unequal_sets_are_no_pairs(root):
     with pytest.raises(UserError, match="--paired: 20 videos in --real and 4 in --fake"):
         evaluated(root, "psnr", fake="few", paired=True)
+
+
+def test_predictions_are_scored_frame_by_frame_their_futures_one_after_the_other(root):
+    found = evaluated(root, "psnr", fake="futures", paired=True, futures=2, given=1).records
+    records = {record["metric"]: record for record in found}
+    assert list(records) == ["psnr/predicted", "psnr/predicted/best", "spread/predicted", "psnr/copy_last"]
+    assert records["psnr/predicted/best"]["curve"] == [60, 60, 60]  # the second future of each clip is the clip itself
+    assert 40 < records["psnr/predicted"]["value"] < 41.5  # of noise of a tenth of the range: 20 dB, and what is cut off
+    assert 0.08 < records["spread/predicted"]["value"] < 0.1
+    clips = np.concatenate([batch["video"] for batch in folders.open_folder(CONFIG, "real", str(root / "real"), ()).once(20)])
+    error = np.mean((clips[:, 1:] - clips[:, :1]) ** 2, axis=(2, 3, 4))
+    assert records["psnr/copy_last"]["curve"] == pytest.approx(np.mean(10 * np.log10(4 / error), 0), abs=1e-3)
+    told = records["psnr/copy_last"]["protocol"]
+    assert (told["given_frames"], told["futures"], told["num_real"], told["num_fake"]) == (1, 1, 20, 20)
+
+
+def test_what_no_folder_of_predictions_can_be_is_refused(root):
+    for changes, told in (
+        ({"futures": 2}, "--given=0 --futures=2: expected 0 and 1 without --paired"),
+        ({"given": 4, "paired": True}, "--given=4: expected less than --frames=4"),
+        ({"futures": 3, "paired": True}, "--futures=3: got 20 videos in --fake, expected 3 for each of 20 in --real"),
+        ({"given": -1}, "--given=-1: expected 0 or more"),
+    ):
+        with pytest.raises(UserError, match=f"^{told}"):
+            evaluated(root, "psnr", **changes)
 
 
 @pytest.mark.parametrize(

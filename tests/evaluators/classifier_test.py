@@ -74,6 +74,7 @@ def test_an_absent_file_is_a_users_mistake():
         classifier.load("moving_shape")
 
 
+@pytest.mark.slow
 def test_training_learns_and_knows_other_classes(real_videos, tmp_path):
     config = train_evaluator.Config(
         dataset="folder", data_dir=str(real_videos / "actions"), split="train+test", size=32, frames=8, batch_size=8, steps=20

@@ -258,13 +258,13 @@ def test_gains_are_clipped_into_the_deviation():
 # ConvGRU
 
 
-def gru_by_hand(layer: ConvGRU, x: np.ndarray) -> np.ndarray:
+def gru_by_hand(layer: ConvGRU, x: np.ndarray, initial: np.ndarray | float = 0.0) -> np.ndarray:
     """The four equations of the docstring, one convolution at a time."""
 
     def conv(layer_, y):
         return tf.nn.conv2d(y, layer_.normalized_kernel("sample"), 1, "SAME") + layer_.bias.value
 
-    h, states = tf.zeros_like(x[:, 0]), []
+    h, states = tf.zeros_like(x[:, 0]) + initial, []
     for t in range(x.shape[1]):
         hx = tf.concat([h, x[:, t]], -1)
         r, u = tf.sigmoid(conv(layer.reset_gate, hx)), tf.sigmoid(conv(layer.update_gate, hx))
@@ -289,6 +289,16 @@ def test_conv_gru_is_its_equations():
 def test_conv_gru_reads_one_frame_at_every_step():
     layer, x = gru(4, 5), random(2, 1, 3, 3, 4)
     np.testing.assert_allclose(layer(x, mode="sample"), gru_by_hand(layer, tf.repeat(x, 5, 1)), atol=1e-5)
+
+
+def test_conv_gru_goes_on_from_a_state():
+    layer, x = gru(4, 5), random(2, 5, 3, 3, 4)
+    states = gru_by_hand(layer, x)
+    np.testing.assert_allclose(layer(x, states[:, -1], mode="sample"), gru_by_hand(layer, x, states[:, -1]), atol=1e-5)
+    later = ConvGRU(4, 3)
+    for mine, other in zip(later.variables, layer.variables, strict=True):
+        mine.assign(other)
+    np.testing.assert_allclose(later(x[:, 2:], states[:, 1], mode="sample"), states[:, 2:], atol=1e-5)
 
 
 def test_update_gate_keeps_the_old_state():

@@ -109,9 +109,9 @@ def average(x: tf.Tensor, axis: int, factor: int = 2) -> tf.Tensor:
 # Blocks
 
 
-def conv_gru(xs: list[tf.Tensor], gru, run: Pass) -> list[tf.Tensor]:
-    """The paper's equations; from h = 0; [N,1,h,w,C] frames."""
-    h, states = tf.zeros_like(xs[0]), []
+def conv_gru(xs: list[tf.Tensor], h: tf.Tensor, gru, run: Pass) -> list[tf.Tensor]:
+    """The paper's equations, from a state h on; [N,1,h,w,C] frames."""
+    states = []
     for x in xs:
         both = tf.concat([h, x], -1)
         r = 1 / (1 + tf.exp(-convolve(both, gru.reset_gate, run)))
@@ -173,21 +173,41 @@ def self_attention(x: tf.Tensor, layer, run: Pass) -> tf.Tensor:
 # Networks
 
 
-def generator(network, config, z: tf.Tensor, classes: tf.Tensor, run: Pass) -> tf.Tensor:
-    """z [N,latent] and weights of the classes [N,classes] (of one label, one-hot) -> [N,T,H,W,3]. Figure 2."""
+def generator(network, config, z: tf.Tensor, classes: tf.Tensor, run: Pass, initial: list[tf.Tensor] | None = None) -> tf.Tensor:
+    """z [N,latent] and weights of the classes [N,classes] (of one label, one-hot) -> [N,T,H,W,3]; of a predictor without the given
+    frames. Figure 2. `initial`: the ConvGRUs' first states [N,1,h,w,C], from 4x4 on; 0 if None."""
+    t = config.frames - getattr(config, "given_frames", 0)
     condition = tf.concat([z, classes @ double(network.embedding)], 1)
     per_frame, attention = config.bn_statistics == "per_frame", getattr(config, G_ATTENTION)
     x = tf.reshape(dense(condition, network.affine, run), [z.shape[0], 1, 4, 4, -1])
-    frames = [x] * config.frames  # the same at every time
+    frames = [x] * t  # the same at every time
     for stage, gru in enumerate(network.grus):
-        x = tf.concat(conv_gru(frames, gru, run), 1)
+        h = tf.zeros_like(frames[0]) if initial is None else initial[stage]
+        x = tf.concat(conv_gru(frames, h, gru, run), 1)
         x = generator_block(x, network.blocks[2 * stage], condition, "", per_frame, run)
         x = generator_block(x, network.blocks[2 * stage + 1], condition, config.upsampling, per_frame, run)
         if x.shape[2] == attention:
             x = self_attention(x, network.attentions[stage], run)
-        frames = tf.split(x, config.frames, 1)
+        frames = tf.split(x, t, 1)
     x = relu(conditional_norm(x, network.norm, condition, per_frame, run))
     return tf.tanh(convolve(x, network.to_rgb, run))
+
+
+def encoder(network, frames: tf.Tensor, run: Pass) -> list[tf.Tensor]:
+    """DVD-GAN-FP's: given frames [N,C,H,W,3] -> the ConvGRUs' first states [N,1,h,w,c], from 4x4 on."""
+    x, states = frames, []
+    for number, (block, to_state) in enumerate(zip(network.blocks, network.to_states, strict=True)):
+        x = discriminator_block(x, block, number == 0, True, run)  # each frame alone
+        n, given, h, w, c = x.shape
+        side_by_side = tf.reshape(tf.transpose(x, [0, 2, 3, 1, 4]), [n, 1, h, w, given * c])
+        states.append(relu(convolve(side_by_side, to_state, run)))
+    assert x.shape[2] == 4
+    return states[::-1]
+
+
+def predictor(network, config, z: tf.Tensor, first: tf.Tensor, classes: tf.Tensor, run: Pass) -> tf.Tensor:
+    """DVD-GAN-FP's generator: the given frames [N,C,H,W,3] and those that follow, [N,T,H,W,3]."""
+    return tf.concat([first, generator(network, config, z, classes, run, encoder(network.encoder, first, run))], 1)
 
 
 def frame_scores(trunk, config, video: tf.Tensor, label: tf.Tensor, volumetric: bool, run: Pass) -> tf.Tensor:

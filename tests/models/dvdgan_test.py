@@ -285,8 +285,12 @@ def test_steps_are_those_computed_by_hand(steps, compiled, changes):
     # Betas and epsilon at which an update tells the size of a gradient, and remembers those before it.
     changes = changes | dict(adam_epsilon=0.1, beta_1=0.5, beta_2=0.9, g_learning_rate=0.01, d_learning_rate=0.01)
     changes |= dict(classes=3, d_steps=2, ema_decay=0.75, orthogonal_regularization=0.01, fake_labels="drawn")
-    config = small("dvdgan", **changes)
-    gan, (g, d) = models.build(config), (kind(config) for kind in dvdgan.Model.networks)
+    take_steps_by_hand(small("dvdgan", **changes), steps, compiled)
+
+
+def take_steps_by_hand(config: dvdgan.Config, steps: int, compiled: bool) -> None:
+    """Compares weights, averages and losses after steps of the model with those of the reference."""
+    gan, (g, d) = models.build(config), (kind(config) for kind in models.find(config.model).Model.networks)
     for seed, networks in enumerate(((gan.generator, g), (gan.discriminator, d))):
         for network in networks:
             prepare(network, seed)
@@ -298,9 +302,12 @@ def test_steps_are_those_computed_by_hand(steps, compiled, changes):
     d_adam, g_adam = AdamByHand(d, config, config.d_learning_rate), AdamByHand(g, config, config.g_learning_rate)
 
     def fakes(batch: dict, run: Pass) -> tuple[tf.Tensor, tf.Tensor]:
-        z, label = gan.inputs(batch).values()
+        inputs = gan.inputs(batch)
+        z, label = tf.cast(inputs["z"], tf.float64), inputs["label"]
         classes = tf.one_hot(label, config.classes, dtype=tf.float64)
-        return reference.generator(g, config, tf.cast(z, tf.float64), classes, run), label
+        if "first_frames" not in inputs:
+            return reference.generator(g, config, z, classes, run), label
+        return reference.predictor(g, config, z, tf.cast(inputs["first_frames"], tf.float64), classes, run), label
 
     def scores(batch: dict, video: tf.Tensor, label: tf.Tensor, stream: int, run: Pass) -> list[tf.Tensor]:
         video, (index, corner) = tf.cast(video, tf.float64), drawn(d, label, noise.fork(batch["seed"], stream), config)
@@ -417,7 +424,7 @@ def test_orthogonal_regularization_is_zero_for_orthogonal_kernels_and_counts_oth
     "changes, message",
     [
         ({"size": 48}, r"--size=48: expected 32, 64, 128 or 256 for --model=dvdgan"),
-        ({"k": 5}, r"--k=5: expected 1 to --frames=4"),
+        ({"k": 5}, r"--k=5: expected 1 to 4, as D_S draws k different frames of those that G makes"),
         ({"phi": "3x3"}, r"--phi=3x3: expected one of 4x4, 2x2, identity, crop"),
         ({"upsampling": "cubic"}, r"--upsampling=cubic: expected one of bilinear, nearest"),
         ({"bn_statistics": "none"}, r"--bn_statistics=none"),

@@ -40,6 +40,10 @@ def gru(*inputs: tf.Tensor) -> tf.Tensor:
     return tf.stack(fused.gru(*inputs))
 
 
+def gru_from(initial: tf.Tensor, *inputs: tf.Tensor) -> tf.Tensor:
+    return tf.stack(fused.gru(*inputs, initial=initial))
+
+
 def norm(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor, per_frame: bool, relu: bool) -> tf.Tensor:
     return fused.normalize(x, tf.cast(gain, tf.float32), tf.cast(shift, tf.float32), 1e-3, per_frame, relu)[0]
 
@@ -78,11 +82,12 @@ FORMS = {
     "normalize": (functools.partial(norm, per_frame=False, relu=False), [(3, 2, 9, 4), (1, 4), (1, 4)], 3),
     "normalize frames, relu": (functools.partial(norm, per_frame=True, relu=True), [(3, 2, 16, 4), (3, 4), (3, 4)], 3),
     "gru": (gru, [(3, 3, 3, 6), (3, 3, 3, 3), *[(2, 4, 4, 9)] * 3], 5),
+    "gru from a state": (gru_from, [(2, 4, 4, 3), (3, 3, 3, 6), (3, 3, 3, 3), *[(2, 4, 4, 9)] * 2], 5),
     "spectral norm": (lambda kernel: spectral.spectral_normalize(kernel, random(1, 4, seed=3))[0], [(3, 3, 2, 4)], 1),
 }
 
 
-WITH_PIECES = "relu", "epilogue", "normalize", "normalize frames, relu", "gru"
+WITH_PIECES = "relu", "epilogue", "normalize", "normalize frames, relu", "gru", "gru from a state"
 
 
 @pytest.mark.parametrize(("name", "xla"), [(name, False) for name in FORMS] + [(name, True) for name in WITH_PIECES])

@@ -1,5 +1,6 @@
 """The counters of `train --dry_run`, on a graph small enough for the head."""
 
+import pytest
 import tensorflow as tf
 
 from tests.conftest import small
@@ -77,6 +78,7 @@ def test_what_a_gradient_reads_twice_is_kept_once():
         assert cost._kept(graph.get_operations(), "d_step") == 1024
 
 
+@pytest.mark.slow
 def test_a_step_is_its_updates_in_turn():
     one, two = (cost.measure(small("vgan", d_steps=n)) for n in (1, 2))
     _, _, d_update, g_update = cost._updates(small("vgan", d_steps=2))

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from types import ModuleType
 
 import av
@@ -70,6 +71,11 @@ def read(path: str, indices: Sequence[int], facts: Facts) -> np.ndarray:
 def stream(path: str, facts: Facts) -> Iterator[np.ndarray]:
     """Every frame in turn. Raises ValueError where the file is damaged."""
     return _reader(path, facts).stream(path, facts)
+
+
+def rate(path: str, facts: Facts) -> Fraction:
+    """Frames a second, as the file says it."""
+    return Fraction(PICTURE_FPS) if _reader(path, facts) is pictures else videos.rate(path)
 
 
 def _reader(path: str, facts: Facts) -> ModuleType:

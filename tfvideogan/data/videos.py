@@ -113,6 +113,13 @@ def stream(path: str, facts: Facts) -> Iterator[np.ndarray]:
             raise Damaged(f"damaged after {decoded} of its {facts.frames} frames: {_reason(error)}") from error
 
 
+def rate(path: str) -> Fraction:
+    """Frames a second on the average, or as its container guesses."""
+    with _open(path) as container:
+        video = _stream(container)
+        return Fraction(video.average_rate or video.guessed_rate or DEFAULT_FPS)
+
+
 def _open(path: str) -> av.container.InputContainer:
     return av.open(paths.opened(path) if "://" in path else path)
 

@@ -9,7 +9,7 @@ from tfvideogan.data import paths
 from tfvideogan.data.decode import RESIZE
 from tfvideogan.data.sources import folder
 from tfvideogan.data.sources.listing import files_source
-from tfvideogan.evaluation import cache, evaluation, pairs, report, result
+from tfvideogan.evaluation import cache, evaluation, pairs, prediction, report, result
 from tfvideogan.evaluation.clips import Clips
 from tfvideogan.evaluation.settings import Settings
 from tfvideogan.evaluators.evaluator import Evaluator
@@ -27,12 +27,18 @@ def evaluate(
         config: how clips are cut.
         real, fake: folders, as --dataset=folder reads them.
         videos: clips of each, at most; None: all. settings.real_videos is of `real` alone.
-        paired: SSIM and PSNR of each video of `fake` and that of the same place, by name, in `real`.
+        paired: SSIM and PSNR of each video of `fake` and that of the same place, by name, in `real`; frame by frame if the first
+            settings.given frames were given, or if there are several settings.futures, named one after the other.
     Raises: UserError for folders that cannot be used, where no metric can be computed, and for repeats, which need a generator.
     """
     if settings.repeats > 1:
         raise UserError(f"--repeats={settings.repeats}: expected 1 with --real and --fake, which have no seed")
     config = dataclasses.replace(config, flip=False, max_stride=0, random_crop=False)
+    ahead = settings.given > 0 or settings.futures > 1
+    if ahead and not paired:
+        raise UserError(f"--given={settings.given} --futures={settings.futures}: expected 0 and 1 without --paired")
+    if settings.given >= config.frames:
+        raise UserError(f"--given={settings.given}: expected less than --frames={config.frames}")
     told = {name: getattr(config, name) for name in CLIPS_DEPEND_ON}
     pixels = settings.report or evaluation.wants_pixels(settings.metrics)
     opened = {flag: open_folder(config, flag, path, evaluator.labels) for flag, path in (("real", real), ("fake", fake))}
@@ -62,7 +68,11 @@ def evaluate(
     generated = look("fake", fake, videos)
     records = scored.score(generated, scored.metrics, config.seed, protocol)
     side = min(config.size, config.width or config.size)
-    records += pairs.records(opened["real"], opened["fake"], side, in_pairs, config.seed, protocol, scored.missing)
+    if ahead:
+        of_frames = prediction.frame_metrics(in_pairs, side, scored.missing)
+        records += prediction.of_folders(opened["real"], opened["fake"], settings.given, settings.futures, of_frames, config.seed, protocol)
+    else:
+        records += pairs.records(opened["real"], opened["fake"], side, in_pairs, config.seed, protocol, scored.missing)
     result.require(records, settings.metrics, scored.missing)
     shown = report.Set(f"real: {real}", scored.real, names["real"]), report.Set(f"generated: {fake}", generated, names["fake"])
     return result.Result(f"{fake} against {real}", 0, records, [], shown)

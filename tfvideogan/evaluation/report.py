@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from tfvideogan import __version__
+from tfvideogan.evaluation import chart
 from tfvideogan.evaluation.clips import SHOWN, Clips
 from tfvideogan.files import write_whole
 from tfvideogan.generation import pictures
 
 FPS = 8
-WIDTH, HEIGHT, MARGIN = 520, 340, 56  # of the curve, in pixels
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse}td,th{padding:.25em .9em;border-bottom:1px solid #ddd;text-align:left}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
@@ -62,7 +62,7 @@ def write(path: Path, title: str, records: list[dict], curve: list[dict], sets: 
         sets: whose clips are shown side by side.
         sections: what follows them.
     """
-    parts = [table(records), truncation_curve(curve) if curve else "", clips_side_by_side(sets)]
+    parts = [table(records), frame_curves(records), truncation_curve(curve) if curve else "", clips_side_by_side(sets)]
     parts += [f"<h2>{_escape(part.heading)}</h2>\n<p>{_escape(part.text)}</p>\n{_figure(part)}" for part in sections]
     parts.append(protocol(records))
     page = f"""<!DOCTYPE html>
@@ -113,15 +113,9 @@ def truncation_curve(records: list[dict]) -> str:
     if not points:
         return ""
     x, y = ({t: (p[name]["value"], p[name]["stderr"] or 0.0) for t, p in points.items()} for name in ("fid", "is"))
-    across, x_ticks = _axis(list(x.values()), MARGIN, WIDTH - 16)
-    down, y_ticks = _axis(list(y.values()), HEIGHT - MARGIN, 16)
-    lines = []
-    for value in x_ticks:
-        lines.append(f'<text x="{across(value):.1f}" y="{HEIGHT - MARGIN + 18}" text-anchor="middle">{value:g}</text>')
-        lines.append(f'<path d="M{across(value):.1f} {HEIGHT - MARGIN}V16" stroke="#eee"/>')
-    for value in y_ticks:
-        lines.append(f'<text x="{MARGIN - 8}" y="{down(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
-        lines.append(f'<path d="M{MARGIN} {down(value):.1f}H{WIDTH - 16}" stroke="#eee"/>')
+    across, x_ticks = chart.axis(list(x.values()), chart.MARGIN, chart.WIDTH - 16)
+    down, y_ticks = chart.axis(list(y.values()), chart.HEIGHT - chart.MARGIN, 16)
+    lines = [chart.frame(across, x_ticks, down, y_ticks, "FID (lower is better)", "IS (higher is better)")]
     path = " ".join(f"{across(x[t][0]):.1f},{down(y[t][0]):.1f}" for t in points)
     lines.append(f'<polyline points="{path}" fill="none" stroke="#2b6cb0" stroke-width="1.5"/>')
     for t in points:
@@ -136,11 +130,22 @@ def truncation_curve(records: list[dict]) -> str:
     return f"""<h2>Truncation</h2>
 <figure><figcaption>{_escape(first["is"]["metric"])} against {_escape(first["fid"]["metric"])}; numbers are the scale of z, bars one
 standard error.</figcaption>
-<svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(lines)}
-<path d="M{MARGIN} 16V{HEIGHT - MARGIN}H{WIDTH - 16}" fill="none" stroke="#888"/>
-<text x="{WIDTH / 2}" y="{HEIGHT - 14}" text-anchor="middle">FID (lower is better)</text>
-<text transform="translate(14 {HEIGHT / 2 - 20}) rotate(-90)" text-anchor="middle">IS (higher is better)</text></svg></figure>
+{chart.svg("".join(lines))}</figure>
 """
+
+
+def frame_curves(records: list[dict]) -> str:
+    """The metrics that have a value for each frame, a chart each, with a line for each thing they are taken of."""
+    metrics: dict[str, dict[str, list[float]]] = {}
+    for record in records:
+        if "curve" in record:
+            metric, _, of = record["metric"].partition("/")
+            metrics.setdefault(metric, {})[of] = record["curve"]
+    if not metrics:
+        return ""
+    first = next(record["protocol"]["first_frame_scored"] for record in records if "curve" in record)
+    charts = [chart.curves(lines, first, "frame, from 0 on", metric) for metric, lines in metrics.items()]
+    return f'<h2>Frame by frame</h2>\n<div class="clips">{"".join(charts)}</div>\n'
 
 
 def clips_side_by_side(sets: Sequence[Set]) -> str:
@@ -167,17 +172,6 @@ def _image(name: str, picture: np.ndarray) -> str:
     scale = max(1, 420 // picture.shape[2])
     content = base64.b64encode(pictures.gif_bytes(picture, FPS)).decode()
     return f'<img alt="{_escape(name)}" width="{scale * picture.shape[2]}" src="data:image/gif;base64,{content}">'
-
-
-def _axis(values: list[tuple[float, float]], start: float, end: float):
-    """A linear map of values (with their errors) to pixels from start to end, and round numbers for its ticks."""
-    low, high = min(v - e for v, e in values), max(v + e for v, e in values)
-    room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
-    low, high = low - room, high + room
-    step = 10 ** np.floor(np.log10((high - low) / 4))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (factor * step) <= 6)
-    ticks = step * np.arange(np.ceil(low / step), np.floor(high / step) + 1)
-    return lambda value: start + (value - low) / (high - low) * (end - start), np.round(ticks, 10)
 
 
 def _number(value: float | None, digits: int = 4) -> str:

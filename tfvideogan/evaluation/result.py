@@ -26,7 +26,7 @@ class Result:
     step: int
     records: list[dict]
     curve: list[dict]
-    sets: tuple[report.Set, report.Set]
+    sets: tuple[report.Set, ...]
     sections: tuple[report.Section, ...] = ()
 
 

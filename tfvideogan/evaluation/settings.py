@@ -15,6 +15,8 @@ class Settings:
         metrics: some of METRICS.
         real_videos: real clips; None: as many as generated ones; 0: all that there are.
         is_splits: parts that the inception score is the mean of (StyleGAN-V: 10).
+        futures: continuations of each clip, of a prediction.
+        given: first frames of the clips of a folder that their predictions were given.
         repeats: sets of generated clips, of seeds that follow each other, whose scores are averaged (TGAN: 4, TGANv2: 10).
         truncation: of the generated clips.
         curve: truncations of the report's curve of IS against FID.
@@ -26,6 +28,8 @@ class Settings:
     metrics: tuple[str, ...]
     real_videos: int | None = None
     is_splits: int = 1
+    futures: int = 1
+    given: int = 0
     repeats: int = 1
     truncation: float = 1.0
     curve: tuple[float, ...] = ()
@@ -36,9 +40,11 @@ class Settings:
     def __post_init__(self):
         if self.real_videos is not None and self.real_videos < 2 and self.real_videos != 0:
             raise UserError(f"--num_real={self.real_videos}: expected at least 2, or 0 for all")
-        for flag, value in (("is_splits", self.is_splits), ("repeats", self.repeats)):
+        for flag, value in (("is_splits", self.is_splits), ("repeats", self.repeats), ("futures", self.futures)):
             if value < 1:
                 raise UserError(f"--{flag}={value}: expected at least 1")
+        if self.given < 0:
+            raise UserError(f"--given={self.given}: expected 0 or more")
 
 
 def chosen_metrics(names: list[str]) -> tuple[str, ...]:

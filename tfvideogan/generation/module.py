@@ -53,6 +53,11 @@ class Generator:
         """Frames that a prediction is given; 0 for other kinds."""
         return specs_of(self.source.predict)[0].shape[1] if self.kind == "prediction" else 0
 
+    @property
+    def has_latent(self) -> bool:
+        """Whether the same inputs can give several clips."""
+        return "z" in [spec.name for spec in specs_of(self.source.generate)]
+
     def draw(self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float) -> tf.Tensor:
         """Clips [N,T,H,W,3] float32 in [0,1]; of a prediction, the given frames and those that follow.
 
@@ -70,7 +75,8 @@ class Generator:
                 **{name: to_unit(batch[name]) if is_picture(spec) else batch[name] for name, spec in given.items()}
             )
         first = to_unit(batch["video"][:, : self.given_frames])
-        return tf.concat([first, self.source.predict(first, seed, tf.constant(truncation))], 1)
+        label = [batch["label"]] if len(specs_of(self.source.predict)) == 4 else []  # of a predictor with classes
+        return tf.concat([first, self.source.predict(first, seed, tf.constant(truncation), *label)], 1)
 
 
 def specs_of(function: tf.types.experimental.PolymorphicFunction) -> tuple[tf.TensorSpec, ...]:
@@ -112,10 +118,12 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         module, new = generator.source, Path(temporary) / "module"
         module.labels = tf.saved_model.Asset(str(labels))
         module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
-        generate, fixed = module.generate, [fixed_sampler(part) for part in ("content", "motion")]
+        module.trace_rollouts()
+        generate = module.generate
         with forms.plain():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
             signature = serving(generate).get_concrete_function()
-        saved = {name: function for name, function in vars(module).items() if name in ("generate", *FUNCTIONS.values(), *fixed)}
+        wide = {"generate", "start", "start_unrolled", *FUNCTIONS.values(), *map(fixed_sampler, ("content", "motion"))}
+        saved = {name: function for name, function in vars(module).items() if name in wide}
         for name, function in saved.items():
             setattr(module, name, taking_int64(function))
         try:
@@ -159,7 +167,9 @@ def card(generator: Generator) -> str:
                 calls.append((fixed_sampler(part), "as `sample`", f"the same, of one {part}"))
     elif generator.kind == "prediction":
         first = _described("first_frames", source.predict.input_signature[0], "")
-        calls.append(("predict(first_frames, seed, truncation)", f"{first}, int32 [2], float32 [] (1: none)", "the frames that follow"))
+        name, last = (", label", ", int32 [N]") if "label" in inputs else ("", "")
+        arguments = f"{first}, int32 [2], float32 [] (1: none){last}"
+        calls.append((f"predict(first_frames, seed, truncation{name})", arguments, "the frames that follow"))
     else:
         specs = source.translate.input_signature
         calls.append(

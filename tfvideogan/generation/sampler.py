@@ -4,12 +4,14 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfvideogan.config import UserError
 from tfvideogan.gan import GAN, Batch, Inputs, Specs, layers_of
+from tfvideogan.generation import rollout
 from tfvideogan.layers.norm import StandingNorm, standing_at
 from tfvideogan.ops import forms
 from tfvideogan.ops.video import from_unit, to_unit
@@ -43,7 +45,9 @@ class Sampler(tf.Module):
         sample(label, seed, truncation)            synthesis: int32 [N], int32 [2], float32 []
         sample_content_fixed, sample_motion_fixed  as `sample`, but the clips share that part of the latent
         blend(z, weights)                          as `generate`, with weights of the classes [N,classes]
-        predict(first_frames, seed, truncation)    prediction: [N,C,H,W,3] -> the frames that follow
+        predict(first_frames, seed, truncation)    prediction: [N,C,H,W,3] -> the frames that follow; of classes, with a `label` at the end
+        start, next                                `sample` or `predict` in parts without end (`generation/rollout.py`), if the model can
+        start_unrolled, next_unrolled              the same of a prediction that can also go on from its network's state
         translate(source)                          translation: [N,T,H,W,C], or what else the generator reads -> [N,T,H,W,3]
 
     Standing statistics depend on the truncation (BigGAN, appendix C.1): they are kept for each of `truncations`, and interpolated
@@ -77,6 +81,18 @@ class Sampler(tf.Module):
 
         # Closures, not methods: a Keras object held by the module would be written into its SavedModel.
         @functools.partial(tf.function, autograph=False)
+        def first_part(inputs: Inputs, rows: tf.Tensor) -> tuple[tf.Tensor, Inputs]:
+            with standing_at(norms, rows):
+                video, state = gan.unroll(network, inputs, {})
+                return to_unit(video), state
+
+        @functools.partial(tf.function, autograph=False)
+        def later_part(asked: dict[str, Inputs], rows: tf.Tensor) -> tuple[tf.Tensor, Inputs]:
+            with standing_at(norms, rows, last=True):
+                video, state = gan.unroll(network, asked["inputs"], asked["state"])
+                return to_unit(video), state
+
+        @functools.partial(tf.function, autograph=False)
         def chunk(inputs: Inputs, rows: tf.Tensor) -> tf.Tensor:
             with standing_at(norms, rows):
                 if interpolate_frames > 1:
@@ -86,22 +102,25 @@ class Sampler(tf.Module):
         def run(inputs: Inputs, truncation: tf.Tensor | float) -> tf.Tensor:
             return in_chunks(chunk, inputs, rows_at(truncations, truncation))
 
-        def generate(inputs: Inputs) -> tf.Tensor:
-            if "label" in inputs:
+        def within(inputs: Inputs) -> Inputs:
+            """The generator's inputs, in its order, from those with pictures in [0,1]; labels that there are."""
+            if "label" in specs:
                 inputs = {**inputs, "label": checked_label(inputs["label"], gan.config.classes)}
-            return run({name: from_unit(t) if is_picture(specs[name]) else t for name, t in inputs.items()}, 1.0)
+            return {name: from_unit(inputs[name]) if is_picture(spec) else inputs[name] for name, spec in specs.items()}
+
+        def generate(inputs: Inputs) -> tf.Tensor:
+            return run(within(inputs), 1.0)
 
         def draw(n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
             # Philox wherever it is computed: TensorFlow's own choice depends on the device.
             return gan.latents(tf.map_fn(lambda i: tf.random.experimental.stateless_fold_in(seed, i, "philox"), tf.range(n)))
 
         def sample(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor, fixed: np.ndarray | None = None) -> tf.Tensor:
-            label, truncation = checked_label(label, gan.config.classes), checked_truncation(truncation)
+            label = checked_label(label, gan.config.classes)  # also of a generator that reads none
             z = draw(tf.size(label), seed)
             if fixed is not None:
                 z = tf.where(fixed, z[:1], z)
-            inputs = {"z": law.truncate(z, truncation), "label": label}
-            return run({name: inputs[name] for name in specs}, truncation)
+            return run(within({"z": law.truncate(z, checked_truncation(truncation)), "label": label}), truncation)
 
         def fixing(part: slice) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
             """`sample` where every clip has the first one's part of the latent."""
@@ -109,11 +128,17 @@ class Sampler(tf.Module):
             held[part] = True
             return lambda label, seed, truncation: sample(label, seed, truncation, held)
 
-        def predict(first_frames: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
-            inputs, truncation = {"first_frames": from_unit(first_frames)}, checked_truncation(truncation)
+        def predict(first_frames: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+            inputs = {"first_frames": first_frames, "label": label}
             if "z" in specs:
-                inputs["z"] = law.truncate(draw(tf.shape(first_frames)[0], seed), truncation)
-            return run({name: inputs[name] for name in specs}, truncation)[:, specs["first_frames"].shape[1] :]
+                inputs["z"] = law.truncate(draw(tf.shape(first_frames)[0], seed), checked_truncation(truncation))
+            return run(within(inputs), truncation)[:, specs["first_frames"].shape[1] :]
+
+        def unroll(inputs: Inputs, state: Inputs, truncation: tf.Tensor) -> tuple[tf.Tensor, Inputs]:
+            rows = rows_at(truncations, truncation)
+            if state:
+                return in_chunks(later_part, {"inputs": inputs, "state": state}, rows)
+            return in_chunks(first_part, within(inputs), rows)
 
         def calibrate(batch: Batch, truncation: tf.Tensor, row: tf.Tensor) -> None:
             with standing_at(norms, row):
@@ -134,7 +159,9 @@ class Sampler(tf.Module):
                 setattr(self, fixed_sampler(name), tf.function(fixing(part), input_signature=signature, autograph=False))
         elif self.kind == "prediction":
             first = tf.TensorSpec(specs["first_frames"].shape, tf.float32)
-            self.predict = tf.function(predict, input_signature=[first, pair, number], autograph=False)
+            signature = [first, pair, number, vector] if "label" in specs else [first, pair, number]
+            self.predict = tf.function(predict, input_signature=signature, autograph=False)
+            self._start(rollout.feeding_back(predict), signature)
         else:
             given = [spec for name, spec in specs.items() if name != "z"]
 
@@ -144,7 +171,32 @@ class Sampler(tf.Module):
                 return generate({name: inputs[name] for name in specs})
 
             self.translate = _named(translate, given)
+        if gan.unrolls and interpolate_frames == 1:
+            given_frames = specs["first_frames"].shape[1] if self.kind == "prediction" else 0
+            ways = rollout.unrolling(
+                lambda n, seed, truncation: {"z": law.truncate(draw(n, seed), checked_truncation(truncation))}, unroll, given_frames
+            )
+            self._start(ways, signature, "_unrolled" if given_frames else "")
         self._calibrate = tf.function(calibrate, autograph=False)
+
+    def _start(self, ways: tuple[rollout.Start, rollout.Next], signature: list[tf.TensorSpec], suffix: str = "") -> None:
+        """Makes a rollout's two functions this module's."""
+        start, following = ways
+        setattr(self, f"start{suffix}", tf.function(start, input_signature=signature, autograph=False))
+        setattr(self, f"next{suffix}", tf.function(following, autograph=False))
+
+    def trace_rollouts(self) -> None:
+        """Traces what goes on from states, for any number of clips: to be saved, it must have been."""
+        for suffix in ("", "_unrolled"):
+            if hasattr(self, f"start{suffix}"):
+                _, state = getattr(self, f"start{suffix}").get_concrete_function().structured_outputs
+                specs = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), state)
+                getattr(self, f"next{suffix}").get_concrete_function(specs)
+
+    @property
+    def reads_clips(self) -> bool:
+        """Whether calibration wants batches of the data set: of a generator with standing statistics that reads more than z and label."""
+        return bool(self._norms) and self.kind != "synthesis"
 
     def _asked(self, batch: Batch, truncation: tf.Tensor) -> Inputs:
         """The generator's inputs for a batch, with the batch's own labels where the model draws others in training."""
@@ -223,43 +275,46 @@ def rows_at(truncations: tuple[float, ...], truncation: tf.Tensor | float) -> tf
     return tf.maximum(1.0 - tf.abs(place - tf.range(len(truncations), dtype=tf.float32)), 0.0)
 
 
-def in_chunks(function: tf.types.experimental.PolymorphicFunction, inputs: Inputs, rows: tf.Tensor) -> tf.Tensor:
+def in_chunks(function: tf.types.experimental.PolymorphicFunction, inputs: Any, rows: tf.Tensor) -> Any:
     """`function(inputs, rows)` of any number N of examples, by calls with CHUNK of them and calls with one.
 
     The layers' large pieces are compiled by XLA, which does so anew for each N: so for two at most. And no more than two
     chunks' activations are held. Within `forms.plain()` nothing is compiled, and all is one call.
 
     Args:
-        function: a tf.function of named tensors [n,...] -> [n,...]; an example's result depends on that example alone.
+        function: a tf.function of tensors [n,...], in dicts, -> [n,...], one or several; an example's result depends on that example alone.
         inputs: [N,...] each.
         rows: passed on.
     """
-    n = tf.shape(next(iter(inputs.values())))[0]
+    n = tf.shape(tf.nest.flatten(inputs)[0])[0]
     if forms.is_asked():  # none are drawn as one, cut off: networks reshape to [-1, ...], which of nothing is undefined
-        padded = {name: tf.pad(t, [[0, tf.maximum(1 - n, 0)], *[[0, 0]] * (len(t.shape) - 1)]) for name, t in inputs.items()}
-        return function(padded, rows)[:n]
+        return tf.nest.map_structure(lambda t: t[:n], function(tf.nest.map_structure(lambda t: padded(t, tf.maximum(n, 1)), inputs), rows))
     whole = (n + CHUNK // 2 - 1) // CHUNK  # more than half a chunk is filled up: alone, a clip takes 0.2 to 0.4 of a chunk's time
     border, filled = whole * CHUNK, tf.maximum(whole * CHUNK, n)
 
-    def draw(number: tf.Tensor, size: int, start: tf.Tensor) -> tf.Tensor:
-        kinds = {name: tf.TensorSpec([size, *t.shape[1:]], t.dtype) for name, t in inputs.items()}
+    def draw(number: tf.Tensor, size: int, start: tf.Tensor) -> Any:
+        kinds = tf.nest.map_structure(lambda t: tf.TensorSpec([size, *t.shape[1:]], t.dtype), inputs)
         kind = function.get_concrete_function(kinds, tf.TensorSpec(rows.shape, rows.dtype)).structured_outputs
-        # One more than are drawn: XLA, where it compiles all this whole, cannot build a loop over nothing.
-        end = start + (number + 1) * size
-        parts = {}
-        for name, t in inputs.items():
-            t = tf.pad(t, [[0, tf.maximum(end - n, 0)], *[[0, 0]] * (len(t.shape) - 1)])[start:end]
-            parts[name] = tf.reshape(t, [number + 1, size, *t.shape[1:]])
+        end = start + (number + 1) * size  # one more than are drawn: XLA, where it compiles all this whole, builds no loop over nothing
+        parts = tf.nest.map_structure(lambda t: tf.reshape(padded(t, end)[start:end], [number + 1, size, *t.shape[1:]]), inputs)
 
-        def one(i: tf.Tensor, drawn: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            return i + 1, drawn.write(i, function({name: part[i] for name, part in parts.items()}, rows))
+        def one(i: tf.Tensor, drawn: Any) -> tuple[tf.Tensor, Any]:
+            found = function(tf.nest.map_structure(lambda t: t[i], parts), rows)
+            return i + 1, [array.write(i, t) for array, t in zip(drawn, tf.nest.flatten(found), strict=True)]
 
-        drawn = tf.TensorArray(kind.dtype, number + 1, element_shape=kind.shape)
+        drawn = [tf.TensorArray(t.dtype, number + 1, element_shape=t.shape) for t in tf.nest.flatten(kind)]
         # Two at a time, so that the small operations of one run beside those of the other: 0.7 of the time on two cores.
         _, drawn = tf.while_loop(lambda i, _: i < number, one, (0, drawn), parallel_iterations=2)
-        return tf.reshape(drawn.stack()[:number], [-1, *kind.shape[1:]])
+        stacked = [array.stack()[:number] for array in drawn]
+        return tf.nest.pack_sequence_as(kind, [tf.reshape(t, [-1, *t.shape[2:]]) for t in stacked])
 
-    return tf.concat([draw(whole, CHUNK, tf.constant(0)), draw(filled - border, 1, border)], 0)[:n]
+    chunks, alone = draw(whole, CHUNK, tf.constant(0)), draw(filled - border, 1, border)
+    return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0)[:n], chunks, alone)
+
+
+def padded(t: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
+    """[N,...] with zeros after it, of so many examples at least."""
+    return tf.pad(t, [[0, tf.maximum(examples - tf.shape(t)[0], 0)], *[[0, 0]] * (len(t.shape) - 1)])
 
 
 def _named(function: Callable[[Inputs], tf.Tensor], specs: list[tf.TensorSpec]) -> tf.types.experimental.PolymorphicFunction:

@@ -23,8 +23,9 @@ class Conv(keras.layers.Layer):
         kernel: its extent along each axis, one to three numbers.
         stride: along every axis, or one for each.
         padding: "SAME" or "VALID".
-        bias: whether a bias is added; it starts at 0.
+        bias: whether a bias is added.
         initializer: of the kernel [*kernel, inputs, outputs].
+        bias_initializer: of the bias, which starts at 0 unless a paper says otherwise.
     """
 
     def __init__(
@@ -37,12 +38,13 @@ class Conv(keras.layers.Layer):
         bias: bool,
         initializer: Initializer,
         dtype: str | None = None,
+        bias_initializer: Initializer = "zeros",
     ):
         super().__init__(dtype=dtype)
         self.channels = outputs
         self.strides, self.padding = [stride] * len(kernel) if isinstance(stride, int) else [*stride], padding
         self.kernel = self.add_weight(name="kernel", shape=self.kernel_shape([*kernel], inputs, outputs), initializer=initializer)
-        self.bias = self.add_weight(name="bias", shape=[outputs], initializer="zeros") if bias else None
+        self.bias = self.add_weight(name="bias", shape=[outputs], initializer=bias_initializer) if bias else None
         self.built = True
 
     convolve = staticmethod(convolution.convolve)

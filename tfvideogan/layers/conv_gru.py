@@ -11,7 +11,7 @@ from tfvideogan.ops.video import fold, unfold
 
 
 class ConvGRU(keras.layers.Layer):
-    """ConvGRU of DVD-GAN (and DGMR): 3x3 convolutions, sigmoid gates, ReLU candidate, h_0 = 0.
+    """ConvGRU of DVD-GAN (and DGMR): 3x3 convolutions, sigmoid gates, ReLU candidate.
 
         r = sigmoid(W_r * [h; x] + b_r)        u = sigmoid(W_u * [h; x] + b_u)
         c = relu(W_c * [r . h; x] + b_c)       h' = u . h + (1 - u) . c
@@ -30,8 +30,8 @@ class ConvGRU(keras.layers.Layer):
         self.reset_gate, self.update_gate, self.candidate = (SpectralConv(2 * channels, channels, (3, 3)) for _ in range(3))
         self.built = True
 
-    def call(self, x: tf.Tensor, mode: Mode) -> tf.Tensor:
-        """[N,T,H,W,C], or [N,1,H,W,C] where every step reads the same -> the states [N,T,H,W,C]."""
+    def call(self, x: tf.Tensor, initial: tf.Tensor | None = None, *, mode: Mode) -> tf.Tensor:
+        """[N,T,H,W,C], or [N,1,H,W,C] where every step reads the same -> the states [N,T,H,W,C]. `initial`: h_0 [N,H,W,C]; 0 if None."""
         convolutions = (self.reset_gate, self.update_gate, self.candidate)
         kernels = [convolution.normalized_kernel(mode) for convolution in convolutions]  # [3,3,2C,C], inputs [h; x]
         (h_r, x_r), (h_u, x_u), (h_c, x_c) = (tf.split(kernel, 2, axis=2) for kernel in kernels)
@@ -41,4 +41,4 @@ class ConvGRU(keras.layers.Layer):
         if x.shape[1] != self.frames:  # by an operation, or the reads' gradients would meet in an AddN: its order depends on the moment
             reads = tf.repeat(reads, self.frames, 1)
         reads = tf.unstack(reads, axis=1)  # T of [N,H,W,3C]
-        return tf.stack(fused.gru(tf.concat([h_r, h_u], -1), h_c, *reads), 1)
+        return tf.stack(fused.gru(tf.concat([h_r, h_u], -1), h_c, *reads, initial=initial), 1)

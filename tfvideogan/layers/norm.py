@@ -15,16 +15,16 @@ EPSILON = 1e-5  # BigGAN
 
 
 @contextlib.contextmanager
-def standing_at(norms: Iterable["StandingNorm"], rows: tf.Tensor) -> Iterator[None]:
+def standing_at(norms: Iterable["StandingNorm"], rows: tf.Tensor, last: bool = False) -> Iterator[None]:
     """What is traced within it reads the norms' standing statistics with these weights of their rows [K], or, in mode
-    "calibrate", writes to the row whose weight is 1."""
+    "calibrate", writes to the row whose weight is 1. With `last`, every frame reads those of the last frame index: it comes later."""
     for norm in norms:
-        norm.rows = rows
+        norm.rows, norm.last = rows, last
     try:
         yield
     finally:
         for norm in norms:
-            norm.rows = None
+            norm.rows, norm.last = None, False
 
 
 class StandingNorm(keras.layers.Layer):
@@ -42,7 +42,8 @@ class StandingNorm(keras.layers.Layer):
         super().__init__(dtype="float32", autocast=False)
         self.frames, self.per_frame = frames, per_frame
         self.moments = [frames if per_frame else 1, channels]
-        self.rows: tf.Tensor | None = None  # see standing_at
+        self.rows: tf.Tensor | None = None  # see standing_at, as the next
+        self.last = False
         self.tabulate(1)
 
     @staticmethod
@@ -82,8 +83,10 @@ class StandingNorm(keras.layers.Layer):
 
     def _interpolated(self, statistic: tf.Variable) -> tf.Tensor:
         if self.rows is None or statistic.shape[0] == 1:
-            return statistic[0]
-        return tf.tensordot(self.rows, tf.convert_to_tensor(statistic), 1)
+            found = statistic[0]
+        else:
+            found = tf.tensordot(self.rows, tf.convert_to_tensor(statistic), 1)
+        return found[-1:] if self.last else found
 
 
 class BatchNorm(StandingNorm):

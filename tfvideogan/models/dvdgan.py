@@ -26,6 +26,7 @@ Parameters at ch=16, 101 classes, 64x64: G 5,944,219, D_S 2,422,113, D_T 2,552,8
 
 import dataclasses
 import functools
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -89,9 +90,9 @@ class Config(base.Config):
         self.want_square()
         self.want_at_least(1, "latent", "embedding")
         if self.size not in G_CHANNELS:
-            raise UserError(f"--size={self.size}: expected 32, 64, 128 or 256 for --model=dvdgan")
-        if self.k > self.frames or self.k < 1:
-            raise UserError(f"--k={self.k}: expected 1 to --frames={self.frames}, as D_S draws k different frames")
+            raise UserError(f"--size={self.size}: expected 32, 64, 128 or 256 for --model={self.model}")
+        if self.k > self.generated_frames or self.k < 1:
+            raise UserError(f"--k={self.k}: expected 1 to {self.generated_frames}, as D_S draws k different frames of those that G makes")
         if self.phi not in PHI:
             raise UserError(f"--phi={self.phi}: expected one of {', '.join(PHI)}")
         if self.upsampling not in UPSAMPLING:
@@ -105,25 +106,35 @@ class Config(base.Config):
         if self.fake_labels not in FAKE_LABELS:
             raise UserError(f"--fake_labels={self.fake_labels}: expected one of {', '.join(FAKE_LABELS)}")
 
+    @property
+    def generated_frames(self) -> int:
+        """Frames of a clip that G makes, the last ones."""
+        return self.frames
+
+    @property
+    def embedded_classes(self) -> int:
+        """Classes that the networks tell apart."""
+        return max(self.classes, 1)
+
 
 class Generator(keras.Model):
     """Figure 2: affine to 4x4, then per resolution a ConvGRU and two residual blocks, the second upsampling."""
 
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
-        self.frames = config.frames
+        self.frames = config.generated_frames
         self.stage = functools.partial(recomputed, self._stage) if config.recompute else self._stage
         width = [m * config.channels for m in G_CHANNELS[config.size]]
         condition = config.latent + config.embedding
 
         def norm(channels: int) -> ConditionalBatchNorm:
-            return ConditionalBatchNorm(channels, condition, config.frames, config.bn_statistics == "per_frame")
+            return ConditionalBatchNorm(channels, condition, self.frames, config.bn_statistics == "per_frame")
 
-        self.embedding = self.add_weight(name="embedding", shape=(max(config.classes, 1), config.embedding), initializer="orthogonal")
+        self.embedding = self.add_weight(name="embedding", shape=(config.embedded_classes, config.embedding), initializer="orthogonal")
         self.affine = SpectralDense(condition, 4 * 4 * width[0], bias=True)
         self.grus, self.blocks, self.attentions = [], [], []
         for stage, (inputs, outputs) in enumerate(zip(width, width[1:], strict=False)):
-            self.grus.append(ConvGRU(inputs, config.frames))
+            self.grus.append(ConvGRU(inputs, self.frames))
             self.blocks.append(GeneratorBlock(inputs, inputs, norm, upsample=None))
             self.blocks.append(GeneratorBlock(inputs, outputs, norm, upsample=UPSAMPLING[config.upsampling]))
             self.attentions.append(SelfAttention(outputs) if config.g_attention == 8 << stage else None)
@@ -131,25 +142,52 @@ class Generator(keras.Model):
         self.to_rgb = SpectralConv(width[-1], 3, (3, 3))
         self.built = True
 
-    def call(self, z: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
-        """z [N,latent] ~ N(0,I), label [N] int32 (or weights of the classes, [N,classes]) -> video [N,T,H,W,3] in [-1,1], float32."""
+    def call(self, z: tf.Tensor, label: tf.Tensor | None, mode: Mode, states: Sequence[tf.Tensor] = ()) -> tf.Tensor:
+        """z [N,latent] ~ N(0,I), label [N] int32 (or weights of the classes, [N,classes]) -> video [N,T,H,W,3] in [-1,1], float32.
+
+        Without labels all are of the first class. `states` are the initial ones of the ConvGRUs, [N,h,w,c] from 4x4 on; 0 if empty.
+        """
+        condition, x = self._first_map(z, label, mode)
+        for i, layers in enumerate(self._stages()):
+            x = self.stage(layers, x, condition, *states[i : i + 1], mode=mode)
+        return self._to_video(x, condition, mode)
+
+    def unroll(self, z: tf.Tensor, label: tf.Tensor | None, states: Sequence[tf.Tensor] = ()) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """`call` in mode "sample", and the states that its ConvGRUs end in."""
+        condition, x = self._first_map(z, label, "sample")
+        last = []
+        for i, layers in enumerate(self._stages()):
+            x = layers[0](x, *states[i : i + 1], mode="sample")
+            last.append(x[:, -1])
+            x = self._decoded(layers, x, condition, "sample")
+        return self._to_video(x, condition, "sample"), last
+
+    def _stages(self) -> Iterator[Stage]:
+        """From 4x4 on."""
+        return zip(self.grus, self.blocks[::2], self.blocks[1::2], self.attentions, strict=True)
+
+    def _first_map(self, z: tf.Tensor, label: tf.Tensor | None, mode: Mode) -> tuple[tf.Tensor, tf.Tensor]:
+        """The condition of every BN [N,240], and the map [N,1,4,4,c] that is the same at every time step."""
+        label = tf.zeros_like(z[:, 0], tf.int32) if label is None else label
         embedding = self.embedding.value  # of a mixture of classes, the mixture of their embeddings
         embedded = tf.gather(embedding, label) if label.dtype.is_integer else tf.matmul(label, embedding)
-        condition = tf.concat([z, embedded], -1)  # [z; e(y)], [N,240], goes to every BN
-        x = tf.reshape(
-            self.affine(condition, mode=mode), [-1, 1, 4, 4, self.affine.kernel.shape[-1] // 16]
-        )  # the same map at every time step
-        for layers in zip(self.grus, self.blocks[::2], self.blocks[1::2], self.attentions, strict=True):
-            x = self.stage(layers, x, condition, mode=mode)
+        condition = tf.concat([z, embedded], -1)  # [z; e(y)]
+        return condition, tf.reshape(self.affine(condition, mode=mode), [-1, 1, 4, 4, self.affine.kernel.shape[-1] // 16])
+
+    def _stage(self, layers: Stage, x: tf.Tensor, condition: tf.Tensor, *state: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """One resolution: [N,T or 1,h,w,c] -> [N,T,2h,2w,c'], from its ConvGRU's initial state [N,h,w,c], or from 0."""
+        return self._decoded(layers, layers[0](x, *state, mode=mode), condition, mode)
+
+    def _decoded(self, layers: Stage, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """What follows a ConvGRU: its states [N,T,h,w,c] -> [N,T,2h,2w,c']."""
+        _, block, up, attention = layers
+        x = up(block(fold(x), condition, mode=mode), condition, mode=mode)  # -> [N*T,2h,2w,c']
+        return unfold(x if attention is None else attention(x, mode=mode), self.frames)
+
+    def _to_video(self, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """[N,T,H,W,c] -> [N,T,H,W,3] in [-1,1]."""
         x = self.norm(fold(x), condition, mode=mode, relu=True)
         return unfold(tf.tanh(tf.cast(self.to_rgb(x, mode=mode), tf.float32)), self.frames)
-
-    def _stage(self, layers: Stage, x: tf.Tensor, condition: tf.Tensor, mode: Mode) -> tf.Tensor:
-        """One resolution: [N,T or 1,h,w,c] -> [N,T,2h,2w,c']."""
-        gru, block, up, attention = layers
-        x = fold(gru(x, mode=mode))  # [N,T,h,w,c] -> [N*T,h,w,c]
-        x = up(block(x, condition, mode=mode), condition, mode=mode)  # -> [N*T,2h,2w,c']
-        return unfold(x if attention is None else attention(x, mode=mode), self.frames)
 
 
 class Trunk(keras.layers.Layer):
@@ -169,7 +207,7 @@ class Trunk(keras.layers.Layer):
             self.blocks.append(DiscriminatorBlock(inputs, outputs, [3] * (3 if i < volumetric else 2), first=i == 0, down=down))
             self.attentions.append(SelfAttention(outputs) if down and config.d_attention == size >> (i + 1) else None)
         self.linear = SpectralDense(width[-1], 1, bias=True, dtype="float32")
-        self.embedding = SpectralEmbedding(max(config.classes, 1), width[-1], dtype="float32")
+        self.embedding = SpectralEmbedding(config.embedded_classes, width[-1], dtype="float32")
         self.built = True
 
     def call(self, video: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
@@ -195,32 +233,34 @@ class Trunk(keras.layers.Layer):
 
 
 class Discriminator(keras.Model):
-    """D_S on k frames of each clip, D_T on phi of all of them (3.2)."""
+    """D_S on k of the frames that G makes, D_T on phi of all of a clip's (3.2)."""
 
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
-        self.k, self.phi = config.k, config.phi
+        self.k, self.phi, self.generated_frames = config.k, config.phi, config.generated_frames
         temporal_size = {"4x4": config.size // 4, "identity": config.size}.get(config.phi, config.size // 2)
         self.spatial = Trunk(config, volumetric=0, size=config.size)
         self.temporal = Trunk(config, volumetric=VOLUMETRIC_BLOCKS, size=temporal_size)
         self.built = True
 
-    def call(self, video: tf.Tensor, label: tf.Tensor, seeds: tf.Tensor, mode: Mode) -> dict[str, tf.Tensor]:
+    def call(self, video: tf.Tensor, label: tf.Tensor | None, seeds: tf.Tensor, mode: Mode) -> dict[str, tf.Tensor]:
         """Scores of clips.
 
         Args:
             video: [N,T,H,W,3] in [-1,1].
-            label: [N] int32.
+            label: [N] int32; None if all are of the first class.
             seeds: [N,2] int32, what the choice of frames follows from.
             mode: "train" keeps the power iteration.
 
         Returns:
             {"spatial": [N], the sum over k frames; "temporal": [N]}, float32.
         """
-        draws = noise.uniform(seeds, [video.shape[1] + 2])
+        label = tf.zeros_like(seeds[:, 0]) if label is None else label
+        draws = noise.uniform(seeds, [self.generated_frames + 2])
         frames = tf.math.top_k(draws[:, 2:], self.k).indices  # the k largest of T draws: k different frames, all choices alike
+        generated = video[:, -self.generated_frames :]
         return {
-            "spatial": self.spatial(tf.gather(video, frames, axis=1, batch_dims=1), label, mode=mode),
+            "spatial": self.spatial(tf.gather(generated, frames, axis=1, batch_dims=1), label, mode=mode),
             "temporal": self.temporal(self._phi(video, draws[:, :2]), label, mode=mode),
         }
 
@@ -245,6 +285,7 @@ class Model(gan.GAN):
     networks = Generator, Discriminator
     blends = True
     free_frames = True
+    unrolls = True
 
     @property
     def latent_width(self) -> int:
@@ -255,7 +296,14 @@ class Model(gan.GAN):
         if self.config.fake_labels == "data":
             return super().inputs(batch)
         draws = noise.uniform(noise.fork(batch["seed"], DRAWN_LABELS), [])
-        return {"z": self.latents(batch["seed"]), "label": tf.cast(draws * max(self.config.classes, 1), tf.int32)}
+        return {"z": self.latents(batch["seed"]), "label": tf.cast(draws * self.config.embedded_classes, tf.int32)}
+
+    def unroll(self, network: keras.Model, inputs: gan.Inputs, state: gan.Inputs) -> tuple[tf.Tensor, gan.Inputs]:
+        """The ConvGRUs go on from their states; z is drawn once a clip."""
+        z = state.get("z", inputs["z"])
+        states = [state[name] for name in sorted(state) if name != "z"]
+        video, last = network.unroll(z, inputs.get("label"), states)
+        return video, {"z": z, **{f"gru_{i}": h for i, h in enumerate(last)}}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Hinge losses of D_S and D_T, added (3.2); the hinge is taken of the summed score."""
@@ -263,9 +311,8 @@ class Model(gan.GAN):
         fake = self.generator(**inputs, mode="train")
         seeds = [noise.fork(batch["seed"], stream) for stream in (gan.REAL_FRAMES, gan.FAKE_FRAMES)]
         # Real and fake in one pass: one power iteration, larger convolutions. D has no BN, so nothing mixes.
-        scores = self.discriminator(
-            tf.concat([batch["video"], fake], 0), tf.concat([batch["label"], inputs["label"]], 0), tf.concat(seeds, 0), mode="train"
-        )
+        label = tf.concat([batch["label"], inputs["label"]], 0) if "label" in inputs else None
+        scores = self.discriminator(tf.concat([batch["video"], fake], 0), label, tf.concat(seeds, 0), mode="train")
         terms, watched = {}, {}
         for name, score in scores.items():
             real, fake = tf.split(score, 2)
@@ -277,7 +324,7 @@ class Model(gan.GAN):
         """-E[D_S] - E[D_T], and orthogonal regularization where asked for."""
         inputs = self.inputs(batch)
         video = self.generator(**inputs, mode="train")
-        scores = self.discriminator(video, inputs["label"], noise.fork(batch["seed"], gan.FAKE_FRAMES), mode="train")
+        scores = self.discriminator(video, inputs.get("label"), noise.fork(batch["seed"], gan.FAKE_FRAMES), mode="train")
         terms = {f"g_{name}": hinge_generator(score) for name, score in scores.items()}
         if self.config.orthogonal_regularization:
             terms["g_orthogonal"] = self.config.orthogonal_regularization * self._non_orthogonality()

@@ -159,14 +159,16 @@ class MotionWalk(keras.layers.Layer):
         self.gru = GRU(motion + condition, motion, lambda: uniform(motion), lambda: uniform(motion))
         self.built = True
 
-    def call(self, z: tf.Tensor, condition: list[tf.Tensor], mode: Mode) -> tf.Tensor:
-        """z [N,latent] ~ N(0,I), and what every step also reads [N,c] or nothing -> z_M [N,T,motion]."""
+    def call(self, z: tf.Tensor, condition: list[tf.Tensor], mode: Mode, before: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """z [N,latent] ~ N(0,I), what every step also reads [N,c] or nothing, and where another walk ended -> z_M [N,T,motion], and
+        where this one ends, h_T."""
         h, *inputs = tf.split(z, self.frames + 1, -1)
+        h = h if before is None else before
         states = []
         for x in inputs:
             h = self.gru(tf.concat([x, *condition], -1), h)
             states.append(h)
-        return tf.stack(states, 1)
+        return tf.stack(states, 1), h
 
 
 class SelfFedWalk(keras.layers.Layer):
@@ -187,14 +189,16 @@ class SelfFedWalk(keras.layers.Layer):
         self.norm = BatchNorm(motion, EPSILON, bias=False, gain=None)  # the moments of each time step; standing ones of all
         self.built = True
 
-    def call(self, z: tf.Tensor, condition: list[tf.Tensor], mode: Mode) -> tf.Tensor:
-        """As MotionWalk."""
-        h, x, outputs = tf.zeros([tf.shape(z)[0], self.hidden]), z, []
+    def call(self, z: tf.Tensor, condition: list[tf.Tensor], mode: Mode, before: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """As MotionWalk; a walk ends in [h_T, y_T]."""
+        begin = tf.concat([tf.zeros([tf.shape(z)[0], self.hidden]), z], -1) if before is None else before
+        h, x = tf.split(begin, [self.hidden, z.shape[-1]], -1)
+        outputs = []
         for _ in range(self.frames):
             h = self.gru(tf.concat([x, *condition], -1), h)
             x = tf.matmul(h, self.kernel.value) + self.bias.value
             outputs.append(self.norm(x, mode=mode))
-        return tf.stack(outputs, 1)
+        return tf.stack(outputs, 1), tf.concat([h, x], -1)
 
 
 class ImageGenerator(keras.layers.Layer):
@@ -233,14 +237,22 @@ class Generator(keras.Model):
 
     def codes(self, z: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
         """What G_I draws the frames from: [z_C, z_A, z_M(t)] [N,T,.], without z_A where R_M reads it."""
+        return self.walk(z, label, mode)[0]
+
+    def walk(self, z: tf.Tensor, label: tf.Tensor, mode: Mode, before: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """The codes, of a walk that goes on from where another ended, and where it ends."""
         category = tf.one_hot(label, self.classes)
-        motion = self.motion(z[:, self.content :], [category] if self.to_motion else [], mode=mode)
+        motion, end = self.motion(z[:, self.content :], [category] if self.to_motion else [], mode=mode, before=before)
         still = [z[:, : self.content]] if self.to_motion else [z[:, : self.content], category]
-        return tf.concat([tf.repeat(tf.concat(still, -1)[:, None], self.frames, 1), motion], -1)
+        return tf.concat([tf.repeat(tf.concat(still, -1)[:, None], self.frames, 1), motion], -1), end
 
     def call(self, z: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
         """z [N,latent] ~ N(0,I), label [N] int32 -> video [N,T,H,W,3] in [-1,1], float32."""
-        return unfold(self.image(fold(self.codes(z, label, mode)), mode=mode), self.frames)
+        return self.video(self.codes(z, label, mode), mode)
+
+    def video(self, codes: tf.Tensor, mode: Mode) -> tf.Tensor:
+        """[N,T,.] -> [N,T,H,W,3] in [-1,1]."""
+        return unfold(self.image(fold(codes), mode=mode), self.frames)
 
     def frame(self, z: tf.Tensor, label: tf.Tensor, index: tf.Tensor, mode: Mode) -> tf.Tensor:
         """Frame `index` [N] int32 of each clip alone, [N,H,W,3], normalized over these frames."""
@@ -377,6 +389,7 @@ class Model(gan.GAN):
     config: Config
     networks = Generator, Discriminator
     free_frames = True
+    unrolls = True
 
     @property
     def latent_width(self) -> int:
@@ -389,6 +402,14 @@ class Model(gan.GAN):
     def inputs(self, batch: gan.Batch) -> gan.Inputs:
         """Latents [N,latent_width] and categories [N], which are uniform whatever the data's labels."""
         return self._draw(batch["seed"])
+
+    def unroll(self, network: keras.Model, inputs: gan.Inputs, state: gan.Inputs) -> tuple[tf.Tensor, gan.Inputs]:
+        """The motion walks on, with fresh noise; the content stays."""
+        z, content = inputs["z"], self.config.content
+        if state:
+            z = tf.concat([state["content"], z[:, content:]], -1)
+        codes, end = network.walk(z, inputs["label"], "sample", state.get("end"))
+        return network.video(codes, "sample"), {"content": z[:, :content], "end": end}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Cross-entropies of D_I and D_V (equation 4), and of Q's categories: of real clips with their labels, of generated clips

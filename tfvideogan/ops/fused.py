@@ -152,8 +152,8 @@ def _to_input_relu(dy, y, x, scale, slope, offset):
 # The recurrence of ConvGRU
 
 
-def gru(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor) -> Sequence[tf.Tensor]:
-    """The states of a ConvGRU from h_0 = 0, given what its convolutions read of the input.
+def gru(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor, initial: tf.Tensor | None = None) -> Sequence[tf.Tensor]:
+    """The states of a ConvGRU, given what its convolutions read of the input.
 
         r, u = sigmoid(W_ru * h + reads_ru)      c = relu(W_c * (r . h) + reads_c)      h' = u . h + (1 - u) . c
 
@@ -162,14 +162,17 @@ def gru(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor) -> Sequence[tf.Tenso
     Args:
         w_ru: [3,3,C,2C]. w_c: [3,3,C,C].
         reads: of each frame [N,H,W,3C], for r, u and c.
+        initial: h_0 [N,H,W,C]; 0 if None.
 
     Returns: the state after each frame, [N,H,W,C].
     """
-    return (_gru_plain if forms.is_plain() else _gru_fused)(w_ru, w_c, *reads)
+    if forms.is_plain():
+        return _gru_plain(w_ru, w_c, tf.zeros_like(reads[0][..., : w_c.shape[2]]) if initial is None else initial, *reads)
+    return _gru_fused(w_ru, w_c, *reads) if initial is None else _gru_fused_from(w_ru, w_c, initial, *reads)
 
 
-def _gru_plain(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor) -> list[tf.Tensor]:
-    h, states = tf.zeros_like(reads[0][..., : w_c.shape[2]]), []
+def _gru_plain(w_ru: tf.Tensor, w_c: tf.Tensor, h: tf.Tensor, *reads: tf.Tensor) -> list[tf.Tensor]:
+    states = []
     for read in reads:
         read_ru, read_c = tf.split(read, [2 * w_c.shape[2], w_c.shape[2]], -1)
         r, u = tf.split(tf.sigmoid(tf.nn.conv2d(h, w_ru, 1, "SAME") + read_ru), 2, -1)
@@ -181,37 +184,57 @@ def _gru_plain(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor) -> list[tf.Te
 
 @tf.custom_gradient
 def _gru_fused(w_ru: tf.Tensor, w_c: tf.Tensor, *reads: tf.Tensor):
-    frames = len(reads)
-    h, u, c = compiled(_first, reads[0])
-    steps = [(h, None, u, c, None)]  # h, r, u, c and r . h of each frame
-    for t in range(1, frames):
-        reset, r, u = compiled(_gates, tf.nn.conv2d(h, w_ru, 1, "SAME"), reads[t], h)
-        h, c = compiled(_update, tf.nn.conv2d(reset, w_c, 1, "SAME"), reads[t], u, h)
-        steps.append((h, r, u, c, reset))
-    states, reset_gates, update_gates, candidates, resets = zip(*steps, strict=True)  # tuples of T
+    h, u, c = compiled(_first, reads[0])  # of h_0 = 0 nothing is to be convolved
+    later, backward_later = _gru_steps(w_ru, w_c, h, *reads[1:])
 
     def backward(*dy: tf.Tensor):
-        shape = tf.shape(states[0])
-        gradients: list[tf.Tensor] = [None] * frames  # of reads
-        d_h, d_before = [tf.zeros_like(states[0])] * 2  # the gradient of the state, in two addends
-        for t in range(frames - 1, 0, -1):
-            d_c, d_u, d_before = compiled(_back_update, d_h, d_before, dy[t], candidates[t], update_gates[t], states[t - 1])
-            d_reset = _back_convolution(d_c, w_c, shape)
-            d_r, d_before = compiled(_back_gates, d_reset, states[t - 1], reset_gates[t], d_before)
-            d_ru = tf.concat([d_r, d_u], -1)  # not in the piece: XLA would join bfloat16 as float32, which takes a multiple of the time
-            gradients[t] = tf.concat([d_ru, d_c], -1)
-            d_h = _back_convolution(d_ru, w_ru, shape)
-        d_c, d_u = compiled(_back_first, d_h, d_before, dy[0], candidates[0], update_gates[0])
-        gradients[0] = tf.concat([tf.zeros_like(d_c), d_u, d_c], -1)
-        if frames == 1:
-            return tf.zeros_like(w_ru), tf.zeros_like(w_c), *gradients
-        later = tf.concat(gradients[1:], 0)
-        channels = w_c.shape[2]
-        to_ru = kernel_gradient(tf.concat(states[:-1], 0), later[..., : 2 * channels], w_ru.shape, [1, 1], "SAME")
-        to_c = kernel_gradient(tf.concat(resets[1:], 0), later[..., 2 * channels :], w_c.shape, [1, 1], "SAME")
-        return to_ru, to_c, *gradients
+        to_ru, to_c, d_h, d_before, *gradients = backward_later(*dy[1:])
+        d_c, d_u = compiled(_back_first, d_h, d_before, dy[0], c, u)
+        return to_ru, to_c, tf.concat([tf.zeros_like(d_c), d_u, d_c], -1), *gradients
+
+    return (h, *later), backward
+
+
+@tf.custom_gradient
+def _gru_fused_from(w_ru: tf.Tensor, w_c: tf.Tensor, initial: tf.Tensor, *reads: tf.Tensor):
+    states, backward_steps = _gru_steps(w_ru, w_c, initial, *reads)
+
+    def backward(*dy: tf.Tensor):
+        to_ru, to_c, d_h, d_before, *gradients = backward_steps(*dy)
+        return to_ru, to_c, d_h + d_before, *gradients
 
     return states, backward
+
+
+def _gru_steps(w_ru: tf.Tensor, w_c: tf.Tensor, initial: tf.Tensor, *reads: tf.Tensor):
+    """The states after `initial`; and what makes of their gradients those of the arguments, of `initial` in two addends."""
+    states, steps = [initial], []  # r, u, c and r . h of each frame
+    for read in reads:
+        h = states[-1]
+        reset, r, u = compiled(_gates, tf.nn.conv2d(h, w_ru, 1, "SAME"), read, h)
+        h, c = compiled(_update, tf.nn.conv2d(reset, w_c, 1, "SAME"), read, u, h)
+        states.append(h)
+        steps.append((r, u, c, reset))
+
+    def backward(*dy: tf.Tensor):
+        shape, gradients = tf.shape(initial), []  # of reads, from the last on
+        d_h, d_before = [tf.zeros_like(initial)] * 2  # the gradient of the state, in two addends
+        for before, (r, u, c, _), d in zip(states[-2::-1], steps[::-1], dy[::-1], strict=True):
+            d_c, d_u, d_before = compiled(_back_update, d_h, d_before, d, c, u, before)
+            d_reset = _back_convolution(d_c, w_c, shape)
+            d_r, d_before = compiled(_back_gates, d_reset, before, r, d_before)
+            d_ru = tf.concat([d_r, d_u], -1)  # not in the piece: XLA would join bfloat16 as float32, which takes a multiple of the time
+            gradients.append(tf.concat([d_ru, d_c], -1))
+            d_h = _back_convolution(d_ru, w_ru, shape)
+        if not steps:
+            return tf.zeros_like(w_ru), tf.zeros_like(w_c), d_h, d_before
+        gradients = gradients[::-1]
+        all_frames, channels, resets = tf.concat(gradients, 0), w_c.shape[2], [reset for *_, reset in steps]
+        to_ru = kernel_gradient(tf.concat(states[:-1], 0), all_frames[..., : 2 * channels], w_ru.shape, [1, 1], "SAME")
+        to_c = kernel_gradient(tf.concat(resets, 0), all_frames[..., 2 * channels :], w_c.shape, [1, 1], "SAME")
+        return to_ru, to_c, d_h, d_before, *gradients
+
+    return tuple(states[1:]), backward
 
 
 def _back_convolution(d: tf.Tensor, w: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:

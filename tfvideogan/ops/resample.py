@@ -78,3 +78,16 @@ def downsample_padded(x: tf.Tensor, official: bool) -> tf.Tensor:
     windows = [min(n, 2) for n in lengths[1:]]
     x = unfold(tf.nn.avg_pool2d(fold(x), windows, windows, "VALID"), x.shape[1])
     return downsample_time(x) if lengths[0] > 1 else x
+
+
+def average_pool_overlapping(x: tf.Tensor) -> tf.Tensor:
+    """[N,H,W,C] -> [N,ceil(H/2),ceil(W/2),C]: means of 3x3 windows around every other pixel, at borders of those within the picture."""
+    counts = [_windows(length) for length in x.shape[1:3]]
+    share = tf.constant(9.0 / np.multiply.outer(*counts)[..., None], x.dtype)
+    return tf.nn.avg_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, "VALID") * share
+
+
+def _windows(length: int) -> np.ndarray:
+    """Pixels of an axis within each window of 3 around its pixels 0, 2, 4, ..."""
+    centers = np.arange(0, length, 2)
+    return np.minimum(centers + 1, length - 1) - np.maximum(centers - 1, 0) + 1

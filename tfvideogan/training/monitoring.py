@@ -67,7 +67,7 @@ class Monitoring:
             tf.summary.scalar("speed/share_of_time_waiting_for_data", waited / seconds)
 
         terms = [value for name, value in scalars.items() if name.startswith("d_") and not name.endswith("gradient_norm")]
-        self.lost = self.lost + 1 if all(0 <= value < NO_LOSS for value in terms) else 0
+        self.lost = self.lost + 1 if terms and all(0 <= value < NO_LOSS for value in terms) else 0
         if self.lost == LOGS_WITHOUT_LOSS:
             self.warn(step, f"D's losses have been below {NO_LOSS} for {self.lost} log lines: G no longer learns")
 

@@ -136,6 +136,8 @@ def make_step(
                 layer.iterate()
             return apply(player, gradients, scalars)
 
+        if not player.network.trainable_variables:
+            return {}
         with tf.name_scope(f"{player.name}_step"):
             if parts == 1:
                 return strategy.run(lambda batch: apply(player, *differentiate(player, batch)), args=(batch,))

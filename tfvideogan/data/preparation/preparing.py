@@ -32,11 +32,14 @@ CHUNK = 64  # videos looked at between two marks of progress
 class Settings:
     """What a data set is prepared with. Raises UserError for values it cannot have."""
 
-    dataset: str = field("folder", "folder, ucf101[/split1|/split2|/split3], kinetics[/400|/600|/700], or moving_mnist.")
+    dataset: str = field("folder", "folder, ucf101[/split1|/split2|/split3], kinetics[/400|/600|/700], moving_mnist, or cartoon.")
     videos: str = field(
-        "", "Folder of the videos, or their CSV file; for ucf101 also of its archives, for moving_mnist the .npz of digits."
+        "",
+        "Folder of the videos, or their CSV file; for ucf101 also of its archives, for moving_mnist the .npz of digits, for cartoon "
+        "a folder with the folders photos and cartoons, of pictures and videos.",
+        path=True,
     )
-    output: str = field("", "Folder of the prepared data set.")
+    output: str = field("", "Folder of the prepared data set.", path=True)
     size: int = field(64, "Short side of a frame, in pixels.")
     crop: bool = field(True, "Crop frames to their centre square; else the long side is kept, for --random_crop.")
     min_frames: int = field(16, "Videos of fewer frames are rejected.")
@@ -45,9 +48,12 @@ class Settings:
     lossless: bool = field(False, "Frames as PNG instead.")
     held_out: str = field("", "Regular expression: of a folder, the files CLASS/NAME it is found in are split test.")
     labels: str = field(
-        "", "Text file, one class a line in the order of their numbers; videos of others are rejected. Of folder and kinetics."
+        "",
+        "Text file, one class a line in the order of their numbers; videos of others are rejected. Of folder and kinetics.",
+        path=True,
     )
     clips: int = field(10_000, "Training clips of moving_mnist; a sixth as many are for testing.")
+    every_seconds: float = field(1.0, "Seconds between the frames that cartoon takes of a video.")
     max_rejected: float = field(0.05, "Largest share of the listed videos that may be rejected; beyond it nothing is prepared.")
     videos_per_shard: int = field(100, "Videos in a file.")
     workers: int = field(0, "Processes; 0: one a core.")
@@ -62,6 +68,8 @@ class Settings:
             raise UserError(f"--workers={self.workers}: want 0 or more")
         if self.clip_frames and self.clip_frames < self.min_frames:
             raise UserError(f"--clip_frames={self.clip_frames}: want 0, or at least --min_frames={self.min_frames}")
+        if not self.every_seconds > 0:
+            raise UserError(f"--every_seconds={self.every_seconds:g}: expected more than 0")
         if not 1 <= self.quality <= 100:
             raise UserError(f"--quality={self.quality}: want 1 to 100; --lossless keeps every bit")
         if not 0 <= self.max_rejected <= 1:
@@ -69,7 +77,7 @@ class Settings:
 
     def contents(self) -> dict:
         """The settings that what is written depends on."""
-        elsewhere = ("output", "max_rejected", "workers", "beam", "preview")
+        elsewhere = ("output", "max_rejected", "workers", "beam", "preview", *(() if self.dataset == "cartoon" else ("every_seconds",)))
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere}
 
 

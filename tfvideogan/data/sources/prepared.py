@@ -79,34 +79,55 @@ def builder_source(config: Clips, builder: tfds.core.DatasetBuilder, split: str,
 
     Raises: UserError for a split or feature the data set has not, and for damaged shards.
     """
-    folder, features = folder or str(builder.data_dir), builder.info.features
+    features = builder.info.features
     wanted = {"video": tfds.features.Video, "label": tfds.features.ClassLabel}
     if not all(name in features and isinstance(features[name], kind) for name, kind in wanted.items()):
-        raise UserError(f"--data_dir={config.data_dir}: {folder} has {', '.join(features)}; want a video and a class label")
-    if config.fps and "times" not in features:
+        place = folder or builder.data_dir
+        raise UserError(f"--data_dir={config.data_dir}: {place} has {', '.join(features)}; want a video and a class label")
+    return pictures_source(config, builder, split, folder, "video", "times" in features, tuple(features["label"].names))
+
+
+def pictures_source(
+    config: Clips, builder: tfds.core.DatasetBuilder, split: str, folder: str, video: str, times: bool, labels: tuple[str, ...]
+) -> Source:
+    """Clips of a prepared data set with one sequence of encoded pictures an example.
+
+    Args:
+        config, builder, split, folder: as of `builder_source`.
+        video: name of the sequence.
+        times: whether there are "times" of the pictures, float32, in seconds.
+        labels: names of the classes, whose numbers are under "label"; of one class alone, there are none.
+
+    Raises: UserError for a split the data set has not, and for damaged shards.
+    """
+    folder = folder or str(builder.data_dir)
+    if config.fps and not times:
         raise UserError(f"--fps={config.fps:g}: {folder} has no times of frames; use --stride, or prepare it with tfvideogan.prepare")
     read, size = _records(builder, split, folder)
     # What TFDS writes of these features; its own parser takes 1.1 ms longer, of 2.7 for a clip of 16 frames of 64x64.
     stored = {
-        "video": tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True),
-        "label": tf.io.FixedLenFeature([], tf.int64),
+        video: tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True),
+        **({"label": tf.io.FixedLenFeature([], tf.int64)} if len(labels) > 1 else {}),
         **({"times": tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)} if config.fps else {}),
     }
 
     def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         record = tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), [])
         example = tf.io.parse_single_example(record, stored)
-        images = example["video"]
+        images = example[video]
         if config.fps:
             indices = cut(config, example["times"], seed, training)
         else:
             indices = cut_by_stride(config, tf.size(images), seed, training)
         images = tf.gather(images, indices)  # only these are decoded
         # Unrolled: a loop in the graph took a third longer.
-        video = tf.stack([tf.io.decode_image(images[t], 3, expand_animations=False) for t in range(config.frames)])
-        return {"video": shape(config, video, seed, training), "label": tf.cast(example["label"], tf.int32)}
+        frames = tf.stack([tf.io.decode_image(images[t], 3, expand_animations=False) for t in range(config.frames)])
+        label = tf.cast(example["label"], tf.int32) if "label" in stored else tf.constant(0)
+        return {"video": shape(config, frames, seed, training), "label": label}
 
-    return Source(tuple(features["label"].names), size, clip)
+    parts = [builder.info.splits[part] for part in split.split("+")]
+    looks = tuple(f"{builder.info.full_name} {part.name}\t{part.num_examples} records, {part.num_bytes} bytes" for part in parts)
+    return Source(labels, size, clip, files=looks)
 
 
 def _records(builder: tfds.core.DatasetBuilder, split: str, folder: str) -> tuple[Callable[[np.int64], bytes], int]:

@@ -1,0 +1,127 @@
+"""The generator of pix2pixHD (Wang et al. 2018, arXiv 1711.11585, 3.1): a trunk of residual blocks, and a local enhancer around it.
+
+As its authors' code has them: reflected borders before 7x7 and residual convolutions, zeros before strided ones, instance norm
+without gain and shift after every convolution but the last, biases that start as PyTorch's.
+"""
+
+import itertools
+
+import keras
+import tensorflow as tf
+
+from tfvideogan.layers.conv import Conv
+from tfvideogan.layers.instance_norm import InstanceNorm
+from tfvideogan.layers.padded_conv import DoublingConv, PaddedConv, torch_bias
+
+EPSILON = 1e-5  # of instance norm
+
+
+def kernel() -> keras.initializers.Initializer:
+    """The distribution of every kernel. Made anew for each layer: an initializer that is used twice draws the same numbers twice."""
+    return keras.initializers.RandomNormal(0.0, 0.02)
+
+
+def outer(inputs: int, outputs: int) -> PaddedConv:
+    """7x7, borders reflected."""
+    return PaddedConv(inputs, outputs, 7, 1, 3, True, kernel(), torch_bias(49 * inputs))
+
+
+def halving(inputs: int, outputs: int) -> PaddedConv:
+    """3x3 of stride 2."""
+    return PaddedConv(inputs, outputs, 3, 2, 1, False, kernel(), torch_bias(9 * inputs))
+
+
+def doubling(inputs: int, outputs: int) -> DoublingConv:
+    return DoublingConv(inputs, outputs, kernel(), torch_bias(9 * outputs))
+
+
+class Block(keras.layers.Layer):
+    """A convolution, instance norm, ReLU."""
+
+    def __init__(self, convolution: Conv):
+        super().__init__()
+        self.convolution, self.norm = convolution, InstanceNorm(convolution.channels, EPSILON, gain=None)
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[N,H,W,C] -> [N,H',W',C']."""
+        return tf.nn.relu(self.norm(self.convolution(x)))
+
+
+class ResidualBlock(keras.layers.Layer):
+    """x + (conv3 - norm - ReLU - conv3 - norm)(x), borders reflected; nothing after the sum."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.convolutions = [PaddedConv(channels, channels, 3, 1, 1, True, kernel(), torch_bias(9 * channels)) for _ in range(2)]
+        self.norms = [InstanceNorm(channels, EPSILON, gain=None) for _ in range(2)]
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[N,H,W,C] -> the same shape."""
+        y = tf.nn.relu(self.norms[0](self.convolutions[0](x)))
+        return x + self.norms[1](self.convolutions[1](y))
+
+
+class Trunk(keras.layers.Layer):
+    """The global generator but for its last convolution.
+
+    Args:
+        inputs: channels of the picture.
+        channels: of the first map and the last; each halving doubles them.
+        halvings: of height and width, which are to be multiples of 2**halvings.
+        blocks: residual blocks on the smallest map.
+    """
+
+    def __init__(self, inputs: int, channels: int, halvings: int, blocks: int):
+        super().__init__()
+        width = [channels * 2**i for i in range(halvings + 1)]
+        self.first = Block(outer(inputs, channels))
+        self.down = [Block(halving(i, o)) for i, o in itertools.pairwise(width)]
+        self.body = [ResidualBlock(width[-1]) for _ in range(blocks)]
+        self.up = [Block(doubling(i, o)) for i, o in itertools.pairwise(width[::-1])]
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[N,H,W,inputs] -> [N,H,W,channels]."""
+        layers: list[keras.layers.Layer] = [self.first, *self.down, *self.body, *self.up]
+        for layer in layers:
+            x = layer(x)
+        return x
+
+
+class Enhancer(keras.layers.Layer):
+    """The local enhancer: reads the picture at twice the trunk's size, and the trunk's features within.
+
+    Args:
+        inputs: channels of the picture.
+        channels: of its maps at full size, half of the trunk's.
+        blocks: residual blocks at the trunk's size.
+    """
+
+    def __init__(self, inputs: int, channels: int, blocks: int):
+        super().__init__()
+        self.first, self.down = Block(outer(inputs, channels)), Block(halving(channels, 2 * channels))
+        self.body, self.up = [ResidualBlock(2 * channels) for _ in range(blocks)], Block(doubling(2 * channels, channels))
+        self.built = True
+
+    def call(self, x: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        """The picture [N,H,W,inputs] and the trunk's features [N,H/2,W/2,2*channels] -> [N,H,W,channels]."""
+        x = self.down(self.first(x)) + features
+        layers: list[keras.layers.Layer] = [*self.body, self.up]
+        for layer in layers:
+            x = layer(x)
+        return x
+
+
+class Painter(keras.layers.Layer):
+    """The last convolution, 7x7, and tanh."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.convolution = outer(inputs, outputs)
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[N,H,W,inputs] -> [N,H,W,outputs] in [-1,1], float32."""
+        return tf.tanh(tf.cast(self.convolution(x), tf.float32))

@@ -1,0 +1,33 @@
+"""A program's first lines are its own: TensorFlow's start-up lines are held back, unless --verbosity asks for them."""
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def start_up(arguments: list[str]) -> Iterator[None]:
+    """Holds back what is written to stderr within it, where TensorFlow is imported and then looks for devices: its C++ parts write
+    then, whatever their log level. It is shown after all if an error is raised, or from the start with a --verbosity above 0."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if any(re.match(r"--?(v|verbosity)=[1-9]", argument) for argument in arguments):
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+            sys.modules["tensorflow"].config.list_physical_devices()
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
