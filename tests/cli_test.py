@@ -50,6 +50,16 @@ def test_a_home_is_expanded_and_what_is_there_kept_whole(read, tmp_path):
         assert getattr(read(argument), name) == value, argument
 
 
+@pytest.mark.parametrize("argument", [b"--data_dir=caf\xe9", b"--workdir=runs/\xff\xfe", b"--data_dir=here"])
+def test_a_path_that_is_not_utf8_is_refused(argument, read, tmp_path):
+    if argument.endswith(b"here"):
+        place = tmp_path / os.fsdecode(b"caf\xe9")
+        (place / "here").mkdir(parents=True)
+        os.chdir(place)
+    with pytest.raises(flags.Error, match="^flag --(data_dir|workdir)=.*: its name is not UTF-8; rename the folder, or link to it"):
+        read(os.fsdecode(argument))
+
+
 @pytest.mark.parametrize("first", ["# comment", "--seed=1", "", "--flagfile=other.flags", "// comment"])
 def test_a_flagfile_may_begin_with_a_byte_order_mark_and_end_lines_as_windows_does(first, read, tmp_path):
     (tmp_path / "other.flags").write_bytes(codecs.BOM_UTF8 + b"--seed=1\r\n")

@@ -21,6 +21,7 @@ from absl import flags, logging
 
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
+from tfvideogan.data.paths import NOT_UTF8, is_utf8
 from tfvideogan.files import want_writable
 from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.installed import found
@@ -35,11 +36,18 @@ DEFINE: dict[Any, Callable] = {bool: flags.DEFINE_boolean, int: flags.DEFINE_int
 
 
 class PathParser(flags.ArgumentParser):
-    """A path's ~ stands for the home folder, also where the shell leaves it, as in --workdir=~/run."""
+    """A path's ~ stands for the home folder, also where the shell leaves it, as in --workdir=~/run. It must be UTF-8, as TensorFlow
+    takes no other, and a run could not write it down."""
 
     syntactic_help = "a path"
 
     def parse(self, argument: str) -> str:
+        path = self.whole(argument)
+        if not is_utf8(path):
+            raise ValueError(f"{NOT_UTF8}; rename the folder, or link to it")
+        return path
+
+    def whole(self, argument: str) -> str:
         return os.path.expanduser(argument)
 
     def flag_type(self) -> str:
@@ -52,7 +60,7 @@ class WholePathParser(PathParser):
     def __init__(self, default: str):
         self.default = default
 
-    def parse(self, argument: str) -> str:
+    def whole(self, argument: str) -> str:
         path = os.path.expanduser(argument)
         if argument == self.default or "://" in argument:
             return argument
@@ -60,7 +68,7 @@ class WholePathParser(PathParser):
             return os.path.abspath(path)
         for separator in ",:":
             if separator in argument:
-                return separator.join(map(self.parse, argument.split(separator)))
+                return separator.join(map(self.whole, argument.split(separator)))
         return path
 
 

@@ -176,6 +176,8 @@ def test_other_classes_are_named_and_refused_and_nothing_is_written(labels, told
 
 def test_videos_that_came_went_or_changed_are_named(tmp_path, caplog):
     claim(tmp_path, ("run",), ("run/1.mp4\t9 frames of 64x48", "run/2.mp4\t9 frames of 64x48", "run/3.mp4\t9 frames of 64x48"))
+    claim(tmp_path / "odd", ("run",), ("run/a\tb\nc.mp4\t9 frames of 64x48",))
+    claim(tmp_path / "odd", ("run",), ("run/a\tb\nc.mp4\t9 frames of 64x48",))
     claim(tmp_path, ("run",), ("run/3.mp4\t9 frames of 64x48", "run/2.mp4\t9 frames of 64x48", "run/1.mp4\t9 frames of 64x48"))
     assert "other clips" not in caplog.text  # another order of the same
     with caplog.at_level("WARNING", logger="absl"):

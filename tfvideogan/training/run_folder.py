@@ -140,7 +140,7 @@ class Run:
         if not file.is_file():
             return
         before, now = (
-            dict(line.partition("\t")[::2] for line in lines) for lines in (file.read_text(encoding="utf-8").splitlines(), files)
+            dict(line.partition("\t")[::2] for line in text.splitlines()) for text in (file.read_text(encoding="utf-8"), "\n".join(files))
         )
         found = {
             "new": now.keys() - before.keys(),
