@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import logging as stdlib_logging
 import math
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from absl import flags, logging
 
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
+from tfvideogan.data.paths import NOT_UTF8, is_utf8
 from tfvideogan.files import want_writable
 from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.installed import found
@@ -29,9 +31,53 @@ from tfvideogan.training.strategy import leave_cluster
 
 Settings = TypeVar("Settings")  # the dataclass whose fields are a program's flags
 FLAGS = flags.FLAGS
+MARK = "\ufeff"  # the byte order mark
 DEFINE: dict[Any, Callable] = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
 
-flags.DEFINE_string("workdir", None, "Folder of the run.")
+
+class PathParser(flags.ArgumentParser):
+    """A path's ~ stands for the home folder, also where the shell leaves it, as in --workdir=~/run. It must be UTF-8, as TensorFlow
+    takes no other, and a run could not write it down."""
+
+    syntactic_help = "a path"
+
+    def parse(self, argument: str) -> str:
+        path = self.whole(argument)
+        if not is_utf8(path):
+            raise ValueError(f"{NOT_UTF8}; rename the folder, or link to it")
+        return path
+
+    def whole(self, argument: str) -> str:
+        return os.path.expanduser(argument)
+
+    def flag_type(self) -> str:
+        return "path"
+
+
+class WholePathParser(PathParser):
+    """A path that is there is kept whole, in a list with commas and in KIND:PLACE too: so it is found from another folder, later."""
+
+    def __init__(self, default: str):
+        self.default = default
+
+    def whole(self, argument: str) -> str:
+        path = os.path.expanduser(argument)
+        if argument == self.default or "://" in argument:
+            return argument
+        if os.path.exists(path):
+            return os.path.abspath(path)
+        for separator in ",:":
+            if separator in argument:
+                return separator.join(map(self.whole, argument.split(separator)))
+        return path
+
+
+def define_path(name: str, default: str | None, help: str, parser: PathParser | None = None) -> flags.FlagHolder:
+    """A flag that names a file or folder."""
+    return flags.DEFINE(parser or PathParser(), name, default, help, serializer=flags.ArgumentSerializer())
+
+
+define_path("workdir", None, "Folder of the run.")
 flags.DEFINE_enum("xla", "auto", ["auto", "true", "false"], "What XLA compiles: what gains by it; in train, every update whole; nothing.")
 
 
@@ -91,18 +137,22 @@ def _end(program: str, error: Exception, code: int) -> None:
 
 def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None, kept: tuple[str, ...] = ()) -> Settings:
     """The Config of a command line. Raises UserError or flags.Error, with a one-line message."""
-    arguments, before = FLAGS.read_flags_from_files(with_bundled_flagfiles(argv[1:])), {}
+    arguments, before = _from_files(with_bundled_flagfiles(argv[1:])), {}
     for name in saved:
-        folder = _peek(arguments, name)
-        if folder and (Path(folder) / FLAGS_FILE).is_file():
-            before = from_flags((Path(folder) / FLAGS_FILE).read_text())
+        folder = os.path.expanduser(_peek(arguments, name))
+        file = Path(folder) / FLAGS_FILE
+        if folder and file.is_file():
+            before = from_flags(file.read_text(encoding="utf-8"))
             arguments = [f"--{field}={value}" for field, value in before.items()] + arguments
         elif folder and not Path(folder).is_dir():
             raise UserError(f"--{name}={folder}: no such folder")
     made: Any = kind or models.find(_peek(arguments, "model") or Config.model).Config
     fields: tuple[dataclasses.Field, ...] = dataclasses.fields(made)
     for field in fields:
-        DEFINE[field.type](field.name, field.default, field.metadata["help"])
+        if field.metadata["path"]:
+            define_path(field.name, field.default, field.metadata["help"], WholePathParser(field.default))
+        else:
+            DEFINE[field.type](field.name, field.default, field.metadata["help"])
     for module, defined in FLAGS.flags_by_module_dict().items():
         for flag in defined if module.startswith("tfvideogan.") else []:  # for --help: all of this package's flags
             FLAGS.register_key_flag_for_module(argv[0], flag)
@@ -115,6 +165,23 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None, 
     values = {field.name: FLAGS[field.name].value for field in fields}
     values |= {field.name: FLAGS[field.name].parser.parse(before[field.name]) for field in fields if field.name in {*kept} & {*before}}
     return made(**values)
+
+
+def _from_files(arguments: list[str]) -> list[str]:
+    """The arguments with those in --flagfile's files, which may begin with a byte order mark. Raises UserError for one that is no text."""
+    try:
+        read = FLAGS.read_flags_from_files(arguments)
+    except UnicodeDecodeError as error:
+        files = [argument for argument in arguments if "flagfile" in argument]
+        raise UserError(f"{' '.join(files)}: got no text in UTF-8 ({error}), expected a flag a line") from error
+    lines = []
+    for argument in read:
+        if argument.startswith(MARK):
+            line = argument.removeprefix(MARK).strip()
+            lines += _from_files([line]) if line and not line.startswith(("#", "//")) else []
+        else:
+            lines.append(argument)
+    return lines
 
 
 def with_bundled_flagfiles(arguments: list[str]) -> list[str]:
@@ -141,7 +208,7 @@ def define_strategy_flags() -> None:
 
 def define_generator_flags() -> None:
     """--module and --checkpoint, for the programs that call `open_generator`."""
-    flags.DEFINE_string("module", None, "Folder of an exported module, or its TF-Hub handle, in place of --workdir.")
+    define_path("module", None, "Folder of an exported module, or its TF-Hub handle, in place of --workdir.")
     flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")
 
 

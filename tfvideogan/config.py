@@ -29,10 +29,11 @@ class RunFailed(RuntimeError):
     """
 
 
-def field(default: Any, help: str, network: bool = False, fixed: bool = False) -> Any:
+def field(default: Any, help: str, network: bool = False, fixed: bool = False, path: bool = False) -> Any:
     """A Config field with the help text its flag shows. It cannot change when a run is resumed if it shapes the networks or what
-    they compute (`network`), or decides on how the run began or what its state is (`fixed`)."""
-    return dataclasses.field(default=default, metadata={"help": help, "fixed": network or fixed})
+    they compute (`network`), or decides on how the run began or what its state is (`fixed`). A `path` is kept whole, so that it leads
+    to the same place wherever a program is started."""
+    return dataclasses.field(default=default, metadata={"help": help, "fixed": network or fixed, "path": path})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Clips:
         "moving_shapes[/plain|/textured|/mixed|/shape_motion], moving_mnist, folder, prepared, ucf101[/split1|/split2|/split3], "
         "kinetics[/400|/600|/700], bair; to translate renderings[/unpaired|/paired], cartoon or pairs",
     )
-    data_dir: str = field("", "Folder of the data set; for moving_mnist the .npz of the digits. moving_shapes needs none.")
+    data_dir: str = field("", "Folder of the data set; for moving_mnist the .npz of the digits. moving_shapes needs none.", path=True)
     split: str = field("train", "Clips to learn from: train, test, validation where there is one, or several, as train+test.")
     held_out: str = field(
         "", "Regular expression: files CLASS/NAME of a folder that match it are split test, the others train. Empty: every file is in both."
@@ -116,6 +117,7 @@ class Evaluation(Clips):
         "moving_shapes",
         "The network that scores are by: moving_shapes, FILE.npz of your own, "
         "i3d:PLACE, i3d_float:PLACE, c3d:PLACE, c3d_tgan:PLACE or inception:PLACE.",
+        path=True,
     )
     evaluator_sha256: str = field("", "The checksum that the evaluator's weights must have; empty takes any.")
     evaluate_videos: int = field(1000, "Generated clips, and real ones, behind an evaluation.")
@@ -143,6 +145,7 @@ class Config(Evaluation):
         "",
         "Run folders, with commas: a new run starts with the weights of their newest checkpoints, where path and shape match.",
         fixed=True,
+        path=True,
     )
     precision: str = field("float32", "float32, mixed_bfloat16 or mixed_float16.", network=True)
     d_steps: int = field(1, "D steps, each with fresh clips, before a G step.")
@@ -211,6 +214,8 @@ def to_flags(config: Clips) -> str:
 
 
 def from_flags(text: str) -> dict[str, str]:
-    """What `to_flags` wrote, of this version or an earlier one, by field."""
-    saved = dict(line[2:].split("=", 1) for line in text.splitlines() if line.startswith("--"))
+    """What `to_flags` wrote, of this version or an earlier one, by field; edited since, perhaps, by a program that begins a file with a
+    byte order mark, or by one who writes --flip for --flip=true."""
+    lines = [line.strip()[2:] for line in text.removeprefix("\ufeff").splitlines() if line.strip().startswith("--")]
+    saved = {line.partition("=")[0]: line.partition("=")[2] if "=" in line else "true" for line in lines}
     return {now: value for name, value in saved.items() for now in RENAMED.get(name, (name,))}

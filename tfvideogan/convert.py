@@ -8,17 +8,17 @@ import dataclasses
 import sys
 
 import tensorflow as tf
-from absl import flags, logging
+from absl import logging
 
 from tfvideogan import models
-from tfvideogan.cli import launch
+from tfvideogan.cli import define_path, launch
 from tfvideogan.config import Config, UserError
 from tfvideogan.generation.module import refuse_existing
 from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.run_folder import Run
 
-WEIGHTS = flags.DEFINE_string("weights", None, "Folder of the published weights.")
-OUTPUT = flags.DEFINE_string("output", None, "Folder of the new run.")
+WEIGHTS = define_path("weights", None, "Folder of the published weights.")
+OUTPUT = define_path("output", None, "Folder of the new run.")
 
 
 def main(config: Config) -> None:
@@ -49,4 +49,4 @@ def convert(config: Config, weights: str, output: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
         sys.argv[1] = f"--model={sys.argv[1]}"
-    launch(main)
+    launch(main, output_folders=("output",))

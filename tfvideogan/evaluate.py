@@ -23,7 +23,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from tfvideogan.cli import define_generator_flags, define_strategy_flags, launch, open_generator, want_frames_of
+from tfvideogan.cli import define_generator_flags, define_path, define_strategy_flags, launch, open_generator, want_frames_of
 from tfvideogan.config import Config, Evaluation, UserError
 from tfvideogan.evaluation import cache, folders, generator, prediction
 from tfvideogan.evaluation.evaluation import QUICK
@@ -45,14 +45,14 @@ IS_SPLITS = flags.DEFINE_integer("is_splits", 1, "Parts that the inception score
 REPEATS = flags.DEFINE_integer("repeats", 1, "Sets of generated clips, of the seeds from --seed on, whose scores are averaged.")
 FUTURES = flags.DEFINE_integer("futures", 1, "Continuations of each clip, of a prediction: the mean and the best of each clip are scored.")
 TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Scale of z.")
-REAL = flags.DEFINE_string("real", None, "Folder of real videos, which those of --fake are scored by.")
-FAKE = flags.DEFINE_string("fake", None, "Folder of videos to score.")
+REAL = define_path("real", None, "Folder of real videos, which those of --fake are scored by.")
+FAKE = define_path("fake", None, "Folder of videos to score.")
 GIVEN = flags.DEFINE_integer("given", 0, "With --paired: first frames of each clip that the prediction in --fake was given.")
 PAIRED = flags.DEFINE_boolean("paired", False, "ssim and psnr of each video of --fake and that of the same place, by name, in --real.")
-REPORT = flags.DEFINE_string("report", None, "Folder for report.html and metrics.jsonl.")
+REPORT = define_path("report", None, "Folder for report.html and metrics.jsonl.")
 CURVE = flags.DEFINE_list("curve", ["0.25", "0.5", "0.75", "1"], "Truncations of the report's curve of IS against FID; empty: no curve.")
 AUDIT_VIDEOS = flags.DEFINE_integer("audit_videos", 10_000, "Training clips, at most, that a report looks for copies of; 0: none.")
-CACHE_DIR = flags.DEFINE_string("cache_dir", cache.default_folder(), "Folder that keeps the features of real clips; empty: none is kept.")
+CACHE_DIR = define_path("cache_dir", cache.default_folder(), "Folder that keeps the features of real clips; empty: none is kept.")
 
 
 def main(config: Evaluation) -> None:

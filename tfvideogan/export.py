@@ -7,12 +7,12 @@ The module holds the averaged weights with standing statistics; beside it stand 
 
 from absl import flags, logging
 
-from tfvideogan.cli import launch
+from tfvideogan.cli import define_path, launch
 from tfvideogan.config import Config, UserError
 from tfvideogan.generation.module import EXPORT_TRUNCATIONS, refuse_existing, write
 from tfvideogan.training.run_folder import from_run
 
-OUTPUT = flags.DEFINE_string("output", None, "Folder of the module.")
+OUTPUT = define_path("output", None, "Folder of the module.")
 CHECKPOINT = flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")
 PRECISION = flags.DEFINE_enum("export_precision", "float32", ["float32", "mixed_bfloat16"], "What the module computes in.")
 OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace the folder if it is there.")

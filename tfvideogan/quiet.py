@@ -16,9 +16,14 @@ def start_up(arguments: list[str]) -> Iterator[None]:
     if any(re.match(r"--?(v|verbosity)=[1-9]", argument) for argument in arguments):
         yield
         return
+    try:
+        place = tempfile.TemporaryFile()
+    except OSError:  # no folder for it: then they are shown
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with place as held:
         os.dup2(held.fileno(), 2)
         try:
             yield

@@ -20,7 +20,7 @@ import tensorflow as tf
 from absl import flags, logging
 
 from tfvideogan import data, models
-from tfvideogan.cli import define_generator_flags, launch, open_generator, want_frames_of
+from tfvideogan.cli import define_generator_flags, define_path, launch, open_generator, want_frames_of
 from tfvideogan.config import Config, UserError
 from tfvideogan.data import decode, paths
 from tfvideogan.data import pictures as stills
@@ -31,7 +31,7 @@ from tfvideogan.generation.module import Generator, specs_of
 from tfvideogan.generation.sampler import fixed_sampler
 
 define_generator_flags()
-OUTPUT = flags.DEFINE_string("output", None, "File to write: .gif, .mp4 or .png; or a folder for PNG, one a frame.")
+OUTPUT = define_path("output", None, "File to write: .gif, .mp4 or .png; or a folder for PNG, one a frame.")
 LABELS = flags.DEFINE_list("labels", [], "Class names or numbers, one row each; all of them (12 at most) if not given.")
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 4, "Clips of each label.")
 TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Scale of z; below 1 trades variety for fidelity.")
@@ -44,9 +44,7 @@ ROLLOUT = flags.DEFINE_enum(
     ["feed_back", "unroll"],
     "How a prediction goes on beyond the frames of training: fed its own, or from its state.",
 )
-SOURCE = flags.DEFINE_string(
-    "source", None, "Video, or folder of videos, for a generator that reads them; the data set's test clips if not given."
-)
+SOURCE = define_path("source", None, "Video, or folder of videos, for a generator that reads them; the data set's test clips if not given.")
 MAX_ROWS = 12
 
 

@@ -7,16 +7,16 @@ Beside the weights it writes a card, FILE.md, with the accuracy on the test spli
 from pathlib import Path
 
 import keras
-from absl import flags, logging
+from absl import logging
 
 from tfvideogan import data
-from tfvideogan.cli import launch
+from tfvideogan.cli import define_path, launch
 from tfvideogan.config import UserError
 from tfvideogan.evaluators import classifier
 from tfvideogan.evaluators.training import Config, card, fit, saw_the_test_clips, test_accuracy
 from tfvideogan.files import write_whole
 
-OUTPUT = flags.DEFINE_string("output", None, "File of the weights, ending in .npz.")
+OUTPUT = define_path("output", None, "File of the weights, ending in .npz.")
 
 
 def main(config: Config) -> None:

@@ -12,6 +12,8 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import small
+from tests.training import toy
+from tests.training.toy import config_of
 from tfvideogan import models
 from tfvideogan.config import Config, UserError, from_flags, to_flags
 from tfvideogan.gan import GAN
@@ -145,3 +147,57 @@ def test_flags_of_earlier_versions_are_read_under_their_new_names():
     config = small("dvdgan", g_attention=8, d_attention=8)
     lines = [line for line in to_flags(config).splitlines() if "_attention" not in line]
     assert from_flags("\n".join(["# by hand", "", *lines, "--attention=8"])) == from_flags(to_flags(config))
+
+
+def claim(folder: Path, labels: tuple[str, ...], files: tuple[str, ...] = ()) -> None:
+    run = Run(str(folder), config_of(), toy.Model(config_of()), labels)
+    try:
+        run.claim(files)
+    finally:
+        run._locked.close() if hasattr(run, "_locked") else None
+
+
+@pytest.mark.parametrize(
+    "labels, told",
+    [
+        (("run", "jump"), "the run has 2 classes, --data_dir= has 2; new: jump; gone: walk"),
+        (("run", "skip", "walk"), "the run has 2 classes, --data_dir= has 3; new: skip"),
+        (("walk", "run"), "the run has 2 classes, --data_dir= has 2; they are in another order"),
+        (("run",), "gone: walk"),
+    ],
+)
+def test_other_classes_are_named_and_refused_and_nothing_is_written(labels, told, tmp_path):
+    claim(tmp_path, ("run", "walk"), ("a\t1",))
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.name != ".lock"}
+    with pytest.raises(UserError, match=rf"^--workdir=\S+: .*{told}.*expected another --workdir"):
+        claim(tmp_path, labels, ("b\t1",))
+    assert before == {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.name != ".lock"}
+
+
+def test_videos_that_came_went_or_changed_are_named(tmp_path, caplog):
+    claim(tmp_path, ("run",), ("run/1.mp4\t9 frames of 64x48", "run/2.mp4\t9 frames of 64x48", "run/3.mp4\t9 frames of 64x48"))
+    claim(tmp_path / "odd", ("run",), ("run/a\tb\nc.mp4\t9 frames of 64x48",))
+    claim(tmp_path / "odd", ("run",), ("run/a\tb\nc.mp4\t9 frames of 64x48",))
+    claim(tmp_path, ("run",), ("run/3.mp4\t9 frames of 64x48", "run/2.mp4\t9 frames of 64x48", "run/1.mp4\t9 frames of 64x48"))
+    assert "other clips" not in caplog.text  # another order of the same
+    with caplog.at_level("WARNING", logger="absl"):
+        claim(tmp_path, ("run",), ("run/1.mp4\t8 frames of 64x48", "run/3.mp4\t9 frames of 64x48", "run/4.mp4\t9 frames of 64x48"))
+    assert caplog.messages[-1].endswith("of the data set's files 1 new (run/4.mp4), 1 gone (run/2.mp4), 1 changed (run/1.mp4)")
+    caplog.clear()
+    with caplog.at_level("WARNING", logger="absl"):
+        claim(tmp_path, ("run",), ())  # now made up
+    assert "3 gone" in caplog.text
+    (tmp_path / "videos.tsv").unlink()  # as of an earlier version
+    caplog.clear()
+    claim(tmp_path, ("run",), ("run/1.mp4\t8 frames of 64x48",))
+    assert not caplog.messages and (tmp_path / "videos.tsv").read_text() == "run/1.mp4\t8 frames of 64x48\n"
+
+
+@pytest.mark.parametrize("name", ["logs", "metrics.jsonl", "checkpoints/best"])
+def test_a_run_of_which_a_part_cannot_be_written_is_refused_before_it_goes_on(name, tmp_path):
+    place = tmp_path / name
+    place.parent.mkdir(exist_ok=True)
+    place.mkdir() if "." in name else place.write_text("")
+    with pytest.raises(UserError, match=rf"^--workdir=\S+{name}: is a f"):
+        claim(tmp_path, ("run",))
+    assert not (tmp_path / "run.flags").exists()

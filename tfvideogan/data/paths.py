@@ -10,6 +10,7 @@ from typing import IO
 
 import tensorflow as tf
 
+NOT_UTF8 = "its name is not UTF-8"
 SCHEMES = ("s3", "hdfs", "viewfs", "az", "oss", "http", "https")  # TF-IO's; TensorFlow itself knows gs
 
 
@@ -42,6 +43,18 @@ def is_utf8(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def shown(name: str) -> str:
+    """A name as it can be printed and written."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def looks(name: str) -> str:
+    """What a file that is not read looks like, as a reason: by its name, or its ending."""
+    if not is_utf8(name):
+        return NOT_UTF8
+    return f"files ending in {suffix(name)}" if suffix(name) else "files without an ending"
 
 
 def join(folder: str, *names: str) -> str:

@@ -21,12 +21,15 @@ class Source:
             what its output is to look like: of the same clip, or of any other where the set is unpaired.
         more: entries that are made only for a model that reads them, as "flow" float32 [T,H,W,2] in pixels (`layers.warp`), by
             functions of the same arguments.
+        files: what the clips are of, NAME tab WHAT IT IS: a run writes it down, to notice what changed when it goes on. Empty for clips
+            that follow from the code alone.
     """
 
     labels: tuple[str, ...]
     size: int
     clip: Callable[[tf.Tensor, tf.Tensor, bool], dict[str, tf.Tensor]]
     more: dict[str, Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]] = dataclasses.field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 def unpaired(index: tf.Tensor, seed: tf.Tensor, stream: int, size: int, training: bool) -> tf.Tensor:

@@ -58,6 +58,8 @@ def of_config(
     pixels = pixels or wants_pixels(metrics)
     real = functools.partial(of_data, dataset, evaluator, videos, pixels, "real", settings, remember)
     as_real = dataset.labels == labels
+    if not as_real:
+        LOG.warning("%s %s has other classes than the generator, whose clips take their own in turn", config.dataset, config.data_dir)
     protocol = {**told, "resize": RESIZE, "ema": ema, "truncation": truncation}
     protocol["labels"] = "shares of the real clips" if as_real else "in turn"
     size = generated_at_a_time(config)

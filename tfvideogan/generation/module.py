@@ -147,10 +147,11 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         module.labels = tf.saved_model.Asset(str(labels))
         module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
         module.trace_rollouts()
-        generate, fixed = module.generate, [fixed_sampler(part) for part in ("content", "motion")]
+        generate = module.generate
         with forms.plain():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
             signature = serving(generate).get_concrete_function()
-        saved = {name: function for name, function in vars(module).items() if name in ("generate", *FUNCTIONS.values(), *fixed)}
+        wide = {"generate", "start", "start_unrolled", *FUNCTIONS.values(), *map(fixed_sampler, ("content", "motion"))}
+        saved = {name: function for name, function in vars(module).items() if name in wide}
         for name, function in saved.items():
             setattr(module, name, taking_int64(function))
         try:

@@ -104,8 +104,8 @@ class Sampler(tf.Module):
             return in_chunks(chunk, inputs, rows_at(truncations, truncation))
 
         def within(inputs: Inputs) -> Inputs:
-            """The generator's inputs, in its order, from those with pictures in [0,1], and labels that are checked."""
-            if "label" in inputs:
+            """The generator's inputs, in its order, from those with pictures in [0,1]; labels that there are."""
+            if "label" in specs:
                 inputs = {**inputs, "label": checked_label(inputs["label"], gan.config.classes)}
             return {name: from_unit(inputs[name]) if is_picture(spec) else inputs[name] for name, spec in specs.items()}
 
@@ -117,12 +117,11 @@ class Sampler(tf.Module):
             return gan.latents(tf.map_fn(lambda i: tf.random.experimental.stateless_fold_in(seed, i, "philox"), tf.range(n)))
 
         def sample(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor, fixed: np.ndarray | None = None) -> tf.Tensor:
-            label, truncation = checked_label(label, gan.config.classes), checked_truncation(truncation)
+            label = checked_label(label, gan.config.classes)  # also of a generator that reads none
             z = draw(tf.size(label), seed)
             if fixed is not None:
                 z = tf.where(fixed, z[:1], z)
-            inputs = {"z": law.truncate(z, truncation), "label": label}
-            return run({name: inputs[name] for name in specs}, truncation)
+            return run(within({"z": law.truncate(z, checked_truncation(truncation)), "label": label}), truncation)
 
         def fixing(part: slice) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
             """`sample` where every clip has the first one's part of the latent."""
@@ -131,13 +130,10 @@ class Sampler(tf.Module):
             return lambda label, seed, truncation: sample(label, seed, truncation, held)
 
         def predict(first_frames: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-            truncation = checked_truncation(truncation)
-            inputs = {"first_frames": from_unit(first_frames)}
-            if label is not None:
-                inputs["label"] = checked_label(label, gan.config.classes)
+            inputs = {"first_frames": first_frames, "label": label}
             if "z" in specs:
-                inputs["z"] = law.truncate(draw(tf.shape(first_frames)[0], seed), truncation)
-            return run({name: inputs[name] for name in specs}, truncation)[:, specs["first_frames"].shape[1] :]
+                inputs["z"] = law.truncate(draw(tf.shape(first_frames)[0], seed), checked_truncation(truncation))
+            return run(within(inputs), truncation)[:, specs["first_frames"].shape[1] :]
 
         def unroll(inputs: Inputs, state: Inputs, truncation: tf.Tensor) -> tuple[tf.Tensor, Inputs]:
             rows = rows_at(truncations, checked_truncation(truncation))
@@ -178,7 +174,9 @@ class Sampler(tf.Module):
             self.translate = _named(translate, given)
         if gan.unrolls and interpolate_frames == 1:
             given_frames = specs["first_frames"].shape[1] if self.kind == "prediction" else 0
-            ways = rollout.unrolling(lambda n, seed, truncation: {"z": law.truncate(draw(n, seed), truncation)}, unroll, given_frames)
+            ways = rollout.unrolling(
+                lambda n, seed, truncation: {"z": law.truncate(draw(n, seed), checked_truncation(truncation))}, unroll, given_frames
+            )
             self._start(ways, signature, "_unrolled" if given_frames else "")
         self._calibrate = tf.function(calibrate, autograph=False)
 
@@ -290,34 +288,34 @@ def in_chunks(function: tf.types.experimental.PolymorphicFunction, inputs: Any, 
         rows: passed on.
     """
     n = tf.shape(tf.nest.flatten(inputs)[0])[0]
-
-    def filled_up(t: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        return tf.pad(t, [[0, tf.maximum(end - n, 0)], *[[0, 0]] * (len(t.shape) - 1)])
-
     if forms.is_asked():  # none are drawn as one, cut off: networks reshape to [-1, ...], which of nothing is undefined
-        one = function(tf.nest.map_structure(lambda t: filled_up(t, tf.constant(1)), inputs), rows)
-        return tf.nest.map_structure(lambda t: t[:n], one)
+        return tf.nest.map_structure(lambda t: t[:n], function(tf.nest.map_structure(lambda t: padded(t, tf.maximum(n, 1)), inputs), rows))
     whole = (n + CHUNK // 2 - 1) // CHUNK  # more than half a chunk is filled up: alone, a clip takes 0.2 to 0.4 of a chunk's time
     border, filled = whole * CHUNK, tf.maximum(whole * CHUNK, n)
 
     def draw(number: tf.Tensor, size: int, start: tf.Tensor) -> Any:
         kinds = tf.nest.map_structure(lambda t: tf.TensorSpec([size, *t.shape[1:]], t.dtype), inputs)
-        results = function.get_concrete_function(kinds, tf.TensorSpec(rows.shape, rows.dtype)).structured_outputs
-        # One more than are drawn: XLA, where it compiles all this whole, cannot build a loop over nothing.
-        end = start + (number + 1) * size
-        parts = tf.nest.map_structure(lambda t: tf.reshape(filled_up(t, end)[start:end], [number + 1, size, *t.shape[1:]]), inputs)
+        kind = function.get_concrete_function(kinds, tf.TensorSpec(rows.shape, rows.dtype)).structured_outputs
+        end = start + (number + 1) * size  # one more than are drawn: XLA, where it compiles all this whole, builds no loop over nothing
+        parts = tf.nest.map_structure(lambda t: tf.reshape(padded(t, end)[start:end], [number + 1, size, *t.shape[1:]]), inputs)
 
         def one(i: tf.Tensor, drawn: Any) -> tuple[tf.Tensor, Any]:
-            result = function(tf.nest.map_structure(lambda part: part[i], parts), rows)
-            return i + 1, tf.nest.map_structure(lambda array, tensor: array.write(i, tensor), drawn, result)
+            found = function(tf.nest.map_structure(lambda t: t[i], parts), rows)
+            return i + 1, [array.write(i, t) for array, t in zip(drawn, tf.nest.flatten(found), strict=True)]
 
-        drawn = tf.nest.map_structure(lambda t: tf.TensorArray(t.dtype, number + 1, element_shape=t.shape), results)
+        drawn = [tf.TensorArray(t.dtype, number + 1, element_shape=t.shape) for t in tf.nest.flatten(kind)]
         # Two at a time, so that the small operations of one run beside those of the other: 0.7 of the time on two cores.
         _, drawn = tf.while_loop(lambda i, _: i < number, one, (0, drawn), parallel_iterations=2)
-        return tf.nest.map_structure(lambda array, t: tf.reshape(array.stack()[:number], [-1, *t.shape[1:]]), drawn, results)
+        stacked = [array.stack()[:number] for array in drawn]
+        return tf.nest.pack_sequence_as(kind, [tf.reshape(t, [-1, *t.shape[2:]]) for t in stacked])
 
     chunks, alone = draw(whole, CHUNK, tf.constant(0)), draw(filled - border, 1, border)
     return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0)[:n], chunks, alone)
+
+
+def padded(t: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
+    """[N,...] with zeros after it, of so many examples at least."""
+    return tf.pad(t, [[0, tf.maximum(examples - tf.shape(t)[0], 0)], *[[0, 0]] * (len(t.shape) - 1)])
 
 
 def _named(function: Callable[[Inputs], tf.Tensor], specs: list[tf.TensorSpec]) -> tf.types.experimental.PolymorphicFunction:

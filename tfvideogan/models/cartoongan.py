@@ -62,7 +62,7 @@ class Config(base.Config):
     flip: bool = True
     blocks: int = field(8, "Residual blocks of G.", network=True)
     gan_loss: str = field("lsgan", "lsgan (the authors' code) or log (the paper).")
-    perceptual: str = field("keras", "VGG19 behind the content loss: none (pixels instead), keras (downloads it) or vgg19:FILE.")
+    perceptual: str = field("keras", "VGG19 behind the content loss: none (pixels instead), keras (downloads it) or vgg19:FILE.", path=True)
     content_weight: float = field(
         0.078, "Weight of VGG19's features, which are divided by 127.5, in the content loss; the paper's 10 is 1275."
     )

@@ -52,7 +52,7 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
         for folder in folders:
             run.begin_from(folder)
     if chief:
-        run.claim()
+        run.claim(dataset.source.files)
     signals = Signals()
     saved = -1  # step of the newest checkpoint that is whole
     if run.restore():

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -19,7 +20,7 @@ from tfvideogan.generation.module import LABELS_FILE, Generator
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.training import checkpoints
 
-METRICS, LOCK = "metrics.jsonl", ".lock"
+METRICS, LOCK, VIDEOS = "metrics.jsonl", ".lock", "videos.tsv"
 CHECKPOINTS, LOGS, SAMPLES, EXPORT = "checkpoints", "logs", "samples", "export"
 
 
@@ -91,17 +92,21 @@ class Run:
         """Whether samples and scores of this step, if due, are still to be made."""
         return int(self.watched.numpy()) < self.done()
 
-    def claim(self) -> None:
+    def claim(self, files: Sequence[str] = ()) -> None:
         """Makes the folder this run's, or checks that it is, and keeps other trainers out while this process lives.
 
-        Raises: UserError if it holds a run of other networks, or another trainer is at work in it.
+        Args:
+            files: what the run's clips are of, as `source.Source` says. What changed since the run was last started is named in a warning.
+
+        Raises: UserError if it holds a run of other networks or classes, cannot be written to, or another trainer is at work in it.
         """
         for name in ("", CHECKPOINTS, f"{CHECKPOINTS}/best", LOGS, SAMPLES):
             want_writable("workdir", self.path / name, folder=True)
-        for name in (FLAGS_FILE, LABELS_FILE, METRICS, LOCK):
+        for name in (FLAGS_FILE, LABELS_FILE, VIDEOS, METRICS, LOCK):
             want_writable("workdir", self.path / name, folder=False)
         self._lock()
         file = self.path / FLAGS_FILE
+        self._refuse_other_classes()
         if file.is_file():
             before, now = from_flags(file.read_text()), from_flags(to_flags(self.config))
             fixed = {field.name for field in dataclasses.fields(self.config) if field.metadata["fixed"]}
@@ -113,6 +118,38 @@ class Run:
                 logging.warning("resuming with %s", text)
         write_whole(file, to_flags(self.config))
         write_whole(self.path / LABELS_FILE, "".join(f"{label}\n" for label in self.labels))
+        self._warn_of_other_videos(files)
+        write_whole(self.path / VIDEOS, "".join(f"{line}\n" for line in files))
+
+    def _refuse_other_classes(self) -> None:
+        """Raises UserError if the run learned other classes before."""
+        file = self.path / LABELS_FILE
+        before = tuple(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else self.labels
+        if before == self.labels:
+            return
+        new, gone = set(self.labels) - set(before), set(before) - set(self.labels)
+        told = [f"{what} {some(names)}" for what, names in (("new:", new), ("gone:", gone)) if names] or ["they are in another order"]
+        raise UserError(
+            f"--workdir={self.path}: the run has {len(before)} classes, --data_dir={self.config.data_dir} has {len(self.labels)}; "
+            f"{'; '.join(told)}. Classes cannot change in a run; expected another --workdir"
+        )
+
+    def _warn_of_other_videos(self, files: Sequence[str]) -> None:
+        """Names what came, went, or changed among the files of the data set since the run was last started."""
+        file = self.path / VIDEOS
+        if not file.is_file():
+            return
+        before, now = (
+            dict(line.partition("\t")[::2] for line in text.splitlines()) for text in (file.read_text(encoding="utf-8"), "\n".join(files))
+        )
+        found = {
+            "new": now.keys() - before.keys(),
+            "gone": before.keys() - now.keys(),
+            "changed": {name for name in now.keys() & before.keys() if now[name] != before[name]},
+        }
+        told = [f"{len(names)} {what} ({some(names)})" for what, names in found.items() if names]
+        if told:
+            logging.warning("resuming with other clips, so not as if it had not stopped: of the data set's files %s", ", ".join(told))
 
     def _lock(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)

@@ -149,6 +149,12 @@ def test_people_held_out_of_real_videos_are_in_no_training_clip(real_videos):
     assert not any((clip == other).all() for clip in unseen for other in seen)
 
 
+def test_what_clips_are_of_is_told_by_name_and_looks(tmp_path):
+    for name, count in (("b/2.mkv", 4), ("a/1.mkv", 9), ("a/short.mkv", 3)):
+        write(tmp_path / name, count)
+    assert load(tmp_path).source.files == ("a/1.mkv\t9 frames of 48x32", "b/2.mkv\t4 frames of 48x32")
+
+
 def test_unusable_files_are_named_counted_and_left_out(tmp_path, caplog):
     write(tmp_path / "a" / "good.mkv", 8)
     write(tmp_path / "b" / "good.mkv", 8)

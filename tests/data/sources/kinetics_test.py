@@ -85,6 +85,18 @@ def test_of_several_copies_the_one_in_its_labels_or_splits_folder_is_taken(video
     assert kinetics.listing(str(videos), 600).videos[0].name == "train/cooking/aaa_000001_000011.mp4"
 
 
+def test_files_that_no_row_names_are_told(videos):
+    write(videos / "train" / "eee_000001_000011.mp4", 10, "libx264")
+    for name in ("train/ccc_000003_000013.mp4.part", "notes"):
+        (videos / name).write_text("any")
+    found = kinetics.listing(str(videos), 600)
+    assert {one.name: one.reason for one in found.others} == {
+        "train/eee_000001_000011.mp4": "in no row of the CSV files",
+        "train/ccc_000003_000013.mp4.part": "files ending in .part",
+        "notes": "files without an ending",
+    }
+
+
 def test_rows_that_cannot_be_used_are_named(videos):
     with open(videos / "all.csv", "a") as file:
         file.write(

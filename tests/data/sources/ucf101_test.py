@@ -43,6 +43,15 @@ def test_lists_choose_the_videos_and_their_labels(tiny, caplog):
     assert load(tiny, "test").size == 1 and load(tiny, "train+test").size == 3
 
 
+def test_files_that_no_list_names_are_told(tiny, caplog):
+    for name in ("Zip/v_d.avi", "Other/notes.txt"):
+        (tiny / "UCF-101" / name).parent.mkdir(exist_ok=True)
+        (tiny / "UCF-101" / name).write_text("any")
+    with caplog.at_level(logging.WARNING):
+        load(tiny, "train")
+    assert "not read, in neither list 1: Other/notes.txt, Zip/v_d.avi" in caplog.messages
+
+
 def test_mistakes_are_told_in_one_line(tiny, tmp_path):
     assert "--dataset=ucf101/split4: want ucf101/ and one of split1, split2, split3" in message(tiny, "train", "ucf101/split4")
     assert "trainlist02.txt: no such file" in message(tiny, "train", "ucf101/split2")

@@ -39,8 +39,9 @@ class Settings:
         "",
         "Folder of the videos, or their CSV file; for ucf101 also of its archives, for moving_mnist the .npz of digits, for cartoon "
         "a folder with the folders photos and cartoons, of pictures and videos.",
+        path=True,
     )
-    output: str = field("", "Folder of the prepared data set.")
+    output: str = field("", "Folder of the prepared data set.", path=True)
     size: int = field(64, "Short side of a frame, in pixels.")
     crop: bool = field(True, "Crop frames to their centre square; else the long side is kept, for --random_crop.")
     min_frames: int = field(16, "Videos of fewer frames are rejected.")
@@ -51,7 +52,9 @@ class Settings:
     flow_limit: float = field(8.0, "Longest flow along an axis, in pixels of the prepared frames; longer is clipped.")
     held_out: str = field("", "Regular expression: of a folder, the files CLASS/NAME it is found in are split test.")
     labels: str = field(
-        "", "Text file, one class a line in the order of their numbers; videos of others are rejected. Of folder and kinetics."
+        "",
+        "Text file, one class a line in the order of their numbers; videos of others are rejected. Of folder and kinetics.",
+        path=True,
     )
     clips: int = field(10_000, "Training clips of moving_mnist; a sixth as many are for testing.")
     every_seconds: float = field(1.0, "Seconds between the frames that cartoon takes of a video.")

@@ -22,7 +22,6 @@ from tfvideogan.data.source import Source
 from tfvideogan.data.sources.listing import SPLIT_OF, Listing, Rejected, Video, files_source
 from tfvideogan.data.sources.listing import SPLITS as SPLITS  # part of what this file promises
 
-NOT_UTF8 = "its name is not UTF-8"
 A_RUN = "folders of runs and modules"
 LOOKED_AT = 8  # pictures of a folder that tell strips from frames
 DEPTH = 3  # folders between a class's and a run's, at most
@@ -70,7 +69,7 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
     others: list[Rejected] = []
     if split_of:
         beside = [name for name in paths.children(root) if name not in split_of]
-        others = [Rejected(_shown(name), _fault(root, name) or "beside the folders of splits") for name in beside]
+        others = [Rejected(paths.shown(name), _fault(root, name) or "beside the folders of splits") for name in beside]
     classes: dict[str, list[tuple[str, str]]] = {}  # of each its folders, below the root, and their splits
     for part, split in split_of.items() or [("", "train")]:
         for label, folder in _classes(root, part, rejected, others).items():
@@ -86,10 +85,10 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
         if all(faults.values()):
             raise UserError(f"--data_dir={root}: class {label!r} has no video{' in ' + folder if split_of else ''} ({' '.join(SUFFIXES)})")
         for name in items:
-            if faults[name] == NOT_UTF8:
-                rejected.append(Rejected(_shown(name), NOT_UTF8))
+            if faults[name] == paths.NOT_UTF8:
+                rejected.append(Rejected(paths.shown(name), paths.NOT_UTF8))
             elif faults[name]:
-                others.append(Rejected(_shown(name), faults[name]))
+                others.append(Rejected(paths.shown(name), faults[name]))
             elif label not in numbers:
                 rejected.append(Rejected(name, f"its class {label!r} is not in the list of labels"))
             else:
@@ -126,9 +125,9 @@ def _classes(root: str, part: str, rejected: list[Rejected], others: list[Reject
         return {os.path.basename(os.path.abspath(root)): before}
     for name in loose:
         if paths.suffix(name) in SUFFIXES:
-            rejected.append(Rejected(_shown(before + name), "in none of the class folders"))
+            rejected.append(Rejected(paths.shown(before + name), "in none of the class folders"))
         else:
-            others.append(Rejected(_shown(before + name), _fault(base, name)))
+            others.append(Rejected(paths.shown(before + name), _fault(base, name)))
     for name, fault in faults.items():
         if fault:
             (others if fault == A_RUN else rejected).append(Rejected(before + name, fault))
@@ -186,7 +185,7 @@ def _no_frames(root: str, name: str) -> list[Rejected]:
     if not paths.is_folder(path):
         return []
     files = [file for file in paths.children(path) if paths.suffix(file) not in PICTURES or not paths.is_utf8(file)]
-    return [Rejected(_shown(f"{name}/{file}"), _fault(path, file) or "videos in a folder of frames") for file in files]
+    return [Rejected(paths.shown(f"{name}/{file}"), _fault(path, file) or "videos in a folder of frames") for file in files]
 
 
 def _closed(folder: str) -> str:
@@ -200,17 +199,13 @@ def _closed(folder: str) -> str:
 
 def _check_name(root: str) -> None:
     if not paths.is_utf8(root):  # a run could not write it down
-        raise UserError(f"--data_dir={_shown(root)}: {NOT_UTF8}; rename the folder, or link to it")
-
-
-def _shown(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()
+        raise UserError(f"--data_dir={paths.shown(root)}: {paths.NOT_UTF8}; rename the folder, or link to it")
 
 
 def _fault(root: str, name: str) -> str:
     """Why something in a folder is not taken for a video; empty if it is: a file by its ending, a folder by pictures in it."""
     if not paths.is_utf8(name):
-        return NOT_UTF8
+        return paths.NOT_UTF8
     path = paths.join(root, name)
     if paths.is_folder(path):
         reason = _closed(path)
@@ -220,11 +215,7 @@ def _fault(root: str, name: str) -> str:
         if FLAGS_FILE not in files and any(paths.suffix(file) in PICTURES for file in files):
             return ""
         return A_RUN if _is_run(path) else "folders without pictures"
-    return "" if paths.suffix(name) in SUFFIXES else _ending(name)
-
-
-def _ending(name: str) -> str:
-    return f"files ending in {paths.suffix(name)}" if paths.suffix(name) else "files without an ending"
+    return "" if paths.suffix(name) in SUFFIXES else paths.looks(name)
 
 
 def at(path: str) -> Listing:

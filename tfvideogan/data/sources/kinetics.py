@@ -78,7 +78,14 @@ def listing(root: str, classes: int, labels: tuple[str, ...] = ()) -> Listing:
     if not videos:
         first = f"; the first, {rejected[0].name}: {rejected[0].reason}" if rejected else ""
         raise UserError(f"--data_dir={root}: none of the {len(rows)} videos in its CSV files can be used{first}")
-    return Listing(tuple(labels), tuple(videos), tuple(rejected))
+    known = {name for names in files.values() for name in names}
+    lists = {table.rpartition("/")[2] for table in tables}
+    others = [
+        Rejected(paths.shown(name), "in no row of the CSV files" if name in known else paths.looks(name))
+        for name in sorted(known - taken) + [name for name in paths.files_below(folder) if name not in known]
+        if name.rpartition("/")[2] not in lists
+    ]
+    return Listing(tuple(labels), tuple(videos), tuple(rejected), tuple(others))
 
 
 def _tables(root: str) -> tuple[str, list[str]]:

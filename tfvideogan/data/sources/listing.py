@@ -132,7 +132,8 @@ def files_source(config: Clips, listing: Listing, split: str, keep: bool = True)
         video = tf.numpy_function(read, [index, cut(config, when, seed, training)], tf.uint8, stateful=False)
         return {"video": shape(config, video, seed, training), "label": numbers[index]}
 
-    return Source(listing.labels, len(usable), clip)
+    looks = tuple(f"{video.name}\t{one.frames} frames of {one.width}x{one.height}" for video, one in usable)
+    return Source(listing.labels, len(usable), clip, files=looks)
 
 
 def _usable(config: Clips, listing: Listing, videos: list[Video]) -> list[tuple[Video, Facts]]:

@@ -147,7 +147,9 @@ def pictures_source(
         moves = flows.along(numbers(example, "flow", seed, training), stored_flow)
         return shape_flow(config, moves, seed, training)
 
-    return Source(labels, size, clip, {"flow": flow_of} if flow else {})
+    parts = [builder.info.splits[part] for part in split.split("+")]
+    looks = tuple(f"{builder.info.full_name} {part.name}\t{part.num_examples} records, {part.num_bytes} bytes" for part in parts)
+    return Source(labels, size, clip, {"flow": flow_of} if flow else {}, files=looks)
 
 
 def _records(builder: tfds.core.DatasetBuilder, split: str, folder: str) -> tuple[Callable[[np.int64], bytes], int]:

@@ -76,7 +76,8 @@ def listing(root: str, number: str) -> Listing:
                 rejected.append(Rejected(name, f"listed in {names}, but there is no such file"))
             else:
                 videos.append(Video(name, paths.join(root, VIDEOS, name), label_of[name.split("/")[0]], split))
-    return Listing(tuple(labels), tuple(videos), tuple(rejected))
+    others = [Rejected(paths.shown(name), f"in neither list {number}") for name in sorted(present - listed_in.keys())]
+    return Listing(tuple(labels), tuple(videos), tuple(rejected), tuple(others))
 
 
 def _lines(root: str, name: str) -> list[str]:
