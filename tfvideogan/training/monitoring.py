@@ -134,7 +134,10 @@ class Monitoring:
         """What the clips that are shown are drawn from, COLUMNS a row, and the rows' names: classes, or clips of the data set."""
         if generator.kind == "synthesis":
             return {"label": tf.constant(np.repeat(self.classes, COLUMNS))}, [self.run.labels[i] for i in self.classes]
-        return next(iter(models.dataset(self.config, self.config.split).once(COLUMNS * len(self.classes)))), []
+        wanted = COLUMNS * len(self.classes)
+        batch = next(iter(models.dataset(self.config, self.config.split).once(wanted)))
+        again = tf.range(wanted) % len(batch["seed"])  # where the data set has fewer clips
+        return {name: tf.gather(value, again) for name, value in batch.items()}, []
 
     def generator(self, name: str) -> Generator:
         """The generator of the "ema" or "raw" weights, with standing statistics of now; traced once."""
