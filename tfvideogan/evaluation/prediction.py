@@ -188,7 +188,8 @@ class Shown:
     """The clips of a report: of the first ones the given frames, the real clip, the first futures, and the baselines."""
 
     def __init__(self, given: int):
-        self.given, self.columns = given, {}
+        self.given = given
+        self.columns: dict[str, np.ndarray] = {}
 
     def add(self, name: str, future: int, truth: np.ndarray, clips: np.ndarray) -> None:
         """A future of clips of true ones, all [n,T,H,W,3] in [-1,1]. Only the first SHOWN that come are kept."""

@@ -73,7 +73,8 @@ def opened(
 
 @contextlib.contextmanager
 def _sheet(path: Path, frames: int, columns: int, row_names: Sequence[str]) -> Iterator[Callable[[np.ndarray], None]]:
-    times, kept, seen = sheet_times(frames, SHEET_FRAMES), [], 0
+    times, seen = sheet_times(frames, SHEET_FRAMES), 0
+    kept: list[np.ndarray] = []
 
     def add(videos: np.ndarray) -> None:
         nonlocal seen

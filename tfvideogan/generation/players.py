@@ -2,7 +2,7 @@
 
 import struct
 from fractions import Fraction
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -65,7 +65,8 @@ class Mp4:
     def __init__(self, file: BinaryIO, fps: float):
         codec, options = ("libx264", {"crf": "16"}) if "libx264" in av.codecs_available else ("mpeg4", {"qmax": "4"})
         self.container = av.open(file, "w", format="mp4")
-        self.stream = self.container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000), options=options)
+        stream = self.container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000), options=options)
+        self.stream = cast(av.VideoStream, stream)
 
     def add(self, video: np.ndarray) -> None:
         """The next frames [T,H,W,3]."""
@@ -81,4 +82,4 @@ class Mp4:
         self.container.close()
 
 
-PLAYERS = {".gif": Gif, ".mp4": Mp4}
+PLAYERS: dict[str, type[Gif] | type[Mp4]] = {".gif": Gif, ".mp4": Mp4}

@@ -97,9 +97,9 @@ def _stem(name: str) -> str:
 
 
 def _film(root: str, source_name: str, video_name: str) -> Film:
-    found = [paths.join(root, SOURCE, source_name).rstrip("/"), paths.join(root, VIDEO, video_name).rstrip("/")]
+    source, video = paths.join(root, SOURCE, source_name).rstrip("/"), paths.join(root, VIDEO, video_name).rstrip("/")
     try:
-        of_source, of_video = (decode.probe(path) for path in found)
+        of_source, of_video = (decode.probe(path) for path in (source, video))
     except ValueError as error:
         raise UserError(f"--data_dir={root}: {video_name or VIDEO}: {error}") from error
     sizes = [(facts.height, facts.width, facts.frames) for facts in (of_source, of_video)]
@@ -111,7 +111,7 @@ def _film(root: str, source_name: str, video_name: str) -> Film:
         if one != other:
             raise UserError(f"--data_dir={root}: got frame {other} beside source {one}, expected frames of the same names")
     names = stems[1] or tuple(str(number) for number in range(of_video.frames))
-    return Film(*found, of_source, of_video, tuple(f"{_stem(video_name)}/{name}" if video_name else name for name in names))
+    return Film(source, video, of_source, of_video, tuple(f"{_stem(video_name)}/{name}" if video_name else name for name in names))
 
 
 def beginnings(config: Clips, film: Film, split: str, span: int) -> Iterator[int]:
