@@ -141,8 +141,8 @@ MUTANTS = [
     ),
     Mutant(
         BAIR,
-        "split=found.labels[video.label]",
-        'split="train"',
+        "dataclasses.replace(video, label=0)",
+        'dataclasses.replace(video, label=0, split="train")',
         "tests/data/sources/bair_test.py -k 'layouts and folder'",
         "test videos are trained on",
     ),

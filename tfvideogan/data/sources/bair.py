@@ -30,9 +30,8 @@ def source(config: Clips, variant: str, split: str) -> Source:
 def listing(root: str) -> Listing:
     """The videos in train/ and test/. Raises UserError for another folder, and as `folder.listing` does."""
     found = folder.listing(root, "")
-    if set(found.labels) != {"train", "test"}:
-        raise UserError(
-            f"--data_dir={root}: got the folders {', '.join(found.labels)}; expected train and test, or what TFDS prepared of {NAME}"
-        )
-    videos = [dataclasses.replace(video, label=0, split=found.labels[video.label]) for video in found.videos]
+    if set(found.splits) != {"train", "test"}:
+        got = f"folders of {', '.join(found.splits)}" if found.splits else "no folders of splits"
+        raise UserError(f"--data_dir={root}: got {got}, expected train and test, or what TFDS prepared of {NAME}")
+    videos = [dataclasses.replace(video, label=0) for video in found.videos]
     return dataclasses.replace(found, labels=LABELS, videos=tuple(videos))
