@@ -112,8 +112,9 @@ def launch(
         if not in_cluster:
             leave_cluster(program)
         for name in (*output_folders, *output_files):
-            if FLAGS[name].value:
-                want_writable(name, FLAGS[name].value, folder=name in output_folders or not Path(FLAGS[name].value).suffix)
+            place: Any = FLAGS[name].value
+            if place:
+                want_writable(name, place, folder=name in output_folders or not Path(place).suffix)
         with forms.uncompiled() if FLAGS["xla"].value == "false" else contextlib.nullcontext():
             main(config)
     except (UserError, flags.Error) as error:
@@ -146,10 +147,11 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) 
     made: Any = kind or models.find(_peek(arguments, "model") or Config.model).Config
     fields: tuple[dataclasses.Field, ...] = dataclasses.fields(made)
     for field in fields:
+        default: Any = field.default
         if field.metadata["path"]:
-            define_path(field.name, field.default, field.metadata["help"], WholePathParser(field.default))
+            define_path(field.name, default, field.metadata["help"], WholePathParser(default))
         else:
-            DEFINE[field.type](field.name, field.default, field.metadata["help"])
+            DEFINE[field.type](field.name, default, field.metadata["help"])
     for module, defined in FLAGS.flags_by_module_dict().items():
         for flag in defined if module.startswith("tfvideogan.") else []:  # for --help: all of this package's flags
             FLAGS.register_key_flag_for_module(argv[0], flag)
