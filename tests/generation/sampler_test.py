@@ -35,6 +35,7 @@ def test_int64_is_taken_for_int32():
     specs = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.float32)]
     narrow = tf.function(lambda label, seed, truncation: tf.cast(label + seed[0], tf.float32) * truncation, input_signature=specs)
     wide = taking_int64(narrow)
+    assert wide.experimental_get_tracing_count() == 4  # before any call: what is saved is what is traced
     for dtypes in ((tf.int32, tf.int32), (tf.int64, tf.int32), (tf.int32, tf.int64), (tf.int64, tf.int64)):
         asked = tf.constant([4, 5, 6], dtypes[0]), tf.constant([1, 2], dtypes[1]), tf.constant(0.5)
         np.testing.assert_array_equal(wide(*asked), [2.5, 3, 3.5])
