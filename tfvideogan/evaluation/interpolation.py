@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfvideogan.generation.module import specs_of
 from tfvideogan.ops.latent import Distribution
 
 
@@ -33,7 +34,7 @@ def interpolate(
     """
     if steps < 2:
         raise ValueError(f"steps={steps}: expected at least 2, the two ends")
-    specs = {spec.name: spec for spec in module.generate.input_signature}
+    specs = {spec.name: spec for spec in specs_of(module.generate)}
     for row, (first, last) in enumerate(pairs):
         ends = distribution.draw(tf.constant([[seed, 2 * row], [seed, 2 * row + 1]]), specs["z"].shape[-1])
         share = tf.linspace(0.0, 1.0, steps)[:, None]  # of the last
