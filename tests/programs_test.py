@@ -189,10 +189,19 @@ def test_every_model_resumes_exactly_on_two_replicas_and_goes_through_every_prog
     run("sample", f"--module={tmp_path}/module", f"--output={tmp_path}/again.png", "--num_videos=1", "--labels=0")
     assert (tmp_path / "clips.png").read_bytes() == (tmp_path / "again.png").read_bytes()
     kind = models.find(VARIANTS[variant].model).Model
-    if kind.free_frames:
-        run("sample", f"--workdir={tmp_path}/whole", f"--output={tmp_path}/long.gif", "--num_videos=1", "--labels=0", "--frames=11")
-        assert len(list(ImageSequence.Iterator(Image.open(tmp_path / "long.gif")))) == 11
-    else:
+    predicts = variant in ("dvdgan_fp", "vgan conditional")
+    if kind.unrolls or predicts:
+        for name, where in (("whole", "workdir"), ("module", "module")):
+            run("sample", f"--{where}={tmp_path}/{name}", f"--output={tmp_path}/{name}.gif", "--num_videos=1", "--labels=0", "--frames=11")
+        assert len(list(ImageSequence.Iterator(Image.open(tmp_path / "whole.gif")))) == 11
+        assert (tmp_path / "whole.gif").read_bytes() == (tmp_path / "module.gif").read_bytes()
+    if predicts:
+        futures = [f"--futures={1 + kind.unrolls}"]  # VGAN's has no latent
+        out = run("evaluate", f"--module={tmp_path}/module", *futures, f"--report={tmp_path}/report")
+        for metric in ("fvd/moving_shapes", "fid/moving_shapes/copy_last", "ssim/predicted", "psnr/copy_last"):
+            assert re.search(rf"^{metric} +-?\d", out, re.M), out
+        assert "Frame by frame" in (tmp_path / "report" / "report.html").read_text()
+    elif not kind.unrolls:
         out = fail("sample", f"--workdir={tmp_path}/whole", f"--output={tmp_path}/long.gif", "--frames=16")
         assert re.search(
             rf"^sample: --frames=16: .* holds a {kind.__module__.split('.')[-1]} of \d+ frames, which makes no others$", out, re.M
