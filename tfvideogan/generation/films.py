@@ -14,7 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfvideogan.config import UserError
-from tfvideogan.data import decode, pictures
+from tfvideogan.data import decode, paths, pictures
 from tfvideogan.data.facts import Facts
 from tfvideogan.files import write_whole
 from tfvideogan.generation.module import Generator
@@ -116,7 +116,7 @@ class Sound:
         self.next: av.Packet | None = None
         if facts.files or Path(path).suffix.lower() in decode.PICTURES:
             return
-        self.source = av.open(path)
+        self.source = av.open(paths.opened(path) if "://" in path else path)
         tracks = [track for track in self.source.streams.audio if track.codec_context is not None]
         if not tracks:
             return
