@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tests.data.preparation.optical_flow_test import Constant
 from tests.data.preparation.prepare_test import examples, files, message, settings
 from tests.data.sources.moving_shapes_test import shrunk
 from tests.programs_test import run
@@ -139,6 +140,15 @@ def test_estimates_are_near_the_exact_flow(estimated):
         length = np.linalg.norm(truth, axis=-1)[shape].mean()
         print(index, "length", length, "error inside", errors[shape].mean(), "outside", errors[shrunk(~shape, 2)].mean())
         assert errors[shape].mean() < 0.5 * length and errors[shrunk(~shape, 2)].mean() < 0.25 * length
+
+
+def test_a_saved_model_estimates_too(videos, tmp_path):
+    module = Constant()
+    tf.saved_model.save(module, str(tmp_path / "module"), signatures=module.serve)
+    prepare.main(settings(videos / "0", tmp_path / "out", size=16, flow=str(tmp_path / "module"), flow_limit=2.0))
+    (example,) = examples(tmp_path / "out").values()
+    assert (example["flow"][..., 1] == 128 + 64).all()  # it finds 1 pixel everywhere
+    assert example["flow_estimator"].decode() == str(tmp_path / "module")
 
 
 def test_the_preview_shows_flows_as_colors(estimated):
