@@ -17,6 +17,10 @@ LEAST: dict[str, dict] = {  # the least Config of each model
     },
     "dvdgan": {"size": 32, "frames": 4, "channels": 2, "k": 2, "latent": 8, "embedding": 8},
     "dvdgan_fp": {"size": 32, "frames": 5, "given_frames": 2, "channels": 2, "k": 2, "latent": 8, "embedding": 8},
+    "everybody_dance_now": {
+        **{"dataset": "renderings/paired", "classes": 1, "size": 16, "width": 0, "frames": 2, "channels": 4, "d_channels": 2, "scales": 1},
+        **{"halvings": 2, "blocks": 1, "local_blocks": 1, "perceptual": "none", "learning_rate_schedule": "constant"},
+    },
     "mocogan": {"size": 32, "frames": 4, "channels": 2, "content": 6, "motion": 4},
     "tgan": {"size": 32, "frames": 8, "channels": 2, "latent": 8, "clip_every_steps": 2},
     "vgan": {"size": 32, "frames": 8, "channels": 2, "latent": 8},

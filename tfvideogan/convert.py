@@ -22,9 +22,8 @@ OUTPUT = flags.DEFINE_string("output", None, "Folder of the new run.")
 
 
 def main(config: Config) -> None:
-    for flag in (WEIGHTS, OUTPUT):
-        if not flag.value:
-            raise UserError(f"--{flag.name} is missing: expected a folder")
+    if not WEIGHTS.value or not OUTPUT.value:
+        raise UserError(f"--{'output' if WEIGHTS.value else 'weights'} is missing: expected a folder")
     convert(config, WEIGHTS.value, OUTPUT.value)
     logging.info("wrote %s, a run of %s at step 0, from %s", OUTPUT.value, config.model, WEIGHTS.value)
 

@@ -40,8 +40,9 @@ MAX_ROWS = 12
 def main(config: Config) -> None:
     if not OUTPUT.value:
         raise UserError("--output is missing: want a file ending in .gif, .mp4 or .png")
-    if SOURCE.value and flags.FLAGS.workdir and models.find(config.model).Model.free_size and translate_at_its_size(config):
-        return
+    if SOURCE.value and flags.FLAGS.workdir and models.find(config.model).Model.free_size:
+        if translate_at_its_size(config, SOURCE.value, OUTPUT.value):
+            return
     if OUTPUT.value.rpartition(".")[2] not in ("gif", "mp4", "png"):
         raise UserError(f"--output={OUTPUT.value}: want .gif, .mp4 or .png")
     if NUM_VIDEOS.value < 1:
@@ -59,12 +60,11 @@ def main(config: Config) -> None:
     logging.info("wrote %d clips of %s to %s", len(pixels), generator.name, OUTPUT.value)
 
 
-def translate_at_its_size(config: Config) -> bool:
+def translate_at_its_size(config: Config, source: str, output: str) -> bool:
     """Translates --source frame by frame, if it is a film or pictures and --output can hold them. Returns whether it is.
 
     Raises: UserError where it cannot be decoded.
     """
-    source, output = SOURCE.value, OUTPUT.value
 
     def generator_at(height: int, width: int) -> Generator:
         return open_generator(dataclasses.replace(config, frames=1, size=height, width=width, short_side=0))

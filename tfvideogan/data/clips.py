@@ -40,13 +40,14 @@ def seconds_needed(config: Clips) -> float:
     return (config.frames - 1) / config.fps
 
 
-def shape(config: Clips, video: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+def shape(config: Clips, video: tf.Tensor, seed: tf.Tensor, training: bool, nearest: bool = False) -> tf.Tensor:
     """uint8 [T,h,w,3] -> uint8 [T,H,W,3]: resized to cover a frame, or to config.short_side, then the center.
 
-    In training with config.random_crop a random place instead, and with config.flip mirrored half of the time.
+    In training with config.random_crop a random place instead, and with config.flip mirrored half of the time. `nearest`: colors, as
+    those of labels, are not mixed where it is resized.
     """
     height, width = config.frame_size
-    video = fit(tf.ensure_shape(video, [config.frames, None, None, 3]), height, width, config.short_side)
+    video = fit(tf.ensure_shape(video, [config.frames, None, None, 3]), height, width, config.short_side, nearest)
     top = left = None
     if training and config.random_crop:
         top = _draw(seed, TOP, tf.shape(video)[1] - height + 1)
@@ -57,9 +58,9 @@ def shape(config: Clips, video: tf.Tensor, seed: tf.Tensor, training: bool) -> t
     return video
 
 
-def fit(video: tf.Tensor, height: int, width: int, short_side: int = 0) -> tf.Tensor:
+def fit(video: tf.Tensor, height: int, width: int, short_side: int = 0, nearest: bool = False) -> tf.Tensor:
     """uint8 [T,h,w,3] -> uint8 [T,h',w',3], the smallest that covers height x width and whose short side is at least
-    `short_side`: bilinear with antialiasing, the aspect ratio kept."""
+    `short_side`: bilinear with antialiasing, or the nearest pixel, the aspect ratio kept."""
     h, w = tf.shape(video)[1], tf.shape(video)[2]
     over, under = tf.cond(height * w >= width * h, lambda: (height, h), lambda: (width, w))  # the scale, as a fraction
     short = tf.minimum(h, w)
@@ -67,6 +68,8 @@ def fit(video: tf.Tensor, height: int, width: int, short_side: int = 0) -> tf.Te
 
     def resize() -> tf.Tensor:
         to = tf.cast(tf.round(tf.stack([h, w]) * over / under), tf.int32)
+        if nearest:
+            return tf.image.resize(video, to, "nearest")
         return tf.cast(tf.round(tf.clip_by_value(tf.image.resize(video, to, "bilinear", antialias=True), 0, 255)), tf.uint8)
 
     return tf.cond(over == under, lambda: video, resize)

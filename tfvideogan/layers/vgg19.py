@@ -45,7 +45,7 @@ class VGG19:
 
     def __init__(self, perceptual: str):
         self.perceptual = perceptual
-        self.name = "keras" if perceptual == "keras" else Path(perceptual).name.partition(".")[0]
+        self.name = Path(perceptual.removeprefix(FILE)).name.partition(".")[0]
 
     def features(self, pictures: tf.Tensor, layers: Collection[str], rectified: bool) -> list[tf.Tensor]:
         """Maps of the layers, in the network's order, divided by SCALE.

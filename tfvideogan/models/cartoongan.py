@@ -67,7 +67,7 @@ class Config(base.Config):
         0.078, "Weight of VGG19's features, which are divided by 127.5, in the content loss; the paper's 10 is 1275."
     )
     content_resize: bool = field(True, "Resize pictures to 224x224 for VGG19, as the authors' code does.")
-    pixel_weight: float = field(1.0, "Weight of the content loss of pixels, with --perceptual=none.")
+    pixel_weight: float = field(10.0, "Weight of the content loss of pixels, with --perceptual=none.")
     g_learning_rate: float = 1e-5
     d_learning_rate: float = 1e-5
     learning_rate_schedule: str = "linear"
@@ -199,6 +199,7 @@ class Model(gan.GAN):
     @classmethod
     def batch_specs(cls, config: base.Config) -> gan.Specs:
         """Photos, and cartoons in any order, plain and with smoothed edges; no network reads labels."""
+        assert isinstance(config, Config)
         specs = {name: spec for name, spec in super().batch_specs(config).items() if name != "label"}
         streams = ("source",) if config.phase == "initialization" else ("source", "smoothed")
         return {**specs, **{name: specs["video"] for name in streams}}
@@ -287,8 +288,10 @@ def assign_published(model: Model, folder: str) -> None:
     for name, layer in published_layers(generator).items():
         if isinstance(layer, InstanceNorm):
             for ours, theirs in ((layer.gain, "scale"), (layer.shift, "shift")):
+                assert ours is not None  # both are there in every norm of this file
                 ours.assign(values(f"{name}.{theirs}", [*ours.shape]))
             continue
+        assert layer.bias is not None
         height, width, *channels = layer.kernel.shape
         weight = values(f"{name}.weight", [*channels[::-1], height, width])
         weight, bias = weight.transpose(2, 3, 1, 0), values(f"{name}.bias", [*layer.bias.shape])

@@ -1,0 +1,102 @@
+"""Pairs of folders: matched by name, cut alike."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.data.decode_test import noise_video
+from tfvideogan import data
+from tfvideogan.config import Config, UserError
+
+
+def write(folder, names: list[str], shift: int) -> None:
+    """Frames of 20x40 of one gray each, a step of 10 apart, and a white column at 8 * number."""
+    folder.mkdir(parents=True)
+    for number, name in enumerate(names):
+        picture = np.full([20, 40, 3], 10 * number + shift, np.uint8)
+        picture[:, 8 * number] = 255
+        Image.fromarray(picture).save(folder / name)
+
+
+@pytest.fixture
+def root(tmp_path):
+    write(tmp_path / "source", [f"f{i}.png" for i in (1, 2, 3, 10)], 0)
+    write(tmp_path / "video", [f"f{i}.bmp" for i in (1, 2, 3, 10)], 100)
+    return tmp_path
+
+
+def config_of(root, **changes) -> Config:
+    return Config(
+        **{"dataset": "pairs", "data_dir": str(root), "frames": 2, "size": 20, "width": 40, "stride": 1, "batch_size": 2, **changes}
+    )
+
+
+def grays(batch) -> np.ndarray:
+    """[2 entries, N, T]"""
+    return np.stack([np.round(batch[name].numpy()[:, :, 0, -1, 0] * 127.5 + 127.5) for name in ("source", "video")])
+
+
+def test_clips_begin_at_every_frame_and_pairs_stay_together(root):
+    dataset = data.load(config_of(root), "train")
+    assert dataset.size == 3
+    (batch,) = dataset.once(3)
+    np.testing.assert_array_equal(grays(batch)[1], [[100, 110], [110, 120], [120, 130]])  # f10 comes after f3
+    np.testing.assert_array_equal(grays(batch)[0] + 100, grays(batch)[1])
+    assert batch["video"].shape == (3, 2, 20, 40, 3)
+
+
+def test_random_crops_and_flips_are_the_same_for_both(root):
+    config = config_of(root, size=16, width=16, short_side=20, random_crop=True, flip=True)
+    batch = next(iter(data.load(config, "train").batches(8)))
+    for source, video in zip(batch["source"].numpy(), batch["video"].numpy(), strict=True):
+        np.testing.assert_array_equal(source.max((0, 1, 3)) == 1, video.max((0, 1, 3)) == 1)  # the columns of white
+    small = next(iter(data.load(config_of(root, size=10, width=20), "train").once(1)))
+    assert set(np.unique(np.round(small["source"] * 127.5 + 127.5))) <= {0, 10, 255}  # no colors are mixed
+    assert len(np.unique(np.round(small["video"] * 127.5 + 127.5))) > 3
+
+
+def test_no_clip_reaches_from_one_split_into_the_other(root):
+    config = config_of(root, held_out="f3|f10")
+    assert (data.load(config, "train").size, data.load(config, "test").size) == (1, 1)
+    assert data.load(config, "train+test").size == 2
+    with pytest.raises(UserError, match=r"--frames=3 --split=test: got no 3 frames in a row"):
+        data.load(dataclasses.replace(config, frames=3), "test")
+
+
+def test_faces_are_centers_in_the_frame_as_it_is_read(root):
+    (root / "faces.csv").write_text("frame,top,bottom,left,right\n" + "".join(f"f{i},4,8,{i},{i + 4}\n" for i in (1, 2, 3, 10)))
+    config = config_of(root, size=10, width=10)  # half the size, and the middle of it: 5 columns less on each side
+    batch = next(iter(data.load(config, "train", ("face",)).once(1)))
+    np.testing.assert_array_equal(batch["face"], [[[3, -4], [3, -3]]])  # (1 + 2) / 2 - 5 = -3.5, to even
+    with pytest.raises(UserError, match="--flip or --random_crop: expected neither, with faces.csv"):
+        data.load(dataclasses.replace(config, flip=True), "train", ("face",))
+    (root / "faces.csv").write_text("frame,top,bottom,left,right\nf1,4,8,1,5\n")
+    with pytest.raises(UserError, match="faces.csv: got no line of frame f10, expected one for each frame"):
+        data.load(config, "train", ("face",))
+
+
+def test_films_are_matched_by_name(tmp_path):
+    for folder in ("source", "video"):
+        (tmp_path / folder).mkdir()
+        noise_video(tmp_path / folder / "a.mp4", 5, g="6")
+    write(tmp_path / "source" / "b", ["1.png", "2.png"], 0)
+    write(tmp_path / "video" / "b", ["1.png", "2.png"], 50)
+    assert data.load(config_of(tmp_path), "train").size == 4 + 1
+    assert data.load(config_of(tmp_path, held_out="^b/"), "test").size == 1
+    shutil.rmtree(tmp_path / "video" / "b")
+    with pytest.raises(UserError, match="got b in one of source and video, expected every film in both"):
+        data.load(config_of(tmp_path), "train")
+
+
+def test_pairs_that_differ_are_refused(root):
+    (root / "video" / "f2.bmp").rename(root / "video" / "f4.bmp")
+    with pytest.raises(UserError, match="got frame f3 beside source f2, expected frames of the same names"):
+        data.load(config_of(root), "train")
+    (root / "video" / "f4.bmp").unlink()
+    with pytest.raises(UserError, match="video and its source: got 4 frames of 40x20 and 3 frames of 40x20, expected the same"):
+        data.load(config_of(root), "train")
+    with pytest.raises(UserError, match="got no folder source, expected source and video"):
+        data.load(config_of(root / "video"), "train")

@@ -1,0 +1,158 @@
+"""Pairs of folders: `--dataset=pairs --data_dir=DIR` reads what a model translates in DIR/source, and what it is to look like in DIR/video.
+
+Either folder holds pictures, the frames of one film in the order of the numbers in their names; or films, each a video file or a folder
+of frames. Pairs have one name, but for the ending, and one size. Clips begin at every frame from which enough follow. A clip and its
+source are cut at the same place; sources, which may be of labels, are resized without mixing colors.
+
+DIR/faces.csv, where there is one, is for models that read "face", the row and column of a face's center, int32 [T,2]. Its first line is
+"frame,top,bottom,left,right"; each other is of a frame, by its name without the ending (of a film: FILM/NUMBER, from 0 on), and the
+box of its face in pixels of the frame as it lies.
+
+With --held_out, the films, or the frames of the one film, that the regular expression is found in are split test, the others train; no
+clip reaches from one split into the other.
+"""
+
+import csv
+import io
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from tfvideogan.config import Clips, UserError
+from tfvideogan.data import decode, paths, pictures
+from tfvideogan.data.clips import shape
+from tfvideogan.data.facts import Facts
+from tfvideogan.data.source import Source
+
+SOURCE, VIDEO, FACES = "source", "video", "faces.csv"
+BOX = "top", "bottom", "left", "right"
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film and its source.
+
+    Attributes:
+        source, video: what opens them.
+        of_source, of_video: what `decode.probe` says of them.
+        frames: names of the frames.
+    """
+
+    source: str
+    video: str
+    of_source: Facts
+    of_video: Facts
+    frames: tuple[str, ...]
+
+
+def source(config: Clips, variant: str, split: str) -> Source:
+    """Clips of every start. Raises UserError for what is missing, does not match or is too short, and for options it has no part in."""
+    if variant or config.fps:
+        raise UserError(f"--dataset={config.dataset} --fps={config.fps:g}: expected pairs, without a variant and frames a second")
+    found, span = films(config), (config.frames - 1) * config.stride + 1
+    starts = [(film, first) for film in found for first in beginnings(config, film, split, span)]
+    if not starts:
+        longest = max(len(film.frames) for film in found)
+        raise UserError(f"--frames={config.frames} --split={split}: got no {span} frames in a row, of films of {longest} and fewer")
+
+    def read(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
+        film, first = starts[number]
+        indices = range(first, first + span, config.stride)
+        return decode.read(film.source, indices, film.of_source), decode.read(film.video, indices, film.of_video)
+
+    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+        given, shown = tf.numpy_function(read, [index], [tf.uint8, tf.uint8], stateful=False)
+        video = shape(config, shown, seed, training)  # both by the same draws
+        return {"source": shape(config, given, seed, training, nearest=True), "video": video, "label": tf.constant(0)}
+
+    more = {}
+    if tf.io.gfile.exists(paths.join(config.data_dir, FACES)):
+        more["face"] = faces(config, starts)
+    return Source(("film",), len(starts), clip, more)
+
+
+def films(config: Clips) -> list[Film]:
+    """The pairs of a folder. Raises UserError where a name has no counterpart, or a pair differs in size or length."""
+    root = config.data_dir
+    for name in (SOURCE, VIDEO):
+        if not root or not paths.is_folder(paths.join(root, name)):
+            raise UserError(f"--data_dir={root}: got no folder {name}, expected source and video")
+    if pictures.names(paths.join(root, VIDEO)):
+        return [_film(root, "", "")]
+    by_stem = [{_stem(name): name for name in paths.children(paths.join(root, folder))} for folder in (SOURCE, VIDEO)]
+    alone = sorted(by_stem[0].keys() ^ by_stem[1].keys())
+    if alone or not by_stem[0]:
+        raise UserError(
+            f"--data_dir={root}: got {alone[0] if alone else 'nothing'} in one of source and video, expected every film in both"
+        )
+    return [_film(root, by_stem[0][stem], by_stem[1][stem]) for stem in sorted(by_stem[1])]
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(paths.suffix(name)) if paths.suffix(name) in decode.SUFFIXES else name
+
+
+def _film(root: str, source_name: str, video_name: str) -> Film:
+    found = [paths.join(root, SOURCE, source_name).rstrip("/"), paths.join(root, VIDEO, video_name).rstrip("/")]
+    try:
+        of_source, of_video = (decode.probe(path) for path in found)
+    except ValueError as error:
+        raise UserError(f"--data_dir={root}: {video_name or VIDEO}: {error}") from error
+    sizes = [(facts.height, facts.width, facts.frames) for facts in (of_source, of_video)]
+    if sizes[0] != sizes[1]:
+        told = " and ".join(f"{frames} frames of {width}x{height}" for height, width, frames in sizes)
+        raise UserError(f"--data_dir={root}: {video_name or VIDEO} and its source: got {told}, expected the same")
+    stems = [tuple(map(_stem, facts.files)) for facts in (of_source, of_video)]
+    for one, other in zip(*stems, strict=True):
+        if one != other:
+            raise UserError(f"--data_dir={root}: got frame {other} beside source {one}, expected frames of the same names")
+    names = stems[1] or tuple(str(number) for number in range(of_video.frames))
+    return Film(*found, of_source, of_video, tuple(f"{_stem(video_name)}/{name}" if video_name else name for name in names))
+
+
+def beginnings(config: Clips, film: Film, split: str, span: int) -> Iterator[int]:
+    """The frames from which `span` frames of the split follow."""
+    try:
+        held_out = re.compile(config.held_out)
+    except re.error as error:
+        raise UserError(f"--held_out={config.held_out}: expected a regular expression ({error})") from error
+    splits = [("test" if held_out.search(name) else "train") if config.held_out else split for name in film.frames]
+    first = 0
+    for of_run, run in itertools.groupby(splits):
+        length = len(list(run))
+        if of_run in split.split("+") or of_run == split:
+            yield from range(first, first + length - span + 1)
+        first += length
+
+
+def faces(config: Clips, starts: list[tuple[Film, int]]) -> Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]:
+    """The function of the entry "face". Raises UserError for frames without a box, and where pictures are cut at random."""
+    file = paths.join(config.data_dir, FACES)
+    rows = csv.DictReader(io.StringIO(paths.read_text(file)))
+    try:
+        boxes = {row["frame"]: [float(row[side]) for side in BOX] for row in rows}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{file}: expected lines of frame,{','.join(BOX)} ({error})") from error
+    lacking = sorted({name for film, _ in starts for name in film.frames} - boxes.keys())
+    if lacking:
+        raise UserError(f"{file}: got no line of frame {lacking[0]}, expected one for each frame")
+    if config.flip or config.random_crop:
+        raise UserError("--flip or --random_crop: expected neither, with faces.csv")
+
+    def centers(number: np.int64) -> np.ndarray:
+        film, first = starts[number]
+        size, shown = np.array([film.of_video.height, film.of_video.width]), np.array(config.frame_size)
+        scale = max(*(shown / size), config.short_side / min(size))
+        left_over = (np.round(size * scale) - shown) // 2
+        names = film.frames[first : first + (config.frames - 1) * config.stride + 1 : config.stride]
+        middles = np.array([np.reshape(boxes[name], [2, 2]).mean(1) for name in names])
+        return np.round(middles * scale - left_over).astype(np.int32)
+
+    def face(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(centers, [index], tf.int32, stateful=False), [config.frames, 2])
+
+    return face
