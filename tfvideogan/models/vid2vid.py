@@ -45,8 +45,8 @@ from tfvideogan.layers.patch_discriminator import MultiScaleDiscriminator
 from tfvideogan.layers.pix2pix_hd import Block, Enhancer, Painter, ResidualBlock, Trunk, doubling, halving, outer
 from tfvideogan.layers.warp import warp
 from tfvideogan.losses import feature_matching, least_squares, mean_distance
-from tfvideogan.ops import noise
-from tfvideogan.ops.resample import average_pool_overlapping
+from tfvideogan.models.everybody_dance_now import cut, windows
+from tfvideogan.ops.resample import average_pool_overlapping, downsample
 from tfvideogan.ops.video import fold, unfold
 
 PHASES = "finest", "joint"
@@ -57,7 +57,6 @@ DOUBT = 0.02  # squared distance of colors in [-1,1], summed, from which on a re
 D_HALVINGS = 3
 EPSILON = 1e-5  # of every norm
 WIDEST = 1024  # of pictures that VGG19 reads
-CHUNK_SEEDS = 100  # stream of the first chunk's seeds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -303,22 +302,15 @@ class Generator(keras.Model):
         """Labels int32 [N,T,H,W], with instances int32 of the same shape, or channels [N,T,H,W,C] in [-1,1]; and the first frames [N,2,H,W,3],
         if they are given, with which the result begins -> video [N,T,H,W,3] in [-1,1], float32."""
         maps = maps_of(self.config, source, instances)
-        if video is None:
-            return self.roll(repeat_first(maps, PAST), self.beginning(maps[:, 0], None))[0].final
-        return tf.concat([video, self.roll(maps, self.beginning(maps[:, 0], video))[0].final], 1)
+        frames, _ = self.roll(maps if video is not None else repeat_first(maps, PAST), self.beginning(tf.shape(source)[0], video))
+        return frames.final if video is None else tf.concat([video, frames.final], 1)
 
-    def beginning(self, maps: tf.Tensor, first: tf.Tensor | None) -> gan.Inputs:
+    def beginning(self, clips: tf.Tensor, given: tf.Tensor | None) -> gan.Inputs:
         """The state before any frame is generated: of each scale the frames before ("past0", "past1", ..), and whether there are none
-        ("first" [N], 1 or 0).
-
-        Args:
-            maps: of any frame's source [N,H,W,C], for its shape.
-            first: the first frames [N,2,H,W,3], if they are given.
-        """
-        frames = fold(first) if first is not None else tf.repeat(tf.zeros_like(maps[..., :1]), PAST, 0) * tf.zeros([3])
-        past = [unfold(frames, PAST) for frames in self.pyramid(frames)]
-        none = tf.zeros_like(maps[:, 0, 0, 0]) + (1.0 if first is None else 0.0)
-        return {"first": none, **{f"past{scale}": frames for scale, frames in enumerate(past)}}
+        ("first" [N], 1 or 0). Of the number of clips, and the first frames [N,2,H,W,3], if they are given."""
+        before = tf.zeros([clips, PAST, *self.config.frame_size, 3]) if given is None else given
+        past = [unfold(frames, PAST) for frames in self.pyramid(fold(before))]
+        return {"first": tf.fill([clips], float(given is None)), **{f"past{scale}": frames for scale, frames in enumerate(past)}}
 
     def pyramid(self, pictures: tf.Tensor) -> list[tf.Tensor]:
         """Pictures [N,H,W,C] as each scale reads them, coarsest first."""
@@ -352,3 +344,220 @@ class Generator(keras.Model):
 def repeat_first(x: tf.Tensor, times: int) -> tf.Tensor:
     """[N,T,...] -> [N,times+T,...]: before the first frame, the same."""
     return tf.concat([tf.repeat(x[:, :1], times, 1), x], 1)
+
+
+class Discriminator(keras.Model):
+    """Of single frames with their sources, of several frames with the flows between them, and of faces."""
+
+    def __init__(self, config: Config):
+        super().__init__(dtype="float32")
+        ch, frame, k = config.d_channels, config.source_maps + 3, config.temporal_frames
+        self.image = MultiScaleDiscriminator(config.d_scales, frame, ch, D_HALVINGS, norm)
+        several = 3 * k + 2 * (k - 1)
+        self.temporal = [MultiScaleDiscriminator(config.d_scales, several, ch, D_HALVINGS, norm) for _ in range(config.temporal_scales)]
+        if config.face_size:
+            self.face = MultiScaleDiscriminator(max(1, config.d_scales - 2), frame, ch, D_HALVINGS, norm)
+        self.built = True
+
+
+class Question(NamedTuple):
+    """What a discriminator is asked, of the same real and generated frames.
+
+    Attributes:
+        name: of its losses.
+        judge: the discriminator.
+        real: [M,h,w,C].
+        fakes: one or several of the same shape.
+        weight: of each example [M]; None: 1.
+        factor: of its part in G's loss.
+    """
+
+    name: str
+    judge: MultiScaleDiscriminator
+    real: tf.Tensor
+    fakes: list[tf.Tensor]
+    weight: tf.Tensor | None = None
+    factor: float = 1.0
+
+
+def several_frames(video: tf.Tensor, flows: tf.Tensor, ends: list[int], spacing: int, count: int) -> tf.Tensor:
+    """What a D_V reads: for each end `count` frames, `spacing` apart, of which that is the last, and the flows from each to the one before.
+
+    Args:
+        video, flows: [N,T,H,W,3] and [N,T,H,W,2], each flow to the frame before.
+
+    Returns: [len(ends)*N,H,W,C], end after end.
+    """
+    found = []
+    for end in ends:
+        places = range(end - spacing * (count - 1), end + 1, spacing)
+        far = [flow_over(flows, place, spacing) / FLOW_UNIT for place in places[1:]]
+        found.append(tf.concat([*(video[:, place] for place in places), *far], -1))
+    return tf.concat(found, 0)
+
+
+def flow_over(flows: tf.Tensor, place: int, spacing: int) -> tf.Tensor:
+    """The flow from a frame to one several before, put together from those between [N,T,H,W,2]: [N,H,W,2]."""
+    found = flows[:, place]
+    for before in range(place - 1, place - spacing, -1):
+        found = found + warp(flows[:, before], found)
+    return found
+
+
+class Model(gan.GAN):
+    """vid2vid's networks and losses."""
+
+    config: Config
+    networks = Generator, Discriminator
+    free_frames = True
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.vgg = vgg19.network(config.perceptual)
+        self.chunks = (config.frames - config.given_frames) // config.learned_frames
+        # Frames before a chunk that the D_V of the widest spacing reads.
+        self.memory = (config.temporal_frames - 1) * config.temporal_frames ** (config.temporal_scales - 1) if config.temporal_scales else 0
+
+    @classmethod
+    def batch_specs(cls, config: base.Config) -> gan.Specs:
+        """Labels of pixels, with the numbers of instances, or channels; frames and their flow; the centers of faces."""
+        assert isinstance(config, Config)
+        specs = {name: spec for name, spec in super().batch_specs(config).items() if name != "label"}
+        pixels = [None, config.frames, *config.frame_size]
+        if config.source_channels:
+            specs["source"] = tf.TensorSpec([*pixels, config.source_channels], tf.float32)
+        else:
+            specs["source"] = tf.TensorSpec(pixels, tf.int32)
+        if config.instances:
+            specs["instances"] = tf.TensorSpec(pixels, tf.int32)
+        if config.face_size:
+            specs["face"] = tf.TensorSpec([None, config.frames, 2], tf.int32)
+        return {**specs, "flow": tf.TensorSpec([*pixels, 2], tf.float32)}
+
+    @property
+    def latent_width(self) -> int:
+        return 0
+
+    def inputs(self, batch: gan.Batch) -> gan.Inputs:
+        """The source, and the first frames, if they are given."""
+        given = {"video": batch["video"][:, :PAST]} if self.config.given_frames else {}
+        return {**{name: batch[name] for name in ("source", "instances") if name in self.batch_specs(self.config)}, **given}
+
+    def chunk(self, batch: gan.Batch, i: int) -> gan.Batch:
+        """The frames that are learned, K: their flow and faces; with the frame before, the video; with the two before, the source."""
+        given, length = self.config.given_frames, self.config.learned_frames
+        found: gan.Batch = {"seed": batch["seed"]}
+        for name, before in (("source", PAST), ("instances", PAST), ("video", 1), ("flow", 0), ("face", 0)):
+            if name in self.batch_specs(self.config):
+                frames = batch[name][:, given - before :] if given else repeat_first(batch[name], before)
+                found[name] = frames[:, i * length : (i + 1) * length + before]
+        return found
+
+    def initial_state(self, batch: gan.Batch) -> gan.Batch:
+        """The generator's, and the real and generated frames and the flows that D_V remembers, none of which is "seen" [N] yet."""
+        clips = tf.shape(batch["video"])[0]
+        state = self.generator.beginning(clips, batch["video"][:, :PAST] if self.config.given_frames else None)
+        if self.memory:
+            kinds = {"real_before": 3, "fake_before": 3, "flow_before": 2}
+            blank = {name: tf.zeros([clips, self.memory, *self.config.frame_size, n]) for name, n in kinds.items()}
+            state = {**state, **blank, "seen": tf.zeros([clips])}
+        return state
+
+    def next_state(self, chunk: gan.Batch) -> gan.Batch:
+        frames, state = self.generator.roll(self.maps(chunk), chunk)
+        if self.memory:
+            shown = {"real_before": chunk["video"][:, 1:], "fake_before": frames.final, "flow_before": chunk["flow"]}
+            kept = {name: tf.concat([chunk[name], new], 1)[:, -self.memory :] for name, new in shown.items()}
+            state = {**state, **kept, "seen": tf.minimum(chunk["seen"] + float(self.config.learned_frames), float(self.memory))}
+        return state
+
+    def maps(self, chunk: gan.Batch) -> tf.Tensor:
+        """What networks read of a chunk's source."""
+        return maps_of(self.config, chunk["source"], chunk.get("instances"))
+
+    def with_state(self, batch: gan.Batch) -> gan.Batch:
+        """A chunk with its state; of clips that are learned whole, made here."""
+        return batch if "past0" in batch else {**self.chunk(batch, 0), **self.initial_state(batch)}
+
+    def questions(self, chunk: gan.Batch, maps: tf.Tensor, frames: Frame) -> list[Question]:
+        """What the discriminators are asked of a chunk's frames; `maps` are those of its source."""
+        config, d, real = self.config, self.discriminator, chunk["video"][:, 1:]
+        now = maps[:, PAST:]
+
+        def with_source(video: tf.Tensor) -> tf.Tensor:
+            return fold(tf.concat([now, video], -1))
+
+        found = [Question("image", d.image, with_source(real), [with_source(frames.final), with_source(frames.painted)])]
+        for scale, judge in enumerate(d.temporal):
+            k, spacing = config.temporal_frames, config.temporal_frames**scale
+            before, last = spacing * (k - 1), self.memory + config.learned_frames - 1
+            back = range(0, config.learned_frames, k)  # how far before the newest frame each ends
+            flows = tf.concat([chunk["flow_before"], chunk["flow"]], 1)
+            videos = (tf.concat([chunk[f"{kind}_before"], new], 1) for kind, new in (("real", real), ("fake", frames.final)))
+            shown, fake = (several_frames(video, flows, [last - t for t in back], spacing, k) for video in videos)
+            there = [tf.cast(chunk["seen"] + float(config.learned_frames - before) > t, tf.float32) for t in back]
+            count = tf.maximum(tf.add_n(there), 1.0)  # of a clip; the loss is the mean over those that there are
+            weight = tf.concat([float(len(back)) * one / count for one in there], 0)
+            found.append(Question(f"temporal{scale}", judge, shown, [fake], weight))
+        if config.face_size:
+            rows, columns = windows(fold(real), fold(chunk["face"]), config.face_size)
+            faces = (cut(with_source(video), rows, columns) for video in (real, frames.final))
+            found.append(Question("face", d.face, next(faces), [next(faces)], factor=2.0))
+        return found
+
+    def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
+        """Half the distances from 1 and 0; D_I's of frames and of painted frames, each beside the real ones."""
+        chunk = self.with_state(batch)
+        maps = self.maps(chunk)
+        terms: gan.Scalars = {}
+        for name, judge, real, fakes, weight, _ in self.questions(chunk, maps, self.generator.roll(maps, chunk)[0]):
+            terms[f"d_{name}_real"] = 0.5 * len(fakes) * distance_from(judge(real, mode="train"), 1.0, weight)
+            terms[f"d_{name}_fake"] = 0.5 * tf.add_n([distance_from(judge(fake, mode="train"), 0.0, weight) for fake in fakes])
+        return terms, {}
+
+    def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
+        """The adversarial losses with feature matching, and those of pixels."""
+        chunk = self.with_state(batch)
+        maps = self.maps(chunk)
+        frames, _ = self.generator.roll(maps, chunk)
+        terms: gan.Scalars = {}
+        for name, judge, real, fakes, weight, factor in self.questions(chunk, maps, frames):
+            of_real, of_fakes = judge(real, mode="train"), [judge(fake, mode="train") for fake in fakes]
+            terms[f"g_{name}"] = factor * tf.add_n([distance_from(of_fake, 1.0, weight) for of_fake in of_fakes])
+            matched = tf.add_n([feature_matching(of_real, of_fake, weight) for of_fake in of_fakes])
+            terms[f"g_{name}_features"] = factor * self.config.feature_weight * matched
+        return {**terms, **self.pixel_losses(chunk, frames)}, {"painted_share": tf.reduce_mean(frames.mask)}
+
+    def pixel_losses(self, chunk: gan.Batch, frames: Frame) -> gan.Scalars:
+        """Those of the flow, of warped frames, and of the mask (3.1, L_W), where the reference flow is trusted; and the perceptual one."""
+        config = self.config
+        before, real, reference = fold(chunk["video"][:, :-1]), fold(chunk["video"][:, 1:]), fold(chunk["flow"])
+        final, painted, flow, mask = (fold(part) for part in frames)
+        trusted = fold(self.trusted(chunk))
+        last = fold(tf.concat([chunk[f"past{config.scales - 1}"][:, -1:], frames.final[:, :-1]], 1))
+        terms = {"g_warp": config.warp_weight * mean_distance(final * trusted, tf.stop_gradient(warp(last, reference)) * trusted)}
+        if config.warping:
+            terms["g_flow"] = config.flow_weight / 2 ** (config.scales - 1) * mean_distance(flow * trusted, reference * trusted)
+            terms["g_flow_warp"] = config.warp_weight * mean_distance(warp(before, flow) * trusted, real * trusted)
+            if not config.given_frames:
+                terms["g_mask"] = config.mask_weight * tf.reduce_mean(mask * trusted)
+        if self.vgg is not None:
+            pictures, width = [final, painted, real], real.shape[2]
+            while width > WIDEST:
+                pictures, width = [downsample(x) for x in pictures], width // 2
+            distance = tf.add_n([vgg19.perceptual_distance(self.vgg, x, pictures[2]) for x in pictures[:2]])
+            terms[f"g_perceptual_{self.vgg.name}"] = config.perceptual_weight * distance
+        return terms
+
+    def trusted(self, chunk: gan.Batch) -> tf.Tensor:
+        """Where the reference flow is: [N,K,H,W,1], 1 or 0. Before a clip's very first frame there is none."""
+        video, length = chunk["video"], self.config.learned_frames
+        error = video[:, 1:] - unfold(warp(fold(video[:, :-1]), fold(chunk["flow"])), length)
+        near = tf.cast(tf.reduce_sum(tf.square(error), -1, keepdims=True) < DOUBT, tf.float32)
+        nothing_before = chunk["first"][:, None] * tf.one_hot(0, length)
+        return near * (1.0 - nothing_before)[:, :, None, None, None]
+
+
+def distance_from(maps: list[list[tf.Tensor]], target: float, weight: tf.Tensor | None) -> tf.Tensor:
+    """Of the scores of every scale, summed."""
+    return tf.add_n([least_squares(of_scale[-1], target, weight) for of_scale in maps])
