@@ -63,7 +63,7 @@ class Generator:
 
         Args:
             batch: what the kind reads: "label" int32 [N]; "video" [N,T,H,W,3] in [-1,1], whose first frames are continued; or
-                "source" [N,T,H,W,C].
+                "source" [N,T,H,W,C] and what else a translation reads, as the first frames of "video".
             seed: int32 [2].
             truncation: of the latent; 1 for none.
         """
@@ -72,7 +72,7 @@ class Generator:
         if self.kind == "translation":
             given = {spec.name: spec for spec in self.source.translate.input_signature}
             return self.source.translate(
-                **{name: to_unit(batch[name]) if is_picture(spec) else batch[name] for name, spec in given.items()}
+                **{name: to_unit(batch[name][:, : spec.shape[1]]) if is_picture(spec) else batch[name] for name, spec in given.items()}
             )
         first = to_unit(batch["video"][:, : self.given_frames])
         label = [batch["label"]] if len(self.source.predict.input_signature) == 4 else []  # of a predictor with classes

@@ -23,8 +23,8 @@ Differences from the code:
 - The last layers of coarse scales stay as they are in phase joint, unless gradients go through frames: nothing reaches them.
 - No features of instances to vary the output (3.3), no single-image model for the first frame (`--first_frames=real` takes any), no TTUR.
 
-Three faults of the code are mended: the rate of D_V never decays there; --gan_mode is LSGAN whatever it says, and is no flag here; FlowNet2's
-flows are scaled along both axes by the heights, where ours are scaled along each by its own.
+Three faults of the code are mended: the rate of D_V never decays there; --gan_mode is LSGAN whatever it says, and is no flag here;
+FlowNet2's flows are scaled along both axes by the heights, where ours are scaled along each by its own.
 
 Parameters at 256x512 with 35 labels, instances and a foreground: G 411,335,241, without foreground 365,391,366; D_I 5,606,786, each D_V
 5,553,538; a second scale of G 2,880,489, a third 859,641.
@@ -72,7 +72,7 @@ class Config(base.Config):
     batch_size: int = 1
     flip: bool = True
     source_labels: int = field(35, "Labels of the source's pixels; 0: it has no labels but channels.", network=True)
-    source_channels: int = field(0, "Channels of the source, in [-1,1], where it has no labels: 3 pictures, 6 poses, 15 faces.", network=True)
+    source_channels: int = field(0, "Channels of a source without labels, in [-1,1]: 3 pictures, 6 poses, 15 faces.", network=True)
     instances: bool = field(True, "Whether the edges of instances are read too, beside labels.", network=True)
     foreground: str = field("26", "Labels of the foreground, with commas, which has a network of its own; empty: none.", network=True)
     first_frames: str = field("none", "none (the first frame is painted only) or real (two are given).", network=True)
@@ -116,7 +116,7 @@ class Config(base.Config):
                 f"--source_labels={self.source_labels} --source_channels={self.source_channels}: expected one of them, and the other 0"
             )
         if not self.source_labels and (self.instances or self.foreground):
-            raise UserError(f"--source_labels=0: expected --instances=false and --foreground=, got {self.instances} and {self.foreground!r}")
+            raise UserError(f"--source_labels=0: got {self.instances} and {self.foreground!r}, expected --instances=false --foreground=")
         labels = self.foreground.split(",") if self.foreground else []
         if not all(label.isdecimal() and int(label) < self.source_labels for label in labels):
             raise UserError(f"--foreground={self.foreground}: expected numbers below --source_labels={self.source_labels}, with commas")
@@ -176,8 +176,8 @@ def norm(channels: int) -> InstanceNorm:
 
 
 class Frame(NamedTuple):
-    """A generated frame: [N,H,W,3] as it is shown and as painted, both in [-1,1]; the flow to the frame before [N,H,W,2], in pixels; and the
-    share of the painted one, 0 to 1 [N,H,W,1]. Of several frames with an axis of time, [N,T,...]."""
+    """A generated frame: [N,H,W,3] as it is shown and as painted, both in [-1,1]; the flow to the frame before [N,H,W,2], in pixels; and
+    the share of the painted one, 0 to 1 [N,H,W,1]. Of several frames with an axis of time, [N,T,...]."""
 
     final: tf.Tensor
     painted: tf.Tensor
@@ -299,8 +299,8 @@ class Generator(keras.Model):
         self.built = True
 
     def call(self, source: tf.Tensor, mode: Mode, instances: tf.Tensor | None = None, video: tf.Tensor | None = None) -> tf.Tensor:
-        """Labels int32 [N,T,H,W], with instances int32 of the same shape, or channels [N,T,H,W,C] in [-1,1]; and the first frames [N,2,H,W,3],
-        if they are given, with which the result begins -> video [N,T,H,W,3] in [-1,1], float32."""
+        """Labels int32 [N,T,H,W], with instances int32 of the same shape, or channels [N,T,H,W,C] in [-1,1]; and the first frames
+        [N,2,H,W,3], if they are given, with which the result begins -> video [N,T,H,W,3] in [-1,1], float32."""
         maps = maps_of(self.config, source, instances)
         frames, _ = self.roll(maps if video is not None else repeat_first(maps, PAST), self.beginning(tf.shape(source)[0], video))
         return frames.final if video is None else tf.concat([video, frames.final], 1)
@@ -343,7 +343,7 @@ class Generator(keras.Model):
 
 def repeat_first(x: tf.Tensor, times: int) -> tf.Tensor:
     """[N,T,...] -> [N,times+T,...]: before the first frame, the same."""
-    return tf.concat([tf.repeat(x[:, :1], times, 1), x], 1)
+    return tf.concat([x[:, :1]] * times + [x], 1)
 
 
 class Discriminator(keras.Model):
@@ -410,6 +410,7 @@ class Model(gan.GAN):
     config: Config
     networks = Generator, Discriminator
     free_frames = True
+    unrolls = True
 
     def __init__(self, config: Config):
         super().__init__(config)
@@ -442,6 +443,19 @@ class Model(gan.GAN):
         """The source, and the first frames, if they are given."""
         given = {"video": batch["video"][:, :PAST]} if self.config.given_frames else {}
         return {**{name: batch[name] for name in ("source", "instances") if name in self.batch_specs(self.config)}, **given}
+
+    def unroll(self, network: keras.Model, inputs: gan.Inputs, state: gan.Inputs) -> tuple[tf.Tensor, gan.Inputs]:
+        """The frames of any number of sources; the first part of given frames is these. The state keeps the last sources."""
+        assert isinstance(network, Generator)
+        maps, video = maps_of(self.config, inputs["source"], inputs.get("instances")), inputs.get("video")
+        if not state:
+            state = network.beginning(tf.shape(maps)[0], video)
+            if video is not None:
+                return video, {**state, "maps": maps[:, -PAST:]}
+            state = {**state, "maps": tf.concat([maps[:, :1]] * PAST, 1)}
+        around = tf.concat([state["maps"], maps], 1)
+        frames, after = network.roll(around, state)
+        return frames.final, {**after, "maps": around[:, -PAST:]}
 
     def chunk(self, batch: gan.Batch, i: int) -> gan.Batch:
         """The frames that are learned, K: their flow and faces; with the frame before, the video; with the two before, the source."""
