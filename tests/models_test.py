@@ -383,6 +383,31 @@ def test_frames_between_frames_or_one_line_that_there_are_none(gan, sampler):
     np.testing.assert_allclose(finer.generate(**inputs)[:, ::3], plain, atol=1e-5)
 
 
+def test_a_clip_in_parts_is_the_long_one(gan):
+    if not gan.unrolls:
+        pytest.skip("starts anew with every clip")
+    config = gan.config
+    short = config.frames - (config.given_frames if hasattr(config, "given_frames") else 0)  # frames that a call generates
+    longer = models.build(dataclasses.replace(config, frames=config.frames + 2 * short))
+    for one, other in zip(gan.ema_generator.variables, longer.ema_generator.variables, strict=True):
+        other.assign(one)
+    seeds = tf.constant([[0, 1], [0, 2]])
+    inputs = longer.inputs(batch_of(longer.config, 2))
+    inputs["z"] = longer.latents(seeds)
+    whole, state, parts = longer.ema_generator(**inputs, mode="sample"), {}, []
+    for part in range(3):
+        z = inputs["z"]
+        if config.model == "mocogan":  # [z_C, h_0, e_1, ...]: each part draws its own e, and nothing else counts after the first
+            drawn = config.content + config.motion
+            noise_of_part = z[:, drawn + part * short * config.motion :][:, : short * config.motion]
+            z = tf.concat([z[:, :drawn] if part == 0 else tf.fill([2, drawn], 9.0), noise_of_part], 1)
+        video, state = gan.unroll(gan.ema_generator, {**inputs, "z": z if part == 0 or config.model == "mocogan" else 0 * z}, state)
+        parts.append(video)
+    assert gan.free_frames and parts[1].shape[1] == short
+    np.testing.assert_allclose(tf.concat(parts, 1), whole, atol=1e-5)
+    assert np.max(np.abs(parts[2] - parts[1])) > 1e-3
+
+
 def test_a_generator_of_free_frames_has_the_same_weights_for_more(gan):
     if not gan.free_frames:
         return

@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import io
 import os
 import tempfile
 import uuid
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import tensorflow as tf
 
@@ -61,6 +63,29 @@ def want_writable(flag: str, path: str | os.PathLike, folder: bool) -> None:
     except OSError as error:
         what = "a folder that can be written to" if folder else "a file that can be written"
         raise UserError(f"--{flag}={path}: {error.strerror or error}; expected {what}") from error
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """A file to write to bit by bit, which is at `path` once the context ends without an error: a remote one is in memory until then.
+
+    Raises: OSError if it cannot be written.
+    """
+    path = os.fspath(path)
+    if "://" in path:
+        held = io.BytesIO()
+        yield held
+        write_whole(path, held.getvalue())
+        return
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    try:
+        with open(f"{path}.tmp", "wb") as file:
+            yield file
+        os.replace(f"{path}.tmp", path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(f"{path}.tmp")
+        raise
 
 
 @contextlib.contextmanager

@@ -38,3 +38,6 @@ def test_truncations_are_numbers():
     assert truncations(["0.25", "1", ""]) == (0.25, 1.0)
     with pytest.raises(UserError, match="--curve=much: .*much.*; expected numbers"):
         truncations(["much"])
+    for text in ("nan", "-inf"):
+        with pytest.raises(UserError, match=f"--curve=0.5,{text}: expected finite numbers"):
+            truncations(["0.5", text])

@@ -139,8 +139,40 @@ def test_write_chooses_by_ending(clips, tmp_path):
     np.testing.assert_array_equal(sheet, pictures.contact_sheet(clips, pictures.SHEET_FRAMES, ["run", "", "jump", ""]))
 
 
+@pytest.mark.parametrize("ending", [".gif", ".mp4", ".png", ""])
+def test_frames_that_come_in_parts_give_the_same_file(clips, tmp_path, ending):
+    pictures.write(tmp_path / f"whole{ending}", clips, 8, 2, ["run", "jump"])
+    with pictures.opened(tmp_path / f"parts{ending}", 6, 8, 2, ["run", "jump"]) as add:
+        for part in (clips[:, :1], clips[:, 1:5], clips[:, 5:]):
+            add(part)
+    whole, parts = tmp_path / f"whole{ending}", tmp_path / f"parts{ending}"
+    if ending == ".gif":  # the palette is of the first part
+        np.testing.assert_array_equal(*(read_gif(file.read_bytes())[0] for file in (whole, parts)))
+    elif ending:
+        assert whole.read_bytes() == parts.read_bytes()
+    else:
+        assert [file.name for file in sorted(parts.iterdir())] == [f"{t:06d}.png" for t in range(6)]
+        frames = np.stack([np.asarray(Image.open(parts / f"{t:06d}.png")) for t in range(6)])
+        np.testing.assert_array_equal(frames, pictures.grid(clips, 2, ["run", "jump"]))
+
+
+def test_a_gif_of_frames_that_do_not_change_lasts_as_long(clips):
+    still = np.repeat(clips[0, :1], 5, 0)
+    still[3:, 2, 3] = 0  # one pixel, from the fourth frame on
+    frames, durations, _ = read_gif(pictures.gif_bytes(still, 10))
+    np.testing.assert_array_equal(frames, still)
+    assert durations == [100] * 5
+
+
+def test_a_file_that_breaks_off_is_not_there(clips, tmp_path):
+    with pytest.raises(RuntimeError), pictures.opened(tmp_path / "clips.mp4", 6, 8, 2) as add:
+        add(clips[:, :2])
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
 def test_write_refuses_other_endings_and_speeds(clips, tmp_path):
-    with pytest.raises(UserError, match="--output=.*clips.webp: want .gif, .mp4 or .png"):
+    with pytest.raises(UserError, match="--output=.*clips.webp: want .gif, .mp4 or .png, or a folder"):
         pictures.write(tmp_path / "clips.webp", clips, 8, columns=2)
     with pytest.raises(UserError, match="--play_fps=0: want more than 0"):
         pictures.write(tmp_path / "clips.gif", clips, 0, columns=2)

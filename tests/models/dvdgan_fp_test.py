@@ -235,9 +235,7 @@ def test_d_s_is_shown_frames_of_the_continuation_and_d_t_the_given_ones_too(gan,
     batch = {"video": real, "seed": seeds_of(n)}
     for loss, parts in ((gan.discriminator_loss, [0, 10]), (gan.generator_loss, [10])):
         seen = shown(gan, monkeypatch, loss, batch)
-        for first, frames, clip in zip(
-            parts, np.split(seen["spatial"], len(parts)), np.split(seen["temporal"], len(parts)), strict=True
-        ):
+        for first, frames, clip in zip(parts, np.split(seen["spatial"], len(parts)), np.split(seen["temporal"], len(parts)), strict=True):
             times = frames[..., 0, 0, 0].astype(int) - first
             assert times.shape == (n, config.k) and all(len(set(row)) == config.k for row in times)  # without replacement
             np.testing.assert_allclose(np.bincount(times.ravel(), minlength=5) / n, [0, 0, 2 / 3, 2 / 3, 2 / 3], atol=0.2)

@@ -31,7 +31,7 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        '(video, inputs["label"], noise.fork',
+        '(video, inputs.get("label"), noise.fork',
         '(video, 0 * inputs["label"], noise.fork',
         STEP,
         "G's fakes are judged as of the first class",
@@ -111,15 +111,15 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        "self.stage(layers, x, condition, mode=mode)",
-        "self.stage(layers, x, tf.concat([z, 0 * embedded], -1), mode=mode)",
+        "self.stage(layers, x, condition, *states[i : i + 1], mode=mode)",
+        "self.stage(layers, x, tf.pad(z, [[0, 0], [0, condition.shape[1] - z.shape[1]]]), *states[i : i + 1], mode=mode)",
         G,
         "block norms conditioned on z alone",
     ),
     Mutant(
         FILE,
-        "self.stage(layers, x, condition, mode=mode)",
-        "self.stage(layers, x, tf.concat([0 * z, embedded], -1), mode=mode)",
+        "self.stage(layers, x, condition, *states[i : i + 1], mode=mode)",
+        "self.stage(layers, x, condition - tf.pad(z, [[0, 0], [0, condition.shape[1] - z.shape[1]]]), *states[i : i + 1], mode=mode)",
         G,
         "block norms conditioned on e(y) alone",
     ),

@@ -137,7 +137,7 @@ MUTANTS = [
     ),
     Mutant(WARP, "tf.range(width, dtype=dtype) + dx", "tf.range(width, dtype=dtype) - dx", WARP_TEST, "a forward flow"),
     Mutant(WARP, "dx, dy = tf.unstack", "dy, dx = tf.unstack", WARP_TEST, "x and y exchanged"),
-    Mutant(WARP, "0.0, length - 1.0)", "0.0, length - 2.0)", WARP_TEST, "the last pixel is left out"),
+    Mutant(WARP, "tf.cast(length - 1, position.dtype)", "tf.cast(length - 2, position.dtype)", WARP_TEST, "the last pixel is left out"),
     Mutant(WARP, "tf.minimum(before + 1, length - 1)", "(before + 1) % length", WARP_TEST, "the border wraps"),
     Mutant(WARP, "return a + share * (b - a)", "return b + share * (a - b)", WARP_TEST, "neighbors exchanged"),
     Mutant(WARP, "tf.floor(position)", "tf.round(position)", WARP_TEST, "the nearest pixel, not the one before"),

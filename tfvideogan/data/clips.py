@@ -46,40 +46,79 @@ def shape(config: Clips, video: tf.Tensor, seed: tf.Tensor, training: bool, near
     In training with config.random_crop a random place instead, and with config.flip mirrored half of the time. `nearest`: colors, as
     those of labels, are not mixed where it is resized.
     """
-    height, width = config.frame_size
-    video = fit(tf.ensure_shape(video, [config.frames, None, None, 3]), height, width, config.short_side, nearest)
-    top = left = None
-    if training and config.random_crop:
-        top = _draw(seed, TOP, tf.shape(video)[1] - height + 1)
-        left = _draw(seed, LEFT, tf.shape(video)[2] - width + 1)
-    video = crop(video, height, width, top, left)
+    video = fit(tf.ensure_shape(video, [config.frames, None, None, 3]), *config.frame_size, config.short_side, nearest)
+    video = _window(config, video, seed, training)
     if training and config.flip:
-        video = tf.cond(_draw(seed, FLIP, tf.constant(2)) == 1, lambda: video[:, :, ::-1], lambda: video)
+        video = tf.cond(_is_mirrored(seed), lambda: video[:, :, ::-1], lambda: video)
     return video
+
+
+def shape_flow(config: Clips, flow: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+    """float32 [T,h,w,2] in pixels of h x w -> float32 [T,H,W,2] in pixels of the clip: what `shape` does to the clip of the same seed.
+
+    Vectors grow and shrink with the frame, and of a mirrored one x changes its sign.
+    """
+    flow = fit_flow(tf.ensure_shape(flow, [config.frames, None, None, 2]), *config.frame_size, config.short_side)
+    flow = _window(config, flow, seed, training)
+    if training and config.flip:
+        flow = tf.cond(_is_mirrored(seed), lambda: flow[:, :, ::-1] * [-1.0, 1.0], lambda: flow)
+    return flow
 
 
 def fit(video: tf.Tensor, height: int, width: int, short_side: int = 0, nearest: bool = False) -> tf.Tensor:
     """uint8 [T,h,w,3] -> uint8 [T,h',w',3], the smallest that covers height x width and whose short side is at least
     `short_side`: bilinear with antialiasing, or the nearest pixel, the aspect ratio kept."""
+    before, after = _sizes(video, height, width, short_side)
+
+    def resize() -> tf.Tensor:
+        if nearest:
+            return tf.image.resize(video, after, "nearest")
+        resized = tf.image.resize(video, after, "bilinear", antialias=True)
+        return tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8)
+
+    return tf.cond(tf.reduce_all(before == after), lambda: video, resize)
+
+
+def fit_flow(flow: tf.Tensor, height: int, width: int, short_side: int = 0) -> tf.Tensor:
+    """float32 [T,h,w,2] -> float32 [T,h',w',2]: resized as `fit` does its frames, and in pixels of the new size."""
+    before, after = _sizes(flow, height, width, short_side)
+
+    def resize() -> tf.Tensor:
+        scale = tf.cast(after, tf.float32) / tf.cast(before, tf.float32)
+        return tf.image.resize(flow, after, "bilinear", antialias=True) * scale[::-1]  # x goes along the width
+
+    return tf.cond(tf.reduce_all(before == after), lambda: flow, resize)
+
+
+def crop(video: tf.Tensor, height: int, width: int, top: tf.Tensor | None = None, left: tf.Tensor | None = None) -> tf.Tensor:
+    """[T,h,w,c] -> [T,height,width,c] from row `top` and column `left`; from the center if None."""
+    top = (tf.shape(video)[1] - height) // 2 if top is None else top
+    left = (tf.shape(video)[2] - width) // 2 if left is None else left
+    return tf.ensure_shape(video[:, top : top + height, left : left + width], [video.shape[0], height, width, video.shape[-1]])
+
+
+def _sizes(video: tf.Tensor, height: int, width: int, short_side: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """(height, width) of the frames, int32 [2], before and after `fit`."""
     h, w = tf.shape(video)[1], tf.shape(video)[2]
     over, under = tf.cond(height * w >= width * h, lambda: (height, h), lambda: (width, w))  # the scale, as a fraction
     short = tf.minimum(h, w)
     over, under = tf.cond(short_side * under > over * short, lambda: (short_side, short), lambda: (over, under))
-
-    def resize() -> tf.Tensor:
-        to = tf.cast(tf.round(tf.stack([h, w]) * over / under), tf.int32)
-        if nearest:
-            return tf.image.resize(video, to, "nearest")
-        return tf.cast(tf.round(tf.clip_by_value(tf.image.resize(video, to, "bilinear", antialias=True), 0, 255)), tf.uint8)
-
-    return tf.cond(over == under, lambda: video, resize)
+    before = tf.stack([h, w])
+    return before, tf.cast(tf.round(before * over / under), tf.int32)
 
 
-def crop(video: tf.Tensor, height: int, width: int, top: tf.Tensor | None = None, left: tf.Tensor | None = None) -> tf.Tensor:
-    """uint8 [T,h,w,3] -> uint8 [T,height,width,3] from row `top` and column `left`; from the center if None."""
-    top = (tf.shape(video)[1] - height) // 2 if top is None else top
-    left = (tf.shape(video)[2] - width) // 2 if left is None else left
-    return tf.ensure_shape(video[:, top : top + height, left : left + width], [video.shape[0], height, width, 3])
+def _window(config: Clips, video: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+    """[T,h,w,c] -> [T,H,W,c]: the center, or in training with config.random_crop a place that is drawn."""
+    height, width = config.frame_size
+    top = left = None
+    if training and config.random_crop:
+        top = _draw(seed, TOP, tf.shape(video)[1] - height + 1)
+        left = _draw(seed, LEFT, tf.shape(video)[2] - width + 1)
+    return crop(video, height, width, top, left)
+
+
+def _is_mirrored(seed: tf.Tensor) -> tf.Tensor:
+    return _draw(seed, FLIP, tf.constant(2)) == 1
 
 
 def _start(starts: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:

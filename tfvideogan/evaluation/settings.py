@@ -1,6 +1,7 @@
 """What an evaluation is asked for."""
 
 import dataclasses
+import math
 
 from tfvideogan.config import UserError
 from tfvideogan.evaluation.scores import METRICS
@@ -60,6 +61,9 @@ def chosen_metrics(names: list[str]) -> tuple[str, ...]:
 def truncations(texts: list[str]) -> tuple[float, ...]:
     """The numbers of --curve. Raises UserError for what is none."""
     try:
-        return tuple(float(text) for text in texts if text)
+        found = tuple(float(text) for text in texts if text)
     except ValueError as error:
         raise UserError(f"--curve={','.join(texts)}: {error}; expected numbers") from error
+    if not all(map(math.isfinite, found)):
+        raise UserError(f"--curve={','.join(texts)}: expected finite numbers")
+    return found

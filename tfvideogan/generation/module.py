@@ -6,15 +6,18 @@ import inspect
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
 
 from tfvideogan import __version__
 from tfvideogan.config import FLAGS_FILE, Config, UserError, to_flags
 from tfvideogan.files import want_writable, without_patterns
-from tfvideogan.generation.sampler import fixed_sampler, is_picture
+from tfvideogan.generation import rollout
+from tfvideogan.generation.sampler import fixed_sampler, is_picture, taking_int64
 from tfvideogan.ops import forms
 from tfvideogan.ops.video import to_unit
 
@@ -51,12 +54,12 @@ class Generator:
     @property
     def given_frames(self) -> int:
         """Frames that a prediction is given; 0 for other kinds."""
-        return self.source.predict.input_signature[0].shape[1] if self.kind == "prediction" else 0
+        return specs_of(self.source.predict)[0].shape[1] if self.kind == "prediction" else 0
 
     @property
     def has_latent(self) -> bool:
         """Whether the same inputs can give several clips."""
-        return "z" in [spec.name for spec in self.source.generate.input_signature]
+        return "z" in [spec.name for spec in specs_of(self.source.generate)]
 
     def draw(self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float) -> tf.Tensor:
         """Clips [N,T,H,W,3] float32 in [0,1]; of a prediction, the given frames and those that follow.
@@ -70,13 +73,43 @@ class Generator:
         if self.kind == "synthesis":
             return self.source.sample(batch["label"], seed, tf.constant(truncation))
         if self.kind == "translation":
-            given = {spec.name: spec for spec in self.source.translate.input_signature}
+            given = {spec.name: spec for spec in specs_of(self.source.translate)}
             return self.source.translate(
                 **{name: to_unit(batch[name][:, : spec.shape[1]]) if is_picture(spec) else batch[name] for name, spec in given.items()}
             )
         first = to_unit(batch["video"][:, : self.given_frames])
-        label = [batch["label"]] if len(self.source.predict.input_signature) == 4 else []  # of a predictor with classes
+        label = [batch["label"]] if len(specs_of(self.source.predict)) == 4 else []  # of a predictor with classes
         return tf.concat([first, self.source.predict(first, seed, tf.constant(truncation), *label)], 1)
+
+    def goes_on(self, unrolled: bool = False) -> bool:
+        """Whether `parts` can be drawn."""
+        return hasattr(self.source, f"start{self._way(unrolled)}")
+
+    def parts(
+        self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float, frames: int, unrolled: bool = False
+    ) -> Iterator[np.ndarray]:
+        """As `draw`, clips of any number of frames, a part [N,t,H,W,3] at a time.
+
+        Args:
+            frames: of a clip; of a prediction, with the given ones.
+            unrolled: whether a prediction goes on from its network's state, and is not fed its own frames.
+        """
+        start, following = (getattr(self.source, f"{name}{self._way(unrolled)}") for name in ("start", "next"))
+        label = (batch["label"],) if "label" in [spec.name for spec in specs_of(self.source.generate)] else ()
+        if self.kind == "prediction":
+            first = to_unit(batch["video"][:, : self.given_frames])
+            yield first.numpy()
+            yield from rollout.parts(start, following, (first, seed, tf.constant(truncation), *label), frames - self.given_frames)
+        else:
+            yield from rollout.parts(start, following, (batch["label"], seed, tf.constant(truncation)), frames)
+
+    def _way(self, unrolled: bool) -> str:
+        return "_unrolled" if unrolled and self.kind == "prediction" else ""
+
+
+def specs_of(function: tf.types.experimental.PolymorphicFunction) -> tuple[tf.TensorSpec, ...]:
+    """The inputs of a Sampler's function, or of a loaded module's, with their names."""
+    return function.input_signature or function.concrete_functions[0].structured_input_signature[0]
 
 
 def from_module(handle: str, config: Config) -> Generator:
@@ -114,10 +147,17 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         module.labels = tf.saved_model.Asset(str(labels))
         module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
         module.trace_rollouts()
-        generate = module.generate
+        generate, fixed = module.generate, [fixed_sampler(part) for part in ("content", "motion")]
         with forms.plain():  # for servers; `generate` and `sample` themselves, for TensorFlow with all its parts, are faster
             signature = serving(generate).get_concrete_function()
-        tf.saved_model.save(module, str(new), signatures=signature)
+        saved = {name: function for name, function in vars(module).items() if name in ("generate", *FUNCTIONS.values(), *fixed)}
+        for name, function in saved.items():
+            setattr(module, name, taking_int64(function))
+        try:
+            tf.saved_model.save(module, str(new), signatures=signature)
+        finally:
+            for name, function in saved.items():
+                setattr(module, name, function)
         (new / FLAGS_FILE).write_text(to_flags(generator.config))
         (new / "README.md").write_text(card(generator))
         if folder.exists():
@@ -166,6 +206,15 @@ def card(generator: Generator) -> str:
                 "the same",
             )
         )
+    for suffix, way in (
+        ("", "their own last frames" if generator.kind == "prediction" else "the state"),
+        ("_unrolled", "the network's state"),
+    ):
+        if hasattr(source, f"start{suffix}"):
+            calls.append((f"start{suffix}(...)", f"as `{FUNCTIONS[generator.kind]}`", "the same video, and a state"))
+            calls.append(
+                (f"next{suffix}(state)", "the state of `start` or `next`", f"the frames that follow, from {way}, and the next state")
+            )
     rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in generator.scores]
     table = ["| metric | value | standard error | protocol |", "|---|---|---|---|", *rows] if rows else ["Not evaluated."]
     return f"""# {config.model} on {config.dataset}, {config.frames} frames of {width}x{height}

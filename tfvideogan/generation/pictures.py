@@ -1,21 +1,20 @@
-"""The files that clips are shown in: grids, contact sheets, GIF, MP4, PNG. Clips here are uint8."""
+"""The files that clips are shown in: grids, contact sheets, GIF, MP4, PNG, folders of PNG. Clips here are uint8."""
 
+import contextlib
 import io
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import av
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
 from tfvideogan.config import UserError
-from tfvideogan.files import write_whole
+from tfvideogan.files import whole_file, write_whole
+from tfvideogan.generation import players
 
 GAP, MARGIN = 1, 3  # pixels between clips, and around row names
 SHEET_FRAMES = 8  # of a contact sheet's row
-PALETTE_PIXELS = 50_000  # at most, behind the palette of a GIF
 
 
 def grid(videos: np.ndarray, columns: int, row_names: Sequence[str] = ()) -> np.ndarray:
@@ -32,54 +31,96 @@ def grid(videos: np.ndarray, columns: int, row_names: Sequence[str] = ()) -> np.
 
 def contact_sheet(videos: np.ndarray, frames: int, row_names: Sequence[str] = ()) -> np.ndarray:
     """One clip a row, `frames` evenly spaced frames of it side by side: uint8 [N,T,H,W,3] -> [H',W',3]."""
-    picked = videos[:, np.linspace(0, videos.shape[1] - 1, min(frames, videos.shape[1])).round().astype(int)]
+    picked = videos[:, sheet_times(videos.shape[1], frames)]
     return grid(picked.reshape([-1, 1, *picked.shape[2:]]), picked.shape[1], row_names)[0]
 
 
+def sheet_times(length: int, frames: int) -> np.ndarray:
+    """The numbers of the `frames` frames, or fewer, of a contact sheet of clips of this length."""
+    return np.linspace(0, length - 1, min(frames, length)).round().astype(int)
+
+
 def write(path: str | Path, videos: np.ndarray, fps: float, columns: int, row_names: Sequence[str] = ()) -> None:
-    """Writes clips uint8 [N,T,H,W,3], `columns` a named row: .gif and .mp4 play them side by side, .png is a contact sheet
-    with a clip a row. Raises UserError for another ending, and for fps of 0 or less."""
+    """Writes clips uint8 [N,T,H,W,3], as `opened` does."""
+    with opened(path, videos.shape[1], fps, columns, row_names) as add:
+        add(videos)
+
+
+def opened(
+    path: str | Path, frames: int, fps: float, columns: int, row_names: Sequence[str] = ()
+) -> contextlib.AbstractContextManager[Callable[[np.ndarray], None]]:
+    """A file, or a folder, of clips whose frames come one after the other, `columns` clips a named row.
+
+    .gif and .mp4 play the clips side by side; .png is a contact sheet with a clip a row; a path without an ending is a folder of
+    PNG, one a frame. Memory does not grow with the frames. A file is there whole once the context ends, or not at all.
+
+    Args:
+        frames: that come in all.
+    Returns: a context of a function that takes the next frames, uint8 [N,t,H,W,3].
+    Raises: UserError for another ending, and for fps of 0 or less.
+    """
     path = Path(path)
     if not fps > 0:
         raise UserError(f"--play_fps={fps}: want more than 0")
     if path.suffix == ".png":
-        names = [name if column == 0 else "" for name in row_names for column in range(columns)]
-        write_whole(path, tf.io.encode_png(contact_sheet(videos, SHEET_FRAMES, names)).numpy())
-    elif path.suffix == ".gif":
-        write_whole(path, gif_bytes(grid(videos, columns, row_names), fps))
-    elif path.suffix == ".mp4":
-        write_whole(path, mp4_bytes(grid(videos, columns, row_names), fps))
-    else:
-        raise UserError(f"--output={path}: want .gif, .mp4 or .png")
+        return _sheet(path, frames, columns, row_names)
+    if path.suffix in players.PLAYERS:
+        return _played(path, fps, columns, row_names)
+    if path.suffix:
+        raise UserError(f"--output={path}: want .gif, .mp4 or .png, or a folder, without an ending")
+    return _folder(path, columns, row_names)
+
+
+@contextlib.contextmanager
+def _sheet(path: Path, frames: int, columns: int, row_names: Sequence[str]) -> Iterator[Callable[[np.ndarray], None]]:
+    times, kept, seen = sheet_times(frames, SHEET_FRAMES), [], 0
+
+    def add(videos: np.ndarray) -> None:
+        nonlocal seen
+        kept.extend(videos[:, t - seen] for t in times if seen <= t < seen + videos.shape[1])
+        seen += videos.shape[1]
+
+    yield add
+    names = [name if column == 0 else "" for name in row_names for column in range(columns)]
+    write_whole(path, tf.io.encode_png(contact_sheet(np.stack(kept, 1), SHEET_FRAMES, names)).numpy())
+
+
+@contextlib.contextmanager
+def _played(path: Path, fps: float, columns: int, row_names: Sequence[str]) -> Iterator[Callable[[np.ndarray], None]]:
+    with whole_file(path) as file:
+        player = players.PLAYERS[path.suffix](file, fps)
+        yield lambda videos: player.add(grid(videos, columns, row_names))
+        player.close()
+
+
+@contextlib.contextmanager
+def _folder(path: Path, columns: int, row_names: Sequence[str]) -> Iterator[Callable[[np.ndarray], None]]:
+    seen = 0
+
+    def add(videos: np.ndarray) -> None:
+        nonlocal seen
+        for frame in grid(videos, columns, row_names):
+            write_whole(path / f"{seen:06d}.png", tf.io.encode_png(frame).numpy())
+            seen += 1
+
+    yield add
 
 
 def gif_bytes(video: np.ndarray, fps: float) -> bytes:
-    """uint8 [T,H,W,3] as an animated GIF that plays for ever; a GIF counts time in hundredths of a second, at least 2 a frame."""
-    # One palette for all frames: colours stay put from frame to frame, and 48 clips of 64x64x16 take 0.2 s, not 0.7.
-    pixels = video.reshape([-1, 3])
-    # Drawn at random: every k-th pixel would be the same few columns of each frame when k divides a multiple of the width.
-    sample = np.random.default_rng(0).choice(pixels, min(len(pixels), PALETTE_PIXELS), replace=False, shuffle=False)
-    palette = Image.fromarray(sample[None]).quantize(256, kmeans=5)
-    frames = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in video]
-    ends = np.round(np.arange(len(video) + 1) * 100 / fps)  # rounded after the sum: 8 fps is 12, 13, 13, 12, ...
-    durations = [int(10 * hundredths) for hundredths in np.maximum(np.diff(ends), 2)]  # browsers play 0 and 1 as 10
-    file = io.BytesIO()
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, disposal=1)
-    return file.getvalue()
+    """uint8 [T,H,W,3] as an animated GIF: see `players.Gif`."""
+    return _bytes(players.Gif, video, fps)
 
 
 def mp4_bytes(video: np.ndarray, fps: float) -> bytes:
-    """uint8 [T,H,W,3] as an H.264 MP4, or MPEG-4 part 2 where FFmpeg came without x264. Odd sides gain a black pixel, as
-    the chroma planes have half the size."""
-    codec, options = ("libx264", {"crf": "16"}) if "libx264" in av.codecs_available else ("mpeg4", {"qmax": "4"})
-    video = np.pad(video, [(0, 0), (0, video.shape[1] % 2), (0, video.shape[2] % 2), (0, 0)])
+    """uint8 [T,H,W,3] as an MP4: see `players.Mp4`."""
+    return _bytes(players.Mp4, video, fps)
+
+
+def _bytes(kind: type[players.Gif] | type[players.Mp4], video: np.ndarray, fps: float) -> bytes:
     file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000), options=options)
-        stream.height, stream.width, stream.pix_fmt = *video.shape[1:3], "yuv420p"
-        for frame in video:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
-        container.mux(stream.encode())
+    player = kind(file, fps)
+    player.add(video)
+    player.close()
     return file.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -54,6 +55,9 @@ class Sampler(tf.Module):
     Standing statistics depend on the truncation (BigGAN, appendix C.1): they are kept for each of `truncations`, and interpolated
     linearly between them. `generate` and `blend` are told no truncation, and take those of 1, or of the nearest.
 
+    A label that the model has not, and a truncation that is no finite number, are an InvalidArgumentError that names it and what is
+    expected; XLA leaves such checks out of what it compiles whole (`jit_compile=True`). No clips are asked for by N = 0.
+
     Args:
         gan: the model.
         ema: sample from the averaged weights, else from the raw ones.
@@ -95,22 +99,27 @@ class Sampler(tf.Module):
             with standing_at(norms, rows):
                 if interpolate_frames > 1:
                     return to_unit(gan.interpolate(network, inputs, interpolate_frames))
-                return to_unit(network(**inputs, mode="sample"))
+                # The same graph as `start`'s, where there is one: it is traced and exported once.
+                return first_part(inputs, rows)[0] if gan.unrolls else to_unit(network(**inputs, mode="sample"))
 
         def run(inputs: Inputs, truncation: tf.Tensor | float) -> tf.Tensor:
             return in_chunks(chunk, inputs, rows_at(truncations, truncation))
 
         def within(inputs: Inputs) -> Inputs:
-            """The generator's inputs, in its order, from those with pictures in [0,1]."""
+            """The generator's inputs, in its order, from those with pictures in [0,1], and labels that are checked."""
+            if "label" in inputs:
+                inputs = {**inputs, "label": checked_label(inputs["label"], gan.config.classes)}
             return {name: from_unit(inputs[name]) if is_picture(spec) else inputs[name] for name, spec in specs.items() if name in inputs}
 
         def generate(inputs: Inputs) -> tf.Tensor:
             return run(within(inputs), 1.0)
 
         def draw(n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            return gan.latents(tf.map_fn(lambda i: tf.random.experimental.stateless_fold_in(seed, i), tf.range(n)))
+            # Philox wherever it is computed: TensorFlow's own choice depends on the device.
+            return gan.latents(tf.map_fn(lambda i: tf.random.experimental.stateless_fold_in(seed, i, "philox"), tf.range(n)))
 
         def sample(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor, fixed: np.ndarray | None = None) -> tf.Tensor:
+            label, truncation = checked_label(label, gan.config.classes), checked_truncation(truncation)
             z = draw(tf.size(label), seed)
             if fixed is not None:
                 z = tf.where(fixed, z[:1], z)
@@ -124,13 +133,16 @@ class Sampler(tf.Module):
             return lambda label, seed, truncation: sample(label, seed, truncation, held)
 
         def predict(first_frames: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-            inputs = {"first_frames": from_unit(first_frames), "label": label}
+            truncation = checked_truncation(truncation)
+            inputs = {"first_frames": from_unit(first_frames)}
+            if label is not None:
+                inputs["label"] = checked_label(label, gan.config.classes)
             if "z" in specs:
                 inputs["z"] = law.truncate(draw(tf.shape(first_frames)[0], seed), truncation)
             return run({name: inputs[name] for name in specs}, truncation)[:, specs["first_frames"].shape[1] :]
 
         def unroll(inputs: Inputs, state: Inputs, truncation: tf.Tensor) -> tuple[tf.Tensor, Inputs]:
-            rows = rows_at(truncations, truncation)
+            rows = rows_at(truncations, checked_truncation(truncation))
             if state:
                 return in_chunks(later_part, {"inputs": inputs, "state": state}, rows)
             return in_chunks(first_part, within(inputs), rows)
@@ -244,6 +256,39 @@ class Sampler(tf.Module):
         return self
 
 
+def checked_label(label: tf.Tensor, classes: int) -> tf.Tensor:
+    """Labels, int32 [N], of a model of so many classes. Raises InvalidArgumentError, when it runs, for one that it has not."""
+    last = max(classes, 1) - 1
+    check = tf.debugging.Assert(tf.reduce_all((label >= 0) & (label <= last)), ["label: got", label, f"expected 0 to {last}"], summarize=8)
+    with tf.control_dependencies([check]):
+        return tf.identity(label)
+
+
+def checked_truncation(truncation: tf.Tensor) -> tf.Tensor:
+    """A truncation, float32 []. Raises InvalidArgumentError, when it runs, if it is no finite number."""
+    check = tf.debugging.Assert(tf.math.is_finite(truncation), ["truncation: got", truncation, "expected a finite number"])
+    with tf.control_dependencies([check]):
+        return tf.identity(truncation)
+
+
+def taking_int64(function: tf.types.experimental.PolymorphicFunction) -> tf.types.experimental.PolymorphicFunction:
+    """A function of the same arguments by name, whose int32 ones may be int64 too. Traced for all of them, so that it can be saved."""
+    specs = function.input_signature
+    parameters = list(inspect.signature(function.python_function).parameters)[: len(specs)]
+
+    def call(*arguments: tf.Tensor) -> tf.Tensor:
+        return function(*(tf.cast(given, spec.dtype) for given, spec in zip(arguments, specs, strict=True)))
+
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typeshed's functions have none
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in parameters]
+    )
+    wider = tf.function(call, autograph=False)
+    choices = [(tf.int32, tf.int64) if spec.dtype == tf.int32 else (spec.dtype,) for spec in specs]
+    for dtypes in itertools.product(*choices):
+        wider.get_concrete_function(*(tf.TensorSpec(spec.shape, dtype) for spec, dtype in zip(specs, dtypes, strict=True)))
+    return wider
+
+
 def rows_at(truncations: tuple[float, ...], truncation: tf.Tensor | float) -> tf.Tensor:
     """The weights of a table's rows, float32 [K], that interpolate linearly at this truncation; beyond the ends, the ends."""
     points = tf.constant(truncations, tf.float32)
@@ -262,24 +307,34 @@ def in_chunks(function: tf.types.experimental.PolymorphicFunction, inputs: Any, 
         inputs: [N,...] each.
         rows: passed on.
     """
-    if forms.is_asked():
-        return function(inputs, rows)
     n = tf.shape(tf.nest.flatten(inputs)[0])[0]
+
+    def filled_up(t: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        return tf.pad(t, [[0, tf.maximum(end - n, 0)], *[[0, 0]] * (len(t.shape) - 1)])
+
+    if forms.is_asked():  # none are drawn as one, cut off: networks reshape to [-1, ...], which of nothing is undefined
+        one = function(tf.nest.map_structure(lambda t: filled_up(t, tf.constant(1)), inputs), rows)
+        return tf.nest.map_structure(lambda t: t[:n], one)
     whole = (n + CHUNK // 2 - 1) // CHUNK  # more than half a chunk is filled up: alone, a clip takes 0.2 to 0.4 of a chunk's time
-    filled = tf.maximum(whole * CHUNK, n)
-    padded = tf.nest.map_structure(lambda t: tf.pad(t, [[0, filled - n], *[[0, 0]] * (len(t.shape) - 1)]), inputs)
+    border, filled = whole * CHUNK, tf.maximum(whole * CHUNK, n)
 
-    def draw(number: tf.Tensor, size: int, tensors: Any) -> Any:
-        kinds = tf.nest.map_structure(lambda t: tf.TensorSpec([size, *t.shape[1:]], t.dtype), tensors)
-        kind = function.get_concrete_function(kinds, tf.TensorSpec(rows.shape, rows.dtype)).structured_outputs
-        parts = tf.nest.map_structure(lambda t: tf.reshape(t, [number, size, *t.shape[1:]]), tensors)
-        result = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), kind)
+    def draw(number: tf.Tensor, size: int, start: tf.Tensor) -> Any:
+        kinds = tf.nest.map_structure(lambda t: tf.TensorSpec([size, *t.shape[1:]], t.dtype), inputs)
+        results = function.get_concrete_function(kinds, tf.TensorSpec(rows.shape, rows.dtype)).structured_outputs
+        # One more than are drawn: XLA, where it compiles all this whole, cannot build a loop over nothing.
+        end = start + (number + 1) * size
+        parts = tf.nest.map_structure(lambda t: tf.reshape(filled_up(t, end)[start:end], [number + 1, size, *t.shape[1:]]), inputs)
+
+        def one(i: tf.Tensor, drawn: Any) -> tuple[tf.Tensor, Any]:
+            result = function(tf.nest.map_structure(lambda part: part[i], parts), rows)
+            return i + 1, tf.nest.map_structure(lambda array, tensor: array.write(i, tensor), drawn, result)
+
+        drawn = tf.nest.map_structure(lambda t: tf.TensorArray(t.dtype, number + 1, element_shape=t.shape), results)
         # Two at a time, so that the small operations of one run beside those of the other: 0.7 of the time on two cores.
-        drawn = tf.map_fn(lambda part: function(part, rows), parts, fn_output_signature=result, parallel_iterations=2)
-        return tf.nest.map_structure(lambda t: tf.reshape(t, [-1, *t.shape[2:]]), drawn)
+        _, drawn = tf.while_loop(lambda i, _: i < number, one, (0, drawn), parallel_iterations=2)
+        return tf.nest.map_structure(lambda array, t: tf.reshape(array.stack()[:number], [-1, *t.shape[1:]]), drawn, results)
 
-    chunks = draw(whole, CHUNK, tf.nest.map_structure(lambda t: t[: whole * CHUNK], padded))
-    alone = draw(filled - whole * CHUNK, 1, tf.nest.map_structure(lambda t: t[whole * CHUNK :], padded))
+    chunks, alone = draw(whole, CHUNK, tf.constant(0)), draw(filled - border, 1, border)
     return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0)[:n], chunks, alone)
 
 

@@ -19,12 +19,13 @@ def warp(frames: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
     side to the right, or below.
 
     Args:
-        frames: [N,H,W,C], H and W static.
+        frames: [N,H,W,C].
         flow: [N,H,W,2], (dx, dy) in pixels, float.
 
     Returns: [N,H,W,C] in the frames' dtype, computed in float32 (float64 of float64 frames).
     """
-    height, width, channels = frames.shape[1:]
+    channels = frames.shape[-1]
+    height, width = (frames.shape[axis] or tf.shape(frames)[axis] for axis in (1, 2))
     dtype = tf.float64 if frames.dtype == tf.float64 else tf.float32
     dx, dy = tf.unstack(tf.cast(flow, dtype), axis=-1)
     left, right, of_right = _neighbors(tf.range(width, dtype=dtype) + dx, width)
@@ -39,9 +40,9 @@ def warp(frames: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.reshape(warped, [-1, height, width, channels]), frames.dtype)
 
 
-def _neighbors(position: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _neighbors(position: tf.Tensor, length: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The indices before and after positions on an axis, clamped to it, and how far from the first to the second they are."""
-    position = tf.clip_by_value(position, 0.0, length - 1.0)
+    position = tf.clip_by_value(position, 0.0, tf.cast(length - 1, position.dtype))
     # Clipped again: of NaN the index is anything, and NaN must come out of the weight, not of memory elsewhere.
     before = tf.clip_by_value(tf.cast(tf.floor(position), tf.int32), 0, length - 1)
     return before, tf.minimum(before + 1, length - 1), position - tf.cast(before, position.dtype)

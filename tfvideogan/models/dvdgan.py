@@ -282,7 +282,7 @@ class Model(gan.GAN):
     """DVD-GAN's three networks and hinge losses."""
 
     config: Config
-    networks = Generator, Discriminator
+    networks: tuple[type[keras.Model], type[keras.Model]] = Generator, Discriminator
     blends = True
     free_frames = True
     unrolls = True

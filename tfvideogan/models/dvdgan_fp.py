@@ -24,6 +24,7 @@ Parameters of the encoder at ch=16: 3,888,928 (64x64, C=5), 1,750,816 (64x64, C=
 
 import dataclasses
 import functools
+import itertools
 
 import keras
 import tensorflow as tf
@@ -74,7 +75,7 @@ class Encoder(keras.layers.Layer):
         width = [3] + [m * config.channels for m in D_CHANNELS[config.size][:-1]]  # all of D's blocks that halve
         states = [m * config.channels for m in G_CHANNELS[config.size][-2::-1]]  # of the ConvGRUs, from the largest map on
         self.blocks, self.to_states = [], []
-        for i, (inputs, outputs, state) in enumerate(zip(width, width[1:], states, strict=False)):
+        for i, ((inputs, outputs), state) in enumerate(zip(itertools.pairwise(width), states, strict=True)):
             self.blocks.append(DiscriminatorBlock(inputs, outputs, [3, 3], first=i == 0, down=True))
             self.to_states.append(SpectralConv(config.given_frames * outputs, state, (3, 3)))
         self.built = True
@@ -101,7 +102,9 @@ class Generator(dvdgan.Generator):
         super().__init__(config)
         self.encoder = Encoder(config)
 
-    def call(self, z: tf.Tensor, first_frames: tf.Tensor, mode: Mode, label: tf.Tensor | None = None) -> tf.Tensor:
+    def call(  # type: ignore[override]  # its inputs are named
+        self, z: tf.Tensor, first_frames: tf.Tensor, mode: Mode, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """z [N,latent] ~ N(0,I), the given frames [N,C,H,W,3] in [-1,1] -> these and those that follow [N,T,H,W,3] in [-1,1], float32.
 
         `label` [N] int32, of the conditional model.
@@ -120,6 +123,7 @@ class Model(dvdgan.Model):
     @classmethod
     def batch_specs(cls, config: base.Config) -> gan.Specs:
         """Without labels where no network reads them."""
+        assert isinstance(config, Config)
         specs = super().batch_specs(config)
         return specs if config.conditional else {name: spec for name, spec in specs.items() if name != "label"}
 

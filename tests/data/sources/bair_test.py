@@ -76,7 +76,7 @@ def test_clips_of_both_layouts_are_consecutive_frames_of_the_main_camera(tmp_pat
 def test_what_is_no_bair_is_refused_in_one_line(tmp_path):
     write_folder(tmp_path)
     (tmp_path / "test").rename(tmp_path / "other")
-    with pytest.raises(UserError, match=r"^--data_dir=\S+: got the folders other, train; expected train and test, or what TFDS prepared of "):
+    with pytest.raises(UserError, match=r"^--data_dir=\S+: got the folders other, train; expected train and test, or what TFDS"):
         load(tmp_path, "train")
     with pytest.raises(UserError, match=r"^--dataset=bair/small: want bair, without a variant$"):
         load(tmp_path, "train", dataset="bair/small")

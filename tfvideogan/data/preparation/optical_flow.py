@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfvideogan.config import UserError
 
 METHODS = ("dis", "farneback")
+DIS_SIDE = 12  # pixels, OpenCV's least
 # pyramid scale .5, 3 levels, windows of 15 pixels, 3 iterations, polynomials over 5 pixels with sigma 1.2: OpenCV's own example
 FARNEBACK = (0.5, 3, 15, 3, 5, 1.2, 0)
 
@@ -26,8 +27,10 @@ def estimate(frames: np.ndarray, method: str) -> np.ndarray:
             maps "first" and "second", float32 [N,h,w,3] in [0,1], to "flow", [N,h,w,2] in pixels from the first to the second.
 
     Returns: float32 [T,h,w,2] in pixels.
-    Raises: UserError where OpenCV is missing, and for a method that is neither.
+    Raises: UserError where OpenCV is missing, for a method that is neither, and for frames that are too small for DIS.
     """
+    if method == "dis" and max(frames.shape[1:3]) < DIS_SIDE:
+        raise UserError(f"--flow=dis: got frames of {frames.shape[2]}x{frames.shape[1]}, expected a side of at least {DIS_SIDE} pixels")
     pair = _opencv(method) if method in METHODS else _module(method)
     if len(frames) == 1:
         return np.zeros([1, *frames.shape[1:3], 2], np.float32)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import multiprocessing
 import os
 import shlex
@@ -12,13 +13,14 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
 from tfvideogan.config import UserError, field
 from tfvideogan.data import paths
-from tfvideogan.data.preparation import records
+from tfvideogan.data.preparation import optical_flow, records
 from tfvideogan.data.preparation.records import INFO_FILE, UNFINISHED, Format, Task
 from tfvideogan.data.sources import archives, folder, kinetics, moving_mnist, ucf101
 from tfvideogan.data.sources.listing import Listing, Rejected, Video, tell, warn
@@ -45,6 +47,8 @@ class Settings:
     clip_frames: int = field(0, "Cut videos into records of this many frames; 0: a record a video. For videos of many minutes.")
     quality: int = field(95, "Quality of the frames' JPEG, 1 to 100.")
     lossless: bool = field(False, "Frames as PNG instead.")
+    flow: str = field("", "Estimate optical flow: dis or farneback (OpenCV), or the folder of a SavedModel; see docs/data.md. Empty: none.")
+    flow_limit: float = field(8.0, "Longest flow along an axis, in pixels of the prepared frames; longer is clipped.")
     held_out: str = field("", "Regular expression: of a folder, the files CLASS/NAME it is found in are split test.")
     labels: str = field(
         "", "Text file, one class a line in the order of their numbers; videos of others are rejected. Of folder and kinetics."
@@ -69,21 +73,28 @@ class Settings:
             raise UserError(f"--every_seconds={self.every_seconds:g}: expected more than 0")
         if not 1 <= self.quality <= 100:
             raise UserError(f"--quality={self.quality}: want 1 to 100; --lossless keeps every bit")
+        if self.flow and self.dataset == "cartoon":
+            raise UserError(f"--flow={self.flow}: expected none of --dataset=cartoon, which has pictures")
+        if not 0 < self.flow_limit < math.inf:
+            raise UserError(f"--flow_limit={self.flow_limit:g}: expected more than 0")
         if not 0 <= self.max_rejected <= 1:
             raise UserError(f"--max_rejected={self.max_rejected:g}: want a share, 0 to 1")
 
     def contents(self) -> dict:
         """The settings that what is written depends on."""
-        elsewhere = ("output", "max_rejected", "workers", "beam", "preview", *(() if self.dataset == "cartoon" else ("every_seconds",)))
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere}
+        elsewhere = {"output", "max_rejected", "workers", "beam", "preview"}
+        unused = {"every_seconds"} if self.dataset != "cartoon" else set()
+        unused |= {"flow_limit"} if not self.flow else set()
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere | unused}
 
 
 def is_complete(settings: Settings) -> bool:
     """Whether the data set is there; claims the folder if not. UserError if it holds anything else."""
     file = paths.join(settings.output, SETTINGS_FILE)
     if tf.io.gfile.exists(file):
-        before, now = json.loads(paths.read_text(file)), settings.contents()
-        changed = [f"--{name}={now[name]} (was {before.get(name)})" for name in now if now[name] != before.get(name)]
+        # A set from before there was a setting was prepared with its default.
+        before, now = {**dataclasses.asdict(Settings()), **json.loads(paths.read_text(file))}, settings.contents()
+        changed = [f"--{name}={now[name]} (was {before[name]})" for name in now if now[name] != before[name]]
         if changed:
             raise UserError(f"--output={settings.output}: holds a data set of other settings: {', '.join(changed)}. Give another --output.")
         return tf.io.gfile.exists(paths.join(settings.output, INFO_FILE))
@@ -99,6 +110,8 @@ def prepare(settings: Settings) -> None:
     source = listing(settings, unfinished)
     total = len(source.videos) + len(source.rejected)
     check_share(settings, source.rejected, total, [])  # before hours of work
+    if settings.flow:  # is the estimator there, and does it take such frames?
+        optical_flow.estimate(np.zeros([2, settings.size, settings.size, 3], np.uint8), settings.flow)
     tf.io.gfile.makedirs(unfinished)
     write_whole(paths.join(output, SETTINGS_FILE), (json.dumps(settings.contents(), indent=1) + "\n").encode())
     claim(unfinished, source)
@@ -109,7 +122,7 @@ def prepare(settings: Settings) -> None:
     usable, facts, rejected, marks = choose(source, unfinished, tasks)
     check_share(settings, rejected, total, marks)
 
-    format = Format(settings.size, settings.crop, settings.min_frames, settings.clip_frames, settings.quality, settings.lossless)
+    format = Format(**{one.name: getattr(settings, one.name) for one in dataclasses.fields(Format)})
     name = settings.dataset.partition("/")[0]
     shards = records.shards(name, usable, settings.videos_per_shard)
     run(partial(records.write, bare, output, format), [task for tasks in shards.values() for task in tasks], settings, "writing shards")

@@ -15,6 +15,7 @@ from tfvideogan.data import paths
 from tfvideogan.data.sources import prepared
 from tfvideogan.files import write_whole
 from tfvideogan.generation import pictures
+from tfvideogan.ops.flow_color import flow_to_color
 
 PAGE, SHEET = "preview.html", "preview.png"
 ROWS, FRAMES = 16, 8  # of the contact sheet
@@ -33,18 +34,24 @@ def write(folder: str, videos_file: str, rejected_file: str, settings: dict) -> 
 
 
 def sheet(folder: str, size: int) -> bytes:
-    """A PNG of clips, one a row with its label beside it, of as many classes as there are rows."""
+    """A PNG of clips, one a row with its label beside it, of as many classes as there are rows; below a clip the colors of its flow."""
     split = next(iter(prepared.open_builder(folder).info.splits))
-    dataset = data.load(Config(dataset="prepared", data_dir=folder, size=size, frames=FRAMES), split)
-    chosen: dict[int, np.ndarray] = {}
+    dataset = data.load(Config(dataset="prepared", data_dir=folder, size=size, frames=FRAMES), split, ["flow"])
+    chosen: dict[int, dict[str, np.ndarray]] = {}
     for batch in itertools.islice(dataset.once(1).as_numpy_iterator(), LOOKED):
-        chosen.setdefault(int(batch["label"][0]), batch["video"][0])
+        chosen.setdefault(int(batch["label"][0]), batch)
         if len(chosen) == ROWS:
             break
-    videos = np.stack([chosen[label] for label in sorted(chosen)])
-    clips = np.rint((videos + 1) * 127.5).astype(np.uint8)
-    names = [dataset.labels[label] for label in sorted(chosen)]
-    return tf.io.encode_png(pictures.contact_sheet(clips, FRAMES, names)).numpy()
+    clips, names = [], []
+    for label in sorted(chosen):
+        clips.append(np.rint((chosen[label]["video"][0] + 1) * 127.5).astype(np.uint8))
+        names.append(dataset.labels[label])
+        if "flow" in chosen[label]:
+            flow = chosen[label]["flow"][0]
+            longest = max(float(np.linalg.norm(flow, axis=-1).max()), 1.0)  # 1: what hardly moves looks so
+            clips.append(flow_to_color(flow, longest).numpy())
+            names.append(f"flow, {longest:.1f} px")
+    return tf.io.encode_png(pictures.contact_sheet(np.stack(clips), FRAMES, names)).numpy()
 
 
 def page(settings: dict, videos: Sequence[dict], rejected: Sequence[dict], rejected_file: str) -> str:

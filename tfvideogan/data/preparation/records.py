@@ -1,8 +1,9 @@
 """What `python -m tfvideogan.prepare` writes: a TFDS data set of videos, resized once, and read by the clip.
 
 A record is a video, or a piece of it: "video" (frames as JPEG or PNG), "label", "file" (the source's name below its folder)
-and "times" (of its frames, in seconds of the source). Which videos are in which shard follows from their names alone, and a
-shard is written whole or not at all: so it does not matter how often the work stops, or who does which part of it.
+and "times" (of its frames, in seconds of the source); with --flow also "flow" (pictures of data/flows.py), their "flow_limit"
+and the "flow_estimator". Which videos are in which shard follows from their names alone, and a shard is written whole or not
+at all: so it does not matter how often the work stops, or who does which part of it.
 
 The two steps, each a map over tasks that leaves a file for every task done: `examine` looks at every file, `write` writes shards.
 """
@@ -21,8 +22,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfvideogan.data import paths
+from tfvideogan.data import flows, paths
 from tfvideogan.data.clips import crop, fit
+from tfvideogan.data.preparation import optical_flow
 from tfvideogan.data.sources import listing as listings
 from tfvideogan.data.sources.listing import Listing, Rejected, Video
 from tfvideogan.data.sources.prepared import LENGTHS_FILE
@@ -44,6 +46,8 @@ class Format:
         clip_frames: videos are cut into pieces of this many frames; 0 keeps them whole.
         quality: of JPEG, 1..100.
         lossless: PNG instead.
+        flow: estimator of optical flow, as of `optical_flow.estimate`; none if empty.
+        flow_limit: longest flow along an axis, in pixels of the written frames; longer is clipped.
     """
 
     size: int
@@ -52,6 +56,8 @@ class Format:
     clip_frames: int
     quality: int
     lossless: bool
+    flow: str
+    flow_limit: float
 
 
 @dataclass(frozen=True)
@@ -86,12 +92,12 @@ def examine(source: Listing, output: str, min_frames: int, task: Task) -> None:
 def write(source: Listing, output: str, format: Format, task: Task) -> None:
     """Writes a shard, and beside it what is in it: bytes of the records, frames of each, and videos that turned out to be damaged."""
     temporary = paths.join(output, UNFINISHED, f"{task.shard}.{uuid.uuid4().hex}.tmp")
-    feature, encode = features(source.labels, format), _encoder(format)
+    feature = features(source.labels, format)
     lengths, written, rejected = [], [], []
     with tf.io.TFRecordWriter(temporary) as writer:
         for video in task.videos:
             try:
-                examples = list(_examples(source, format, video, encode))
+                examples = list(_examples(source, format, video))
             except (ValueError, OSError, tf.errors.OpError) as error:
                 rejected.append(asdict(Rejected(video.name, " ".join(str(error).split()))))
                 continue
@@ -109,12 +115,18 @@ def features(labels: Sequence[str], format: Format) -> tfds.features.FeaturesDic
     """The features of a record."""
     side = format.size if format.crop else None
     encoding = "png" if format.lossless else "jpeg"
+    flow = {
+        "flow": tfds.features.Video(shape=(None, side, side, 3), encoding_format="png"),
+        "flow_limit": tfds.features.Scalar(dtype=np.float32),
+        "flow_estimator": tfds.features.Text(),
+    }
     return tfds.features.FeaturesDict(
         {
             "video": tfds.features.Video(shape=(None, side, side, 3), encoding_format=encoding),
             "label": tfds.features.ClassLabel(names=list(labels)),
             "file": tfds.features.Text(),
             "times": tfds.features.Tensor(shape=(None,), dtype=np.float32),
+            **(flow if format.flow else {}),
         }
     )
 
@@ -167,12 +179,18 @@ def _split(name: str, of_shards: list[list[int]], template: tfds.core.ShardedFil
     )
 
 
-def _examples(source: Listing, format: Format, video: Video, encode: Callable) -> Iterator[dict]:
+def _examples(source: Listing, format: Format, video: Video) -> Iterator[dict]:
     """The examples of a video: one, or its pieces. Raises ValueError for a damaged one."""
-    facts, images = source.probe(video.path), []
-    frames = source.stream(video.path, facts)
+    facts, images, moves = source.probe(video.path), [], []
+    resize, encode, encode_flow = _resizer(format.size), _encoder(format, format.lossless), _encoder(format, True)
+    frames, before = source.stream(video.path, facts), np.zeros([0])
     while block := list(itertools.islice(frames, BLOCK)):
-        images += encode(np.stack(block)).numpy().tolist()
+        resized = resize(np.stack(block)).numpy()
+        images += encode(resized).numpy().tolist()
+        if format.flow:  # of whole frames, though what is written is cropped: what comes in from the side is seen
+            flow = optical_flow.estimate(np.concatenate([before, resized]) if len(before) else resized, format.flow)[len(before) :]
+            moves += encode_flow(flows.to_pictures(flow, format.flow_limit)).numpy().tolist()
+            before = resized[-1:]
     if len(images) < max(format.min_frames, 0.9 * facts.frames):
         raise ValueError(f"only {len(images)} of its {facts.frames} frames decode")
     images = images[: facts.frames]
@@ -180,7 +198,10 @@ def _examples(source: Listing, format: Format, video: Video, encode: Callable) -
     for start in range(0, len(images), piece):
         part = images[start : start + piece]
         if len(part) >= format.min_frames:
-            yield {"video": part, "label": video.label, "file": video.name, "times": facts.times[start : start + len(part)]}
+            example = {"video": part, "label": video.label, "file": video.name, "times": facts.times[start : start + len(part)]}
+            if format.flow:
+                example |= {"flow": moves[start : start + len(part)], "flow_limit": format.flow_limit, "flow_estimator": format.flow}
+            yield example
 
 
 def _serialize(feature: tfds.features.FeaturesDict, example: dict) -> bytes:
@@ -190,18 +211,25 @@ def _serialize(feature: tfds.features.FeaturesDict, example: dict) -> bytes:
 
 
 @functools.cache
-def _encoder(format: Format) -> Callable:
-    """A function from frames, uint8 [n,h,w,3], to them resized and encoded, string [n]."""
+def _resizer(size: int) -> Callable:
+    """A function from frames, uint8 [n,h,w,3], to them with a short side of `size`."""
+    signature = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
+    return tf.function(lambda frames: fit(frames, size, size), input_signature=signature, autograph=False)
+
+
+@functools.cache
+def _encoder(format: Format, lossless: bool) -> Callable:
+    """A function from resized frames, uint8 [n,h,w,3], to them cropped, if they are to be, and encoded, string [n]."""
 
     def picture(frame: tf.Tensor) -> tf.Tensor:
-        if format.lossless:
+        if lossless:
             return tf.io.encode_png(frame)
         # Colours at full resolution: at 64 pixels the source's, of half its 240, are finer than half of these.
         return tf.io.encode_jpeg(frame, quality=format.quality, chroma_downsampling=False)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)], autograph=False)
     def encode(frames: tf.Tensor) -> tf.Tensor:
-        video = fit(frames, format.size, format.size)
-        return tf.map_fn(picture, crop(video, format.size, format.size) if format.crop else video, fn_output_signature=tf.string)
+        video = crop(frames, format.size, format.size) if format.crop else frames
+        return tf.map_fn(picture, video, fn_output_signature=tf.string)
 
     return encode

@@ -1,4 +1,4 @@
-"""Data sets prepared by TFDS: `--dataset=prepared --data_dir=DIR` reads any that has a "video" and a "label".
+"""Data sets prepared by TFDS: `--dataset=prepared --data_dir=DIR` reads any that has a "video" and a "label", and "flow" if it is there.
 
 What `python -m tfvideogan.prepare` writes is one (see records.py). Clips are found by their number, without reading what
 comes before: in TFRecord shards through the offsets of their records, in ArrayRecord shards as they are.
@@ -17,8 +17,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfvideogan.config import Clips, UserError
-from tfvideogan.data import paths
-from tfvideogan.data.clips import cut, cut_by_stride, shape
+from tfvideogan.data import flows, paths
+from tfvideogan.data.clips import cut, cut_by_stride, shape, shape_flow
 from tfvideogan.data.source import Source
 from tfvideogan.files import without_patterns
 
@@ -84,11 +84,18 @@ def builder_source(config: Clips, builder: tfds.core.DatasetBuilder, split: str,
     if not all(name in features and isinstance(features[name], kind) for name, kind in wanted.items()):
         place = folder or builder.data_dir
         raise UserError(f"--data_dir={config.data_dir}: {place} has {', '.join(features)}; want a video and a class label")
-    return pictures_source(config, builder, split, folder, "video", "times" in features, tuple(features["label"].names))
+    return pictures_source(config, builder, split, folder, "video", "times" in features, tuple(features["label"].names), "flow" in features)
 
 
 def pictures_source(
-    config: Clips, builder: tfds.core.DatasetBuilder, split: str, folder: str, video: str, times: bool, labels: tuple[str, ...]
+    config: Clips,
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    folder: str,
+    video: str,
+    times: bool,
+    labels: tuple[str, ...],
+    flow: bool = False,
 ) -> Source:
     """Clips of a prepared data set with one sequence of encoded pictures an example.
 
@@ -97,6 +104,7 @@ def pictures_source(
         video: name of the sequence.
         times: whether there are "times" of the pictures, float32, in seconds.
         labels: names of the classes, whose numbers are under "label"; of one class alone, there are none.
+        flow: whether there is the "flow" of each picture, as data/flows.py has it, and its "flow_limit".
 
     Raises: UserError for a split the data set has not, and for damaged shards.
     """
@@ -105,27 +113,41 @@ def pictures_source(
         raise UserError(f"--fps={config.fps:g}: {folder} has no times of frames; use --stride, or prepare it with tfvideogan.prepare")
     read, size = _records(builder, split, folder)
     # What TFDS writes of these features; its own parser takes 1.1 ms longer, of 2.7 for a clip of 16 frames of 64x64.
-    stored = {
-        video: tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True),
-        **({"label": tf.io.FixedLenFeature([], tf.int64)} if len(labels) > 1 else {}),
-        **({"times": tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)} if config.fps else {}),
-    }
+    pictures = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
+    label = {"label": tf.io.FixedLenFeature([], tf.int64)} if len(labels) > 1 else {}
+    shown = {"times": tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)} if config.fps else {}
 
-    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
-        record = tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), [])
-        example = tf.io.parse_single_example(record, stored)
-        images = example[video]
+    def parsed(index: tf.Tensor, stored: dict) -> dict[str, tf.Tensor]:
+        return tf.io.parse_single_example(tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), []), stored)
+
+    def numbers(example: dict[str, tf.Tensor], name: str, seed: tf.Tensor, training: bool) -> tf.Tensor:
         if config.fps:
             indices = cut(config, example["times"], seed, training)
         else:
-            indices = cut_by_stride(config, tf.size(images), seed, training)
+            indices = cut_by_stride(config, tf.size(example[name]), seed, training)
+        return tf.ensure_shape(indices, [config.frames])
+
+    def decoded(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
         images = tf.gather(images, indices)  # only these are decoded
         # Unrolled: a loop in the graph took a third longer.
-        frames = tf.stack([tf.io.decode_image(images[t], 3, expand_animations=False) for t in range(config.frames)])
-        label = tf.cast(example["label"], tf.int32) if "label" in stored else tf.constant(0)
-        return {"video": shape(config, frames, seed, training), "label": label}
+        return tf.stack([tf.io.decode_image(images[t], 3, expand_animations=False) for t in range(config.frames)])
 
-    return Source(labels, size, clip)
+    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+        example = parsed(index, {video: pictures, **label, **shown})
+        frames = decoded(example[video], numbers(example, video, seed, training))
+        number = tf.cast(example["label"], tf.int32) if label else tf.constant(0)
+        return {"video": shape(config, frames, seed, training), "label": number}
+
+    def flow_of(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+        example = parsed(index, {"flow": pictures, "flow_limit": tf.io.FixedLenFeature([], tf.float32), **shown})
+
+        def stored_flow(indices: tf.Tensor) -> tf.Tensor:
+            return flows.from_pictures(decoded(example["flow"], indices), example["flow_limit"])
+
+        moves = flows.along(numbers(example, "flow", seed, training), stored_flow)
+        return shape_flow(config, moves, seed, training)
+
+    return Source(labels, size, clip, {"flow": flow_of} if flow else {})
 
 
 def _records(builder: tfds.core.DatasetBuilder, split: str, folder: str) -> tuple[Callable[[np.int64], bytes], int]:
