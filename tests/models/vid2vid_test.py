@@ -2,26 +2,31 @@
 
 import dataclasses
 
+import av
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tests import pix2pix_reference as reference
 from tests.conftest import small
 from tests.models_test import step_of
 from tests.pix2pix_reference import conv, deconv, half, instance_norm, relu
 from tests.reference import AdamByHand, clips, count, scrambled, seeds_of
-from tfvideogan import models
+from tfvideogan import sample
 from tfvideogan.config import UserError
 from tfvideogan.gan import GENERATOR_STEP
+from tfvideogan.generation.module import Generator
+from tfvideogan.generation.sampler import Sampler
 from tfvideogan.layers import vgg19
 from tfvideogan.models import vid2vid
 from tfvideogan.ops import noise
+from tfvideogan.ops.video import to_unit
 
 LABELS, FOREGROUND = 4, 2
 SIZE = 16
-OPTIONS = {"scales": 2, "frames": 6, "chunk_frames": 3, "temporal_frames": 2, "d_scales": 2, "halvings": 2, "blocks": 3}
+OPTIONS = {"scales": 2, "frames": 6, "chunk_frames": 3, "temporal_frames": 2, "blocks": 3}
 
 
 def config_of(**changes) -> vid2vid.Config:
@@ -32,7 +37,7 @@ def batch_of(config: vid2vid.Config, n: int = 2) -> dict[str, tf.Tensor]:
     """Frames of low contrast, so that the flow is trusted at some pixels and not at others."""
     draw, shape = np.random.default_rng(3), (n, config.frames, *config.frame_size)
     made = {
-        "video": 0.25 * clips(config.frames, config.size, n),
+        "video": 0.12 * clips(config.frames, config.size, n),
         "source": tf.constant(draw.integers(0, LABELS, shape), tf.int32),
         "instances": tf.constant(draw.integers(0, 2, shape), tf.int32),
         "flow": tf.constant(draw.normal(0, 1.5, (*shape, 2)), tf.float32),
@@ -48,10 +53,14 @@ def config_specs(config: vid2vid.Config) -> dict:
 
 @pytest.fixture(scope="module")
 def gan() -> vid2vid.Model:
-    made = scrambled(config_of())
-    for scale in made.generator.scales:  # flows of some pixels, not of some hundreds
-        scale.to_flow.kernel.assign(0.02 * scale.to_flow.kernel)
-        scale.to_flow.bias.assign(0.02 * scale.to_flow.bias)
+    return calm(scrambled(config_of()))
+
+
+def calm(made: vid2vid.Model) -> vid2vid.Model:
+    """With flows of some pixels, not of some hundreds."""
+    for scale in made.generator.scales:
+        for weight in scale.to_flow.weights:
+            weight.assign(0.02 * weight)
     return made
 
 
@@ -108,8 +117,8 @@ def test_parameter_counts_of_other_runs():
         assert total(vid2vid.Discriminator(vid2vid.Config(**poses)).image) == 5_545_346
 
 
-def test_first_weights(gan):
-    norms = [layer for layer in models.build(config_of(channels=32)).generator._flatten_layers() if hasattr(layer, "gain")]
+def test_first_weights():
+    norms = [layer for layer in vid2vid.Generator(config_of(channels=32))._flatten_layers() if hasattr(layer, "gain")]
     gains = np.concatenate([layer.gain.numpy() for layer in norms])
     assert gains.mean() == pytest.approx(1, abs=0.01) and gains.std() == pytest.approx(0.02, rel=0.2)
     assert not any(np.any(layer.shift) for layer in norms)
@@ -238,7 +247,7 @@ def test_the_generator_computes_the_tables(gan, first_frames):
         np.testing.assert_array_equal(made[:, :2], batch["video"][:, :2])
         made = made[:, 2:]
     expected = rolled(maps, [half(past), past], first_frames == "none", gan.generator.scales)
-    np.testing.assert_allclose(made, np.stack([frame[0] for frame in expected], 1), atol=2e-3)
+    np.testing.assert_allclose(made, np.stack([frame[0] for frame in expected], 1), atol=5e-3)
     parts = gan.generator.roll(tf.constant(maps, tf.float32), gan.generator.beginning(1, tf.constant(video[:, :2], tf.float32)))[0]
     past = np.concatenate([video[:, 0], video[:, 1]], -1)
     expected = rolled(maps[:, :3], [half(past), past], False, gan.generator.scales)[0]
@@ -247,14 +256,14 @@ def test_the_generator_computes_the_tables(gan, first_frames):
         np.testing.assert_allclose(part[:, 0], of_part, atol=2e-3 * max(1, abs(of_part).max()), err_msg=name)
 
 
-def test_zero_flow_is_the_identity_to_the_last_bit(gan):
-    still = scrambled(config_of(foreground=""))
-    for scale in still.generator.scales:
+def test_zero_flow_is_the_identity_to_the_last_bit():
+    still = vid2vid.Generator(config_of(foreground=""))
+    for scale in still.scales:
         for weight in (*scale.to_flow.weights, scale.to_mask.kernel):
             weight.assign(tf.zeros_like(weight))
         scale.to_mask.bias.assign([-1e4])
     batch = batch_of(config_of(first_frames="real", frames=5))
-    made = still.generator(batch["source"], instances=batch["instances"], video=batch["video"][:, :2], mode="train")
+    made = still(batch["source"], instances=batch["instances"], video=batch["video"][:, :2], mode="train")
     np.testing.assert_array_equal(made[:, 2:], np.repeat(batch["video"][:, 1:2], 3, 1))
 
 
@@ -398,8 +407,8 @@ def test_losses_are_those_of_the_sheet(gan, monkeypatch):
 
 
 def test_a_spacing_without_enough_frames_is_no_loss_and_moves_nothing():
-    gan = scrambled(config_of(temporal_frames=3, chunk_frames=2, frames=8, scales=1))
-    batch, state, losses = batch_of(gan.config), {}, []
+    gan = vid2vid.Model(config_of(temporal_frames=3, chunk_frames=2, frames=8, scales=1, blocks=2))
+    batch, losses = batch_of(gan.config), []
     state = gan.initial_state(batch)
     for i in range(4):
         chunk = {**gan.chunk(batch, i), **state}
@@ -409,11 +418,14 @@ def test_a_spacing_without_enough_frames_is_no_loss_and_moves_nothing():
     assert there == [[False, True, True, True], [False, False, False, True]]  # 3 frames; 7, of which the fourth chunk has 8
 
 
+@pytest.mark.slow
 def test_a_step_in_chunks_is_that_computed_by_hand():
-    config = config_of(scales=1, frames=4, chunk_frames=2, g_learning_rate=0.01, d_learning_rate=0.02)
-    gan, twin, batch = scrambled(config), scrambled(config), batch_of(config)
+    # A large epsilon makes the step smooth in the gradient.
+    rates = {"adam_epsilon": 1.0, "g_learning_rate": 0.1, "d_learning_rate": 0.2}
+    config = config_of(scales=1, frames=4, chunk_frames=2, temporal_scales=1, blocks=2, **rates)
+    gan, twin, batch = calm(scrambled(config)), calm(scrambled(config)), batch_of(config)
     step_of(gan)([batch])
-    optimizers = {"d": AdamByHand(twin.discriminator, config, 0.02), "g": AdamByHand(twin.generator, config, 0.01)}
+    optimizers = {"d": AdamByHand(twin.discriminator, config, 0.2), "g": AdamByHand(twin.generator, config, 0.1)}
     before = {name: [w.numpy() for w in getattr(twin, name).trainable_variables] for name in ("generator", "discriminator")}
     state = twin.initial_state(batch)
     for i in range(2):
@@ -425,30 +437,72 @@ def test_a_step_in_chunks_is_that_computed_by_hand():
         state = twin.next_state(chunk)
     for name, first in before.items():
         for ours, theirs, old in zip(getattr(gan, name).trainable_variables, getattr(twin, name).trainable_variables, first, strict=True):
-            if "bias" not in ours.path:  # those before a norm have no gradient but rounding's
-                moved = np.abs(theirs.numpy() - old).max()
-                assert np.mean(np.abs(ours - theirs)) < 0.05 * moved + 1e-6, ours.path
+            moved = np.abs(theirs.numpy() - old).max()
+            assert np.abs(ours - theirs).max() < 0.02 * moved + 1e-6, ours.path
+
+
+# Frame by frame
+
+
+@pytest.mark.parametrize("first_frames", ["none", "real"])
+def test_a_translation_goes_on_frame_by_frame(gan, first_frames):
+    config = dataclasses.replace(gan.config, first_frames=first_frames, frames=5)
+    other = vid2vid.Model(config)
+    for weight, value in zip(other.ema_generator.weights, gan.generator.weights, strict=True):
+        weight.assign(value)
+    batch = batch_of(config)
+    inputs = {name: to_unit(entry) if name == "video" else entry for name, entry in other.inputs(batch).items()}
+    sampler, given = Sampler(other), max(1, config.given_frames)
+    whole = sampler.translate(**inputs)
+    assert whole.shape == (2, 5, SIZE, SIZE, 3)
+    first, state = sampler.start(**{name: entry[:, :given] for name, entry in inputs.items()})
+    frames, shapes = [first], tf.nest.map_structure(lambda t: t.shape, state)
+    for t in range(given, 5):
+        frame, state = sampler.next(state, {name: inputs[name][:, t : t + 1] for name in ("source", "instances")})
+        assert frame.shape == (2, 1, SIZE, SIZE, 3) and tf.nest.map_structure(lambda t: t.shape, state) == shapes
+        frames.append(frame)
+    np.testing.assert_allclose(tf.concat(frames, 1), whole, atol=1e-4)
+
+
+def test_pictures_of_labels_become_a_film_frame_by_frame(gan, tmp_path):
+    config = dataclasses.replace(gan.config, frames=1, chunk_frames=1)
+    other = vid2vid.Model(config)
+    draw = np.random.default_rng(0)
+    for name, most in (("source", LABELS), ("instances", 2)):
+        (tmp_path / name).mkdir()
+        for t in range(4):
+            Image.fromarray(draw.integers(0, most, [SIZE, SIZE]).astype(np.uint8)).save(tmp_path / name / f"{t}.png")
+    generator = Generator("run", config, (), 0, Sampler(other))
+    assert generator.streams and not generator.goes_on()
+    assert sample.translate_in_turn(generator, str(tmp_path), str(tmp_path / "made.mp4")) == 4
+    with av.open(str(tmp_path / "made.mp4")) as film:
+        assert [frame.to_ndarray(format="rgb24").shape for frame in film.decode(video=0)] == [(SIZE, SIZE, 3)] * 4
+    (tmp_path / "instances" / "3.png").unlink()
+    with pytest.raises(UserError, match="got fewer or other frames of instances"):
+        sample.translate_in_turn(generator, str(tmp_path), str(tmp_path / "other.mp4"))
+    with pytest.raises(UserError, match="got no folder of instances"):
+        sample.translate_in_turn(generator, str(tmp_path / "source"), str(tmp_path / "other.mp4"))
+    assert not (tmp_path / "other.mp4").exists()
 
 
 # Phases, faces and the flags
 
 
 def test_the_finest_phase_trains_the_last_scale_and_joint_all_but_what_nothing_reaches():
-    gan = models.build(config_of(phase="finest"))
-    coarse, fine = gan.generator.scales
-    assert not coarse.trainable_variables and count(gan.generator) == count(fine) > 0
-    joint = models.build(config_of()).generator
-    heads = [weight.path for head in joint.scales[0].heads for weight in head.weights]
-    trained = [weight.path for weight in joint.trainable_variables]
-    assert heads and not set(heads) & set(trained) and len(trained) == len(joint.weights) - len(heads)
-    through = models.build(config_of(backpropagate_frames=2)).generator
+    finest = vid2vid.Generator(config_of(phase="finest"))
+    coarse, fine = finest.scales
+    assert not coarse.trainable_variables and count(finest) == count(fine) > 0
+    joint = vid2vid.Generator(config_of())
+    heads = {id(weight) for head in joint.scales[0].heads for weight in head.weights}
+    assert len(heads) == 8 and {id(weight) for weight in joint.trainable_variables} == {id(weight) for weight in joint.weights} - heads
+    through = vid2vid.Generator(config_of(backpropagate_frames=2))
     assert len(through.trainable_variables) == len(through.weights)
-    alone = [weight.path for weight in models.build(config_of(scales=1)).generator.scales[0].weights]
-    assert alone == [weight.path for weight in joint.scales[0].weights]  # a run of one scale begins one of two
+    alone = [weight.shape for weight in vid2vid.Generator(config_of(scales=1)).weights]
+    assert alone == [weight.shape for weight in joint.scales[0].weights]  # a run of one scale begins one of two
 
 
 def test_faces_are_judged_apart_with_twice_the_weight():
-    gan = scrambled(config_of(face_size=8, frames=3, scales=1, d_scales=1))
+    gan = vid2vid.Model(config_of(face_size=8, frames=3, scales=1, blocks=2))
     batch = gan.with_state(batch_of(gan.config))
     maps = gan.maps(batch)
     frames, _ = gan.generator.roll(maps, batch)

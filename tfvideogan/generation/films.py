@@ -62,20 +62,24 @@ class Stream:
     def __init__(self, generator: Generator, instances: Iterator[np.ndarray] | None):
         self.generator, self.instances, self.state = generator, instances, None
         self.specs = {spec.name: spec for spec in generator.source.start.input_signature}
-        if (rest := self.specs.keys() - {"source", "instances"}) or (channels := self.specs["source"].shape[4:]) not in ([], [3]):
-            raise UserError(f"--source=: {generator.name} reads {', '.join(rest) or f'{channels} channels'}, expected labels or pictures")
+        if rest := self.specs.keys() - {"source", "instances"}:
+            raise UserError(f"--source=: {generator.name} reads {', '.join(rest)} too, expected one of --first_frames=none")
+        if (channels := [*self.specs["source"].shape[4:]]) not in ([], [3]):
+            raise UserError(f"--source=: {generator.name} reads {channels[0]} channels, expected labels or pictures")
         if "instances" in self.specs and instances is None:
             raise UserError(f"--source=: got no folder of instances beside one of source, expected one for {generator.name}")
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """uint8 [h,w,3] -> the same shape. Labels are gray pictures of their numbers."""
+        """uint8 [h,w,3] -> the same shape. Labels are gray pictures of their numbers. Raises ValueError for frames of another size."""
         size = self.generator.config.frame_size
         if picture.shape[:2] != size:
-            raise UserError(f"--source=: got frames of {picture.shape[1]}x{picture.shape[0]}, expected {size[1]}x{size[0]}")
+            raise ValueError(f"got frames of {picture.shape[1]}x{picture.shape[0]}, expected {size[1]}x{size[0]}")
         given = {"source": picture}
         if "instances" in self.specs:
             assert self.instances is not None
-            given["instances"] = next(self.instances)
+            given["instances"] = next(self.instances, picture[:0])
+            if given["instances"].shape != picture.shape:
+                raise ValueError("got fewer or other frames of instances than of source, expected as many of the same size")
         inputs = {name: self._read(name, one) for name, one in given.items()}
         module = self.generator.source
         made, self.state = module.start(**inputs) if self.state is None else module.next(self.state, inputs)

@@ -83,7 +83,12 @@ class Generator:
 
     def goes_on(self, unrolled: bool = False) -> bool:
         """Whether `parts` can be drawn."""
-        return hasattr(self.source, f"start{self._way(unrolled)}")
+        return self.kind != "translation" and hasattr(self.source, f"start{self._way(unrolled)}")
+
+    @property
+    def streams(self) -> bool:
+        """Whether it translates frame by frame, from a state."""
+        return self.kind == "translation" and hasattr(self.source, "start")
 
     def parts(
         self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float, frames: int, unrolled: bool = False
@@ -210,11 +215,15 @@ def card(generator: Generator) -> str:
         ("", "their own last frames" if generator.kind == "prediction" else "the state"),
         ("_unrolled", "the network's state"),
     ):
-        if hasattr(source, f"start{suffix}"):
+        if hasattr(source, f"start{suffix}") and not generator.streams:
             calls.append((f"start{suffix}(...)", f"as `{FUNCTIONS[generator.kind]}`", "the same video, and a state"))
             calls.append(
                 (f"next{suffix}(state)", "the state of `start` or `next`", f"the frames that follow, from {way}, and the next state")
             )
+    if generator.streams:
+        first, given = source.start.input_signature[0].shape[1], "as `translate`"
+        calls.append(("start(...)", f"{given}, of the first {first} frames", "these frames, and a state"))
+        calls.append(("next(state, inputs)", f"a state, and a dict of them {given}, of one frame", "the next frame, and the next state"))
     rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in generator.scores]
     table = ["| metric | value | standard error | protocol |", "|---|---|---|---|", *rows] if rows else ["Not evaluated."]
     return f"""# {config.model} on {config.dataset}, {config.frames} frames of {width}x{height}
