@@ -535,6 +535,7 @@ def test_flows_over_several_frames_add_up():
         ({"first_frames": "real", "frames": 2}, "--frames=2: expected more than 2"),
         ({"backpropagate_frames": 4}, "--backpropagate_frames=4: expected at most --chunk_frames=3"),
         ({"face_size": 32}, "--face_size=32: expected at most the frame's 16"),
+        ({"temporal_scales": 48}, "--temporal_scales=48 --temporal_frames=2: expected them to reach back at most 256 frames"),
         ({"temporal_frames": 1}, "--temporal_frames=1: expected at least 2"),
     ],
 )

@@ -86,7 +86,7 @@ MUTANTS = [
     Mutant(FILE, "float(len(back)) * one / count", "one", LOSSES, "the mean is over clips that there are not"),
     Mutant(
         FILE,
-        '"seen": tf.minimum(chunk["seen"] + float(self.config.learned_frames), float(self.memory))',
+        '"seen": tf.minimum(chunk["seen"] + float(self.config.learned_frames), float(self.config.memory))',
         '"seen": chunk["seen"]',
         LOSSES,
         "nothing is ever remembered",

@@ -56,6 +56,7 @@ FLOW_UNIT = 20.0  # pixels, of the coarsest scale's flow and of D_V's
 DOUBT = 0.02  # squared distance of colors in [-1,1], summed, from which on a reference flow is not trusted
 D_HALVINGS = 3
 EPSILON = 1e-5  # of every norm
+LONGEST_MEMORY = 256  # frames; 4 spacings of 3 frames reach back 54
 WIDEST = 1024  # of pictures that VGG19 reads
 
 
@@ -131,6 +132,11 @@ class Config(base.Config):
             raise UserError(f"--frames={self.frames}: expected more than {self.given_frames}, the first frames")
         if self.backpropagate_frames > self.chunk_frames:
             raise UserError(f"--backpropagate_frames={self.backpropagate_frames}: expected at most --chunk_frames={self.chunk_frames}")
+        if self.memory > LONGEST_MEMORY:
+            raise UserError(
+                f"--temporal_scales={self.temporal_scales} --temporal_frames={self.temporal_frames}: expected them to reach back at most "
+                f"{LONGEST_MEMORY} frames, got {self.memory}"
+            )
         if self.face_size > min(self.frame_size):
             raise UserError(f"--face_size={self.face_size}: expected at most the frame's {min(self.frame_size)}")
 
@@ -143,6 +149,11 @@ class Config(base.Config):
     def learned_frames(self) -> int:
         """Frames of a chunk."""
         return min(self.chunk_frames, self.frames - self.given_frames)
+
+    @property
+    def memory(self) -> int:
+        """Frames before a chunk that the D_V of the widest spacing reads."""
+        return (self.temporal_frames - 1) * self.temporal_frames ** (self.temporal_scales - 1) if self.temporal_scales else 0
 
     @property
     def source_maps(self) -> int:
@@ -416,8 +427,6 @@ class Model(gan.GAN):
         super().__init__(config)
         self.vgg = vgg19.network(config.perceptual)
         self.chunks = (config.frames - config.given_frames) // config.learned_frames
-        # Frames before a chunk that the D_V of the widest spacing reads.
-        self.memory = (config.temporal_frames - 1) * config.temporal_frames ** (config.temporal_scales - 1) if config.temporal_scales else 0
 
     @classmethod
     def batch_specs(cls, config: base.Config) -> gan.Specs:
@@ -471,18 +480,18 @@ class Model(gan.GAN):
         """The generator's, and the real and generated frames and the flows that D_V remembers, none of which is "seen" [N] yet."""
         clips = tf.shape(batch["video"])[0]
         state = self.generator.beginning(clips, batch["video"][:, :PAST] if self.config.given_frames else None)
-        if self.memory:
+        if self.config.memory:
             kinds = {"real_before": 3, "fake_before": 3, "flow_before": 2}
-            blank = {name: tf.zeros([clips, self.memory, *self.config.frame_size, n]) for name, n in kinds.items()}
+            blank = {name: tf.zeros([clips, self.config.memory, *self.config.frame_size, n]) for name, n in kinds.items()}
             state = {**state, **blank, "seen": tf.zeros([clips])}
         return state
 
     def next_state(self, chunk: gan.Batch) -> gan.Batch:
         frames, state = self.generator.roll(self.maps(chunk), chunk)
-        if self.memory:
+        if self.config.memory:
             shown = {"real_before": chunk["video"][:, 1:], "fake_before": frames.final, "flow_before": chunk["flow"]}
-            kept = {name: tf.concat([chunk[name], new], 1)[:, -self.memory :] for name, new in shown.items()}
-            state = {**state, **kept, "seen": tf.minimum(chunk["seen"] + float(self.config.learned_frames), float(self.memory))}
+            kept = {name: tf.concat([chunk[name], new], 1)[:, -self.config.memory :] for name, new in shown.items()}
+            state = {**state, **kept, "seen": tf.minimum(chunk["seen"] + float(self.config.learned_frames), float(self.config.memory))}
         return state
 
     def maps(self, chunk: gan.Batch) -> tf.Tensor:
@@ -504,7 +513,7 @@ class Model(gan.GAN):
         found = [Question("image", d.image, with_source(real), [with_source(frames.final), with_source(frames.painted)])]
         for scale, judge in enumerate(d.temporal):
             k, spacing = config.temporal_frames, config.temporal_frames**scale
-            before, last = spacing * (k - 1), self.memory + config.learned_frames - 1
+            before, last = spacing * (k - 1), self.config.memory + config.learned_frames - 1
             back = range(0, config.learned_frames, k)  # how far before the newest frame each ends
             flows = tf.concat([chunk["flow_before"], chunk["flow"]], 1)
             videos = (tf.concat([chunk[f"{kind}_before"], new], 1) for kind, new in (("real", real), ("fake", frames.final)))
