@@ -35,7 +35,13 @@ def batch_of(config: Config, n: int, first: int = 0) -> dict[str, tf.Tensor]:
     for stream, (name, spec) in enumerate(models.find(config.model).Model.batch_specs(config).items(), 99):
         if name == "seed":
             continue
-        made[name] = tf.tanh(noise.normal(noise.fork(seeds, stream), spec.shape[1:])) if spec.dtype.is_floating else index % config.classes
+        draws = noise.normal(noise.fork(seeds, stream), spec.shape[1:])
+        if spec.dtype.is_floating:
+            made[name] = tf.tanh(draws)
+        elif spec.shape.rank == 1:
+            made[name] = index % config.classes
+        else:  # labels of pixels
+            made[name] = tf.cast(tf.abs(draws), spec.dtype)
     return made
 
 

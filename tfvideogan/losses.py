@@ -42,26 +42,34 @@ def logistic_generator(fake: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.softplus(-fake))
 
 
-def least_squares(scores: tf.Tensor, target: float) -> tf.Tensor:
-    """E[(D - target)^2] (Mao et al. 2017, LSGAN): D's terms have target 1 for real and 0 for fake, G's has 1."""
-    return tf.reduce_mean(tf.square(scores - target))
+def least_squares(scores: tf.Tensor, target: float, weight: tf.Tensor | None = None) -> tf.Tensor:
+    """E[(D - target)^2] (Mao et al. 2017, LSGAN): D's terms have target 1 for real and 0 for fake, G's has 1. Each example's times
+    its weight [N]."""
+    return _mean(tf.square(scores - target), weight)
 
 
-def mean_distance(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """E|a - b|, in float32."""
-    return tf.reduce_mean(tf.abs(tf.cast(a, tf.float32) - tf.cast(b, tf.float32)))
+def mean_distance(a: tf.Tensor, b: tf.Tensor, weight: tf.Tensor | None = None) -> tf.Tensor:
+    """E|a - b|, in float32; each example's times its weight [N]."""
+    return _mean(tf.abs(tf.cast(a, tf.float32) - tf.cast(b, tf.float32)), weight)
 
 
-def feature_matching(real: Sequence[Sequence[tf.Tensor]], fake: Sequence[Sequence[tf.Tensor]]) -> tf.Tensor:
+def _mean(x: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
+    return tf.reduce_mean(x if weight is None else x * tf.reshape(weight, [-1] + [1] * (len(x.shape) - 1)))
+
+
+def feature_matching(
+    real: Sequence[Sequence[tf.Tensor]], fake: Sequence[Sequence[tf.Tensor]], weight: tf.Tensor | None = None
+) -> tf.Tensor:
     """Mean distance of D's maps of real and generated pictures (pix2pixHD, equation 4; its code's weights).
 
     The sum over layers but the last, times 4 / (layers - 1), is averaged over scales; the real maps' gradient is not taken.
 
     Args:
         real, fake: maps of every layer of every scale, scores last.
+        weight: of each example [N].
     """
     scales = []
     for of_real, of_fake in zip(real, fake, strict=True):
-        terms = [mean_distance(tf.stop_gradient(r), f) for r, f in zip(of_real[:-1], of_fake[:-1], strict=True)]
+        terms = [mean_distance(tf.stop_gradient(r), f, weight) for r, f in zip(of_real[:-1], of_fake[:-1], strict=True)]
         scales.append(tf.add_n(terms) * (4.0 / len(terms)))
     return tf.add_n(scales) / len(scales)

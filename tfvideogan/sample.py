@@ -6,6 +6,9 @@
 models that can. One row a label; a GIF and an MP4 play the clips side by side, a PNG is a contact sheet with one clip a row; an
 output without an ending is a folder of PNG, one a frame.
 
+A --source is translated into an MP4 frame by frame by a generator that goes on from its state; of labels, gray pictures of their numbers,
+with those of instances in DIR/source and DIR/instances.
+
 Longer clips are drawn and written part by part, in memory that does not grow (`generation/rollout.py`). A prediction is fed its own
 last frames, or with --rollout=unroll goes on from its network's state, as recurrent models of synthesis do.
 """
@@ -65,6 +68,10 @@ def main(config: Config) -> None:
         raise UserError(f"--source={SOURCE.value}: {generator.name} reads no videos; expected --labels")
     if FIX.value and not hasattr(generator.source, fixed_sampler(FIX.value)):
         raise UserError(f"--fix={FIX.value}: the latent of {generator.name} has no part for it")
+    if SOURCE.value and generator.streams and Path(OUTPUT.value).suffix == ".mp4":
+        made = translate_in_turn(generator, SOURCE.value, OUTPUT.value)
+        logging.info("wrote %d frames to %s", made, OUTPUT.value)
+        return
     rows, names = from_labels(generator, frames) if generator.kind == "synthesis" else from_videos(generator, frames)
     drawn = (np.round(np.concatenate(parts) * 255).astype(np.uint8) for parts in zip(*rows, strict=True))
     first = next(drawn)
@@ -101,6 +108,22 @@ def translate_at_its_size(config: Config, source: str, output: str) -> bool:
     else:
         return False
     return True
+
+
+def translate_in_turn(generator: Generator, source: str, output: str) -> int:
+    """Translates --source, a film, a folder of frames, or one with these in `source` and `instances`, and returns their number.
+
+    Raises: UserError where it cannot be decoded, or is not what the generator reads.
+    """
+    within = paths.join(source, "source")
+    beside = paths.join(source, "instances")
+    instances = None
+    try:
+        if paths.is_folder(beside):
+            instances = decode.stream(beside, decode.probe(beside))
+    except ValueError as error:
+        raise UserError(f"--source={source}: instances: {error}") from error
+    return films.translate(films.Stream(generator, instances), within if tf.io.gfile.exists(within) else source, output)
 
 
 def open_of_frames(config: Config, frames: int) -> tuple[Generator, int]:

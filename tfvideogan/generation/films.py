@@ -49,6 +49,47 @@ class Translator:
         return np.round(made[0, 0, :height, :width].numpy() * 255).astype(np.uint8)
 
 
+class Stream:
+    """A translation that goes on from its state, for frames in turn.
+
+    Args:
+        generator: one with `start` and `next`, of --size and --width.
+        instances: of each frame, gray pictures of the numbers of instances uint8 [h,w,3], if it reads them.
+
+    Raises: UserError for a generator that reads more than these.
+    """
+
+    def __init__(self, generator: Generator, instances: Iterator[np.ndarray] | None):
+        self.generator, self.instances, self.state = generator, instances, None
+        self.specs = {spec.name: spec for spec in generator.source.start.input_signature}
+        if rest := self.specs.keys() - {"source", "instances"}:
+            raise UserError(f"--source=: {generator.name} reads {', '.join(rest)} too, expected one of --first_frames=none")
+        if (channels := [*self.specs["source"].shape[4:]]) not in ([], [3]):
+            raise UserError(f"--source=: {generator.name} reads {channels[0]} channels, expected labels or pictures")
+        if "instances" in self.specs and instances is None:
+            raise UserError(f"--source=: got no folder of instances beside one of source, expected one for {generator.name}")
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """uint8 [h,w,3] -> the same shape. Labels are gray pictures of their numbers. Raises ValueError for frames of another size."""
+        size = self.generator.config.frame_size
+        if picture.shape[:2] != size:
+            raise ValueError(f"got frames of {picture.shape[1]}x{picture.shape[0]}, expected {size[1]}x{size[0]}")
+        given = {"source": picture}
+        if "instances" in self.specs:
+            assert self.instances is not None
+            given["instances"] = next(self.instances, picture[:0])
+            if given["instances"].shape != picture.shape:
+                raise ValueError("got fewer or other frames of instances than of source, expected as many of the same size")
+        inputs = {name: self._read(name, one) for name, one in given.items()}
+        module = self.generator.source
+        made, self.state = module.start(**inputs) if self.state is None else module.next(self.state, inputs)
+        return np.round(made[0, 0].numpy() * 255).astype(np.uint8)
+
+    def _read(self, name: str, picture: np.ndarray) -> tf.Tensor:
+        numbers = self.specs[name].dtype.is_integer
+        return tf.constant((picture[..., 0].astype(np.int32) if numbers else picture.astype(np.float32) / 255)[None, None])
+
+
 def translate_picture(translator: Translator, path: str, output: str) -> None:
     """Writes a picture's translation as a PNG. Raises UserError if it is none."""
     try:

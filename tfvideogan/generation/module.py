@@ -66,7 +66,7 @@ class Generator:
 
         Args:
             batch: what the kind reads: "label" int32 [N]; "video" [N,T,H,W,3] in [-1,1], whose first frames are continued; or
-                "source" [N,T,H,W,C].
+                "source" [N,T,H,W,C] and what else a translation reads, as the first frames of "video".
             seed: int32 [2].
             truncation: of the latent; 1 for none.
         """
@@ -75,7 +75,7 @@ class Generator:
         if self.kind == "translation":
             given = {spec.name: spec for spec in specs_of(self.source.translate)}
             return self.source.translate(
-                **{name: to_unit(batch[name]) if is_picture(spec) else batch[name] for name, spec in given.items()}
+                **{name: to_unit(batch[name][:, : spec.shape[1]]) if is_picture(spec) else batch[name] for name, spec in given.items()}
             )
         first = to_unit(batch["video"][:, : self.given_frames])
         label = [batch["label"]] if len(specs_of(self.source.predict)) == 4 else []  # of a predictor with classes
@@ -83,7 +83,12 @@ class Generator:
 
     def goes_on(self, unrolled: bool = False) -> bool:
         """Whether `parts` can be drawn."""
-        return hasattr(self.source, f"start{self._way(unrolled)}")
+        return self.kind != "translation" and hasattr(self.source, f"start{self._way(unrolled)}")
+
+    @property
+    def streams(self) -> bool:
+        """Whether it translates frame by frame, from a state."""
+        return self.kind == "translation" and hasattr(self.source, "start")
 
     def parts(
         self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float, frames: int, unrolled: bool = False
@@ -211,11 +216,15 @@ def card(generator: Generator) -> str:
         ("", "their own last frames" if generator.kind == "prediction" else "the state"),
         ("_unrolled", "the network's state"),
     ):
-        if hasattr(source, f"start{suffix}"):
+        if hasattr(source, f"start{suffix}") and not generator.streams:
             calls.append((f"start{suffix}(...)", f"as `{FUNCTIONS[generator.kind]}`", "the same video, and a state"))
             calls.append(
                 (f"next{suffix}(state)", "the state of `start` or `next`", f"the frames that follow, from {way}, and the next state")
             )
+    if generator.streams:
+        first, given = source.start.input_signature[0].shape[1], "as `translate`"
+        calls.append(("start(...)", f"{given}, of the first {first} frames", "these frames, and a state"))
+        calls.append(("next(state, inputs)", f"a state, and a dict of them {given}, of one frame", "the next frame, and the next state"))
     rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in generator.scores]
     table = ["| metric | value | standard error | protocol |", "|---|---|---|---|", *rows] if rows else ["Not evaluated."]
     return f"""# {config.model} on {config.dataset}, {config.frames} frames of {width}x{height}

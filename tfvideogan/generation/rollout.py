@@ -7,6 +7,11 @@ functions, `start` and `next`, of a Sampler and of an exported module:
     video, state = start(...)      the arguments of `sample` or `predict`, which gives the same video
     video, state = next(state)     the frames that follow
 
+A recurrent translation goes on frame by frame, in the same two functions, each of which reads the source of its frames:
+
+    video, state = start(...)              the arguments of `translate`, of the first frame, or of the first frames that are given
+    video, state = next(state, {"source": ..})
+
 A state is a dict of tensors, and of one such dict, that holds all there is to know, the seed and the truncation too.
 """
 

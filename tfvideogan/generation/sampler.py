@@ -49,6 +49,8 @@ class Sampler(tf.Module):
         start, next                                `sample` or `predict` in parts without end (`generation/rollout.py`), if the model can
         start_unrolled, next_unrolled              the same of a prediction that can also go on from its network's state
         translate(source)                          translation: [N,T,H,W,C], or what else the generator reads -> [N,T,H,W,3]
+        start, next                                `translate` frame by frame, if the model can: of the first frames' source, and of a state
+                                                   and the next frame's
 
     Standing statistics depend on the truncation (BigGAN, appendix C.1): they are kept for each of `truncations`, and interpolated
     linearly between them. `generate` and `blend` are told no truncation, and take those of 1, or of the nearest.
@@ -107,7 +109,7 @@ class Sampler(tf.Module):
             """The generator's inputs, in its order, from those with pictures in [0,1]; labels that there are."""
             if "label" in specs:
                 inputs = {**inputs, "label": checked_label(inputs["label"], gan.config.classes)}
-            return {name: from_unit(inputs[name]) if is_picture(spec) else inputs[name] for name, spec in specs.items()}
+            return {name: from_unit(inputs[name]) if is_picture(spec) else inputs[name] for name, spec in specs.items() if name in inputs}
 
         def generate(inputs: Inputs) -> tf.Tensor:
             return run(within(inputs), 1.0)
@@ -172,7 +174,22 @@ class Sampler(tf.Module):
                 return generate({name: inputs[name] for name in specs})
 
             self.translate = _named(translate, given)
-        if gan.unrolls and interpolate_frames == 1:
+            if gan.unrolls:
+                first_frames = specs["video"].shape[1] if "video" in specs else 1
+
+                def at_once(spec: tf.TensorSpec, frames: int) -> tf.TensorSpec:
+                    return tf.TensorSpec([None, frames, *spec.shape[2:]], spec.dtype, spec.name)
+
+                def begin(inputs: Inputs) -> tuple[tf.Tensor, Inputs]:
+                    return unroll(inputs, {}, tf.constant(1.0))
+
+                def go_on(state: Inputs, inputs: Inputs) -> tuple[tf.Tensor, Inputs]:
+                    return unroll(within(inputs), state, tf.constant(1.0))
+
+                self.start = _named(begin, [at_once(spec, first_frames) for spec in given])
+                self.next = tf.function(go_on, autograph=False)
+                self._next_frame = {spec.name: at_once(spec, 1) for spec in given if spec.name != "video"}
+        if gan.unrolls and interpolate_frames == 1 and self.kind != "translation":
             given_frames = specs["first_frames"].shape[1] if self.kind == "prediction" else 0
             ways = rollout.unrolling(
                 lambda n, seed, truncation: {"z": law.truncate(draw(n, seed), checked_truncation(truncation))}, unroll, given_frames
@@ -192,7 +209,8 @@ class Sampler(tf.Module):
             if hasattr(self, f"start{suffix}"):
                 _, state = getattr(self, f"start{suffix}").get_concrete_function().structured_outputs
                 specs = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), state)
-                getattr(self, f"next{suffix}").get_concrete_function(specs)
+                frame = [self._next_frame] if self.kind == "translation" else []
+                getattr(self, f"next{suffix}").get_concrete_function(specs, *frame)
 
     @property
     def reads_clips(self) -> bool:

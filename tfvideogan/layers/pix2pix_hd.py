@@ -1,10 +1,11 @@
 """The generator of pix2pixHD (Wang et al. 2018, arXiv 1711.11585, 3.1): a trunk of residual blocks, and a local enhancer around it.
 
-As its authors' code has them: reflected borders before 7x7 and residual convolutions, zeros before strided ones, instance norm
-without gain and shift after every convolution but the last, biases that start as PyTorch's.
+As its authors' code has them: reflected borders before 7x7 and residual convolutions, zeros before strided ones, a norm after every
+convolution but the last, biases that start as PyTorch's. The norm is instance norm without gain and shift unless another is given.
 """
 
 import itertools
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -14,6 +15,7 @@ from tfvideogan.layers.instance_norm import InstanceNorm
 from tfvideogan.layers.padded_conv import DoublingConv, PaddedConv, torch_bias
 
 EPSILON = 1e-5  # of instance norm
+Norm = Callable[[int], keras.layers.Layer]  # makes the normalization of a width
 
 
 def kernel() -> keras.initializers.Initializer:
@@ -35,12 +37,17 @@ def doubling(inputs: int, outputs: int) -> DoublingConv:
     return DoublingConv(inputs, outputs, kernel(), torch_bias(9 * outputs))
 
 
-class Block(keras.layers.Layer):
-    """A convolution, instance norm, ReLU."""
+def plain_norm(channels: int) -> InstanceNorm:
+    """Without gain and shift."""
+    return InstanceNorm(channels, EPSILON, gain=None)
 
-    def __init__(self, convolution: Conv):
+
+class Block(keras.layers.Layer):
+    """A convolution, a norm, ReLU."""
+
+    def __init__(self, convolution: Conv, norm: Norm = plain_norm):
         super().__init__()
-        self.convolution, self.norm = convolution, InstanceNorm(convolution.channels, EPSILON, gain=None)
+        self.convolution, self.norm = convolution, norm(convolution.channels)
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -51,10 +58,10 @@ class Block(keras.layers.Layer):
 class ResidualBlock(keras.layers.Layer):
     """x + (conv3 - norm - ReLU - conv3 - norm)(x), borders reflected; nothing after the sum."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, norm: Norm = plain_norm):
         super().__init__()
         self.convolutions = [PaddedConv(channels, channels, 3, 1, 1, True, kernel(), torch_bias(9 * channels)) for _ in range(2)]
-        self.norms = [InstanceNorm(channels, EPSILON, gain=None) for _ in range(2)]
+        self.norms = [norm(channels) for _ in range(2)]
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -71,15 +78,16 @@ class Trunk(keras.layers.Layer):
         channels: of the first map and the last; each halving doubles them.
         halvings: of height and width, which are to be multiples of 2**halvings.
         blocks: residual blocks on the smallest map.
+        norm: after every convolution.
     """
 
-    def __init__(self, inputs: int, channels: int, halvings: int, blocks: int):
+    def __init__(self, inputs: int, channels: int, halvings: int, blocks: int, norm: Norm = plain_norm):
         super().__init__()
         width = [channels * 2**i for i in range(halvings + 1)]
-        self.first = Block(outer(inputs, channels))
-        self.down = [Block(halving(i, o)) for i, o in itertools.pairwise(width)]
-        self.body = [ResidualBlock(width[-1]) for _ in range(blocks)]
-        self.up = [Block(doubling(i, o)) for i, o in itertools.pairwise(width[::-1])]
+        self.first = Block(outer(inputs, channels), norm)
+        self.down = [Block(halving(i, o), norm) for i, o in itertools.pairwise(width)]
+        self.body = [ResidualBlock(width[-1], norm) for _ in range(blocks)]
+        self.up = [Block(doubling(i, o), norm) for i, o in itertools.pairwise(width[::-1])]
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -97,12 +105,13 @@ class Enhancer(keras.layers.Layer):
         inputs: channels of the picture.
         channels: of its maps at full size, half of the trunk's.
         blocks: residual blocks at the trunk's size.
+        norm: after every convolution.
     """
 
-    def __init__(self, inputs: int, channels: int, blocks: int):
+    def __init__(self, inputs: int, channels: int, blocks: int, norm: Norm = plain_norm):
         super().__init__()
-        self.first, self.down = Block(outer(inputs, channels)), Block(halving(channels, 2 * channels))
-        self.body, self.up = [ResidualBlock(2 * channels) for _ in range(blocks)], Block(doubling(2 * channels, channels))
+        self.first, self.down = Block(outer(inputs, channels), norm), Block(halving(channels, 2 * channels), norm)
+        self.body, self.up = [ResidualBlock(2 * channels, norm) for _ in range(blocks)], Block(doubling(2 * channels, channels), norm)
         self.built = True
 
     def call(self, x: tf.Tensor, features: tf.Tensor) -> tf.Tensor:

@@ -2,11 +2,12 @@ import hashlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfvideogan import data
 from tfvideogan.config import Config, UserError
 from tfvideogan.data.sources import moving_shapes
-from tfvideogan.data.sources.moving_shapes import LABELS, flow, render
+from tfvideogan.data.sources.moving_shapes import LABELS, flow, pixel_labels, render
 from tfvideogan.layers.warp import warp
 
 
@@ -171,3 +172,29 @@ def test_clips_come_with_their_flow_for_those_who_read_it():
     for row in range(2):
         np.testing.assert_array_equal(batch["flow"][row], flow(48_000 + row, 3, 16, "mixed"))
     assert "flow" not in next(data.load(Config(frames=3, size=16), "test").once(2).as_numpy_iterator())
+
+
+# The labels
+
+
+@pytest.mark.parametrize("index", [2, 4, 11])
+def test_labels_say_what_each_pixel_is_and_a_shape_looks_the_same_in_every_clip(index):
+    frames, size = 5, 32
+    config = Config(dataset="moving_shapes/labels", frames=frames, size=size)
+    dataset = data.load(config, "train", ("source", "instances", "flow"))
+    example = dataset._example(tf.constant(index, tf.int64), tf.constant(0, tf.int64), training=False)
+    video, source, instances, moves = (example[name].numpy() for name in ("video", "source", "instances", "flow"))
+    assert source.dtype == instances.dtype == np.int32 and source.shape == instances.shape == (frames, size, size)
+    number = 1 + index % 12 // 4
+    assert set(np.unique(source)) == {0, number}
+    np.testing.assert_array_equal(instances, source > 0)
+    np.testing.assert_array_equal(source > 0, np.any(moves != 0, -1))
+    other = render(index + 12, frames, size, "labels")[0]
+    away = shrunk(source == 0, 2) & shrunk(pixel_labels(index + 12, frames, size) == 0, 2)
+    assert away.mean() > 0.5
+    np.testing.assert_array_equal(video[away], other[away])  # one background for all
+    inside = shrunk(source > 0, 1)
+    strongest = {1: 0, 2: 1, 3: 2}[number]
+    assert np.all(video[inside].argmax(-1) == strongest)
+    errors = abs(warp(video[:-1].astype(np.float32), moves[1:]) - video[1:]).numpy().max(-1)
+    assert np.median(errors[inside[1:]]) <= 6  # stripes go along: interpolated

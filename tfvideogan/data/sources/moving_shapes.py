@@ -4,9 +4,12 @@ A bright ring, square or triangle crosses a dim background to the right, left, u
 classes, `ring_right` to `triangle_down`; the class of clip i is i % 12. Geometry is in units of the frame and of the
 clip, so every size shows the same scene, and every number of frames the whole way; stride and flip have no part here.
 
-Variants: plain (background of one colour), textured (a smooth random pattern), mixed (half and half; the default), and
+Variants: plain (background of one colour), textured (a smooth random pattern), mixed (half and half; the default),
 shape_motion: circles and squares on plain backgrounds that move right or down, 4 classes, after the data set of MoCoGAN's paper (its 3.3:
-4,000 videos of both shapes in varying size and colour, left to right or top to bottom along Bezier curves).
+4,000 videos of both shapes in varying size and colour, left to right or top to bottom along Bezier curves), and
+labels: what a picture of labels is to become. Its "source" says what each pixel is, 0 the background and 1 to 3 a ring, square or triangle,
+and "instances" which thing it is of, int32 [T,H,W] both. Backgrounds, and colors of a shape, are the same in every clip; a shape has a
+stripe, which moves with it.
 Splits: train is clips 0..47,999, test the 2,400 after; of shape_motion 0..3,999 and the 400 after.
 """
 
@@ -24,8 +27,10 @@ SHAPES = ("ring", "square", "triangle")
 MOTIONS = ("right", "left", "up", "down")
 LABELS = tuple(f"{shape}_{motion}" for shape in SHAPES for motion in MOTIONS)
 SHAPE_MOTION_LABELS = ("circle_right", "circle_down", "square_right", "square_down")
-VARIANTS = ("plain", "textured", "mixed", "shape_motion")
+VARIANTS = ("plain", "textured", "mixed", "shape_motion", "labels")
 WAVES = 3  # sinusoids in a texture
+LABELED_COLORS = {"ring": (0.95, 0.35, 0.3), "square": (0.35, 0.9, 0.4), "triangle": (0.4, 0.5, 1.0)}
+STRIPES = 3.0  # cycles of brightness across a labeled shape
 
 
 def source(config: Clips, variant: str, split: str) -> Source:
@@ -45,7 +50,14 @@ def source(config: Clips, variant: str, split: str) -> Source:
         drawn = tf.numpy_function(partial(flow, frames=config.frames, size=config.size, variant=variant), [index + clips.start], tf.float32)
         return tf.ensure_shape(drawn, [config.frames, config.size, config.size, 2])
 
-    return Source(labels_of(variant), len(clips), clip, {"flow": flow_of})
+    def labeled(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+        drawn = tf.numpy_function(partial(pixel_labels, frames=config.frames, size=config.size), [index + clips.start], tf.int32)
+        return tf.ensure_shape(drawn, [config.frames, config.size, config.size])
+
+    more = {"flow": flow_of}
+    if variant == "labels":
+        more |= {"source": labeled, "instances": lambda *example: tf.cast(labeled(*example) > 0, tf.int32)}  # of one shape
+    return Source(labels_of(variant), len(clips), clip, more)
 
 
 def labels_of(variant: str) -> tuple[str, ...]:
@@ -117,12 +129,17 @@ def render(index: int, frames: int, size: int, variant: str) -> tuple[np.ndarray
     textured = variant == "textured" or (variant == "mixed" and int(index) // len(LABELS) % 2 == 1)
     hue, saturation, value = scene.draws[7:10]
     background = np.broadcast_to(0.06 + 0.24 * scene.draws[10:13], [size, size, 3])
-    if textured:
+    color = _rgb(hue, 0.3 + 0.6 * saturation, 0.85 + 0.15 * value)
+    if variant == "labels":
+        background, color = 0.2 + _texture(_grid(size), uniforms(0, 6 * WAVES)), np.array(LABELED_COLORS[scene.shape])
+    elif textured:
         background = background + _texture(_grid(size), scene.draws[13:])
     video = np.repeat(_to_uint8(background)[None], frames, 0)
-    color = _rgb(hue, 0.3 + 0.6 * saturation, 0.85 + 0.15 * value)
-    for t, (window, outside) in enumerate(_windows(scene, *scene.centers(times(frames)), size)):
+    x, y = scene.centers(times(frames))
+    for t, (window, outside) in enumerate(_windows(scene, x, y, size)):
         cover = np.clip(0.5 - outside * size, 0, 1)[..., None]  # a ramp of one pixel at the edge
+        if variant == "labels":
+            color = np.array(LABELED_COLORS[scene.shape]) * _stripes(_grid(size)[window[1]] - x[t], scene.radius)[:, None]
         video[t][window] = _to_uint8(background[window] + cover * (color - background[window]))
     return video, np.int32(scene.label)
 
@@ -140,6 +157,16 @@ def flow(index: int, frames: int, size: int, variant: str) -> np.ndarray:
     result = np.zeros([frames, size, size, 2], np.float32)
     for t, (window, outside) in enumerate(_windows(scene, now[:, 0], now[:, 1], size)):
         result[t][window] = np.where(outside[..., None] < 0, back[t], 0)
+    return result
+
+
+def pixel_labels(index: int, frames: int, size: int) -> np.ndarray:
+    """What each pixel of clip `index` of variant labels is, by its center, int32 [frames,size,size]: 0 the background, else 1 + the number
+    of the shape."""
+    scene = scene_of(index, "labels")
+    result = np.zeros([frames, size, size], np.int32)
+    for t, (window, outside) in enumerate(_windows(scene, *scene.centers(times(frames)), size)):
+        result[t][window] = np.where(outside < 0, 1 + SHAPES.index(scene.shape), 0)
     return result
 
 
@@ -185,6 +212,11 @@ def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: float) -> np.nda
     outer = 1.15 * radius  # half a side is 0.866 * 1.15 = 0.996; the centroid lies outer / 4 below the middle of the height
     y = y - outer / 4
     return np.maximum(y, np.sqrt(0.75) * abs(x) - 0.5 * y) - outer / 2
+
+
+def _stripes(x: np.ndarray, radius: float) -> np.ndarray:
+    """The brightness of a labeled shape's columns, by their distance [w] to the right of its center."""
+    return 0.8 + 0.2 * np.cos(2 * np.pi * STRIPES * x / (2 * radius))
 
 
 def _texture(grid: np.ndarray, draws: np.ndarray) -> np.ndarray:

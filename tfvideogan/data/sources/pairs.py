@@ -1,5 +1,8 @@
 """Pairs of folders: `--dataset=pairs --data_dir=DIR` reads what a model translates in DIR/source, and what it is to look like in DIR/video.
 
+Of `--dataset=pairs/labels` the sources are gray pictures of labels' numbers, "source" int32 [T,H,W]; and DIR/instances, where there is one,
+holds as many of the numbers of instances, below 256. "flow" is OpenCV's, by DIS, of the clip as it is cut.
+
 Either folder holds pictures, the frames of one film in the order of the numbers in their names; or films, each a video file or a folder
 of frames. Pairs have one name, but for the ending, and one size. Clips begin at every frame from which enough follow. A clip and its
 source are cut at the same place; sources, which may be of labels, are resized without mixing colors.
@@ -18,6 +21,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -26,9 +30,11 @@ from tfvideogan.config import Clips, UserError
 from tfvideogan.data import decode, paths, pictures
 from tfvideogan.data.clips import shape
 from tfvideogan.data.facts import Facts
+from tfvideogan.data.preparation.optical_flow import estimate
 from tfvideogan.data.source import Source
 
-SOURCE, VIDEO, FACES = "source", "video", "faces.csv"
+SOURCE, VIDEO, INSTANCES, FACES = "source", "video", "instances", "faces.csv"
+LABELS = "labels"  # the variant
 BOX = "top", "bottom", "left", "right"
 
 
@@ -40,6 +46,7 @@ class Film:
         source, video: what opens them.
         of_source, of_video: what `decode.probe` says of them.
         frames: names of the frames.
+        instances: what opens the numbers of instances, if there are some.
     """
 
     source: str
@@ -47,12 +54,16 @@ class Film:
     of_source: Facts
     of_video: Facts
     frames: tuple[str, ...]
+    instances: str | None
+
+
+Entry = Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]
 
 
 def source(config: Clips, variant: str, split: str) -> Source:
     """Clips of every start. Raises UserError for what is missing, does not match or is too short, and for options it has no part in."""
-    if variant or config.fps:
-        raise UserError(f"--dataset={config.dataset} --fps={config.fps:g}: expected pairs, without a variant and frames a second")
+    if variant not in ("", LABELS) or config.fps:
+        raise UserError(f"--dataset={config.dataset} --fps={config.fps:g}: expected pairs or pairs/labels, without frames a second")
     found, span = films(config), (config.frames - 1) * config.stride + 1
     starts = [(film, first) for film in found for first in beginnings(config, film, split, span)]
     if not starts:
@@ -67,12 +78,33 @@ def source(config: Clips, variant: str, split: str) -> Source:
     def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         given, shown = tf.numpy_function(read, [index], [tf.uint8, tf.uint8], stateful=False)
         video = shape(config, shown, seed, training)  # both by the same draws
-        return {"source": shape(config, given, seed, training, nearest=True), "video": video, "label": tf.constant(0)}
+        given = shape(config, given, seed, training, nearest=True)
+        return {"source": numbers_in(given) if variant else given, "video": video, "label": tf.constant(0)}
 
-    more = {}
+    def flow(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+        video = clip(index, seed, training)["video"]
+        return tf.ensure_shape(tf.numpy_function(partial(estimate, method="dis"), [video], tf.float32), [*video.shape[:3], 2])
+
+    def instances(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+        def read(number: np.int64) -> np.ndarray:
+            film, first = starts[number]
+            assert film.instances is not None
+            return decode.read(film.instances, range(first, first + span, config.stride), decode.probe(film.instances))
+
+        given = tf.numpy_function(read, [index], tf.uint8, stateful=False)
+        return numbers_in(shape(config, given, seed, training, nearest=True))
+
+    more: dict[str, Entry] = {"flow": flow}
+    if variant and all(film.instances for film in found):
+        more["instances"] = instances
     if tf.io.gfile.exists(paths.join(config.data_dir, FACES)):
         more["face"] = faces(config, starts)
     return Source(("film",), len(starts), clip, more)
+
+
+def numbers_in(pictures: tf.Tensor) -> tf.Tensor:
+    """Those of gray pictures uint8 [T,H,W,3]: int32 [T,H,W]."""
+    return tf.cast(pictures[..., 0], tf.int32)
 
 
 def films(config: Clips) -> list[Film]:
@@ -111,7 +143,9 @@ def _film(root: str, source_name: str, video_name: str) -> Film:
         if one != other:
             raise UserError(f"--data_dir={root}: got frame {other} beside source {one}, expected frames of the same names")
     names = stems[1] or tuple(str(number) for number in range(of_video.frames))
-    return Film(source, video, of_source, of_video, tuple(f"{_stem(video_name)}/{name}" if video_name else name for name in names))
+    instances = paths.join(root, INSTANCES, source_name).rstrip("/")
+    there = instances if tf.io.gfile.exists(instances) else None
+    return Film(source, video, of_source, of_video, tuple(f"{_stem(video_name)}/{name}" if video_name else name for name in names), there)
 
 
 def beginnings(config: Clips, film: Film, split: str, span: int) -> Iterator[int]:
@@ -129,7 +163,7 @@ def beginnings(config: Clips, film: Film, split: str, span: int) -> Iterator[int
         first += length
 
 
-def faces(config: Clips, starts: list[tuple[Film, int]]) -> Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]:
+def faces(config: Clips, starts: list[tuple[Film, int]]) -> Entry:
     """The function of the entry "face". Raises UserError for frames without a box, and where pictures are cut at random."""
     file = paths.join(config.data_dir, FACES)
     rows = csv.DictReader(io.StringIO(paths.read_text(file)))

@@ -1,0 +1,106 @@
+"""Faults of vid2vid, and of the labels that it learns from."""
+
+from tests.mutants import Mutant
+
+FILE = "tfvideogan/models/vid2vid.py"
+TEST = "tests/models/vid2vid_test.py"
+TABLES = f"{TEST} -k computes_the_tables"
+LOSSES = f"{TEST} -k losses_are_those"
+CHUNKS = f"{TEST} -k two_chunks"
+SHAPES = "tfvideogan/data/sources/moving_shapes.py"
+SHAPES_TEST = "tests/data/sources/moving_shapes_test.py -k labels_say"
+
+MUTANTS = [
+    Mutant(
+        FILE,
+        "painted * mask + warp(past[:, -1], flow)",
+        "warp(past[:, -1], flow) * mask + painted",
+        TABLES,
+        "the mask is the other way round",
+    ),
+    Mutant(FILE, "warp(past[:, -1], flow)", "warp(past[:, 0], flow)", TABLES, "the frame before last is warped"),
+    Mutant(FILE, "self.flow_unit = FLOW_UNIT * 2**scale", "self.flow_unit = FLOW_UNIT", TABLES, "finer flows are not longer"),
+    Mutant(FILE, "before, after = (0, config.local_blocks)", "before, after = (config.local_blocks, 0)", TABLES, "blocks before the sum"),
+    Mutant(FILE, 'self.motion(joined("motion"))', 'self.motion(joined("image"))', TABLES, "the flow reads the image's coarse features"),
+    Mutant(FILE, "mask = alone + (1.0 - alone) * mask", "mask = 1.0 * mask", TABLES, "the first frame is warped from nothing"),
+    Mutant(FILE, "self.labels_now = PAST * config.source_maps", "self.labels_now = 0", TABLES, "the foreground of two frames ago"),
+    Mutant(FILE, "down[:, :, 1:] | down[:, :, :-1] | right", "down[:, :, 1:] | right", TABLES, "edges on one side alone"),
+    Mutant(FILE, "maps[:, t : t + PAST + 1], axis=1", "maps[:, t : t + PAST + 1][:, ::-1], axis=1", TABLES, "sources newest first"),
+    Mutant(FILE, "first = tf.zeros_like(first)", "first = 1.0 * first", TABLES, "every frame of a first chunk is painted only"),
+    Mutant(
+        FILE,
+        "past[scale][:, 1:], frame.final[:, None]",
+        "past[scale][:, 1:], frame.painted[:, None]",
+        TABLES,
+        "painted frames are remembered",
+    ),
+    Mutant(
+        FILE,
+        '        for name, before in (("source", PAST), ("instances", PAST)',
+        '        for name, before in (("source", PAST), ("instances", 1)',
+        CHUNKS,
+        "instances of another frame",
+    ),  # fmt: skip
+    Mutant(
+        FILE,
+        "past = [tf.stop_gradient(pictures) for pictures in past]",
+        "past = [*past]",
+        f"{TEST} -k detached",
+        "past frames are not detached",
+    ),
+    Mutant(FILE, "< DOUBT", "< 1.5 * DOUBT", LOSSES, "trusts too much"),
+    Mutant(
+        FILE,
+        "return near * (1.0 - nothing_before)",
+        "return near * (1.0 - 0.0 * nothing_before)",
+        LOSSES,
+        "a flow from before the first frame",
+    ),
+    Mutant(
+        FILE,
+        "flow_weight / 2 ** (config.scales - 1)",
+        "flow_weight / 2 ** config.scales",
+        LOSSES,
+        "the flow's weight is halved once too often",
+    ),
+    Mutant(FILE, "warp(before, flow) * trusted, real", "warp(before, reference) * trusted, real", LOSSES, "the reference is judged"),
+    Mutant(
+        FILE,
+        'tf.concat([chunk[f"past{config.scales - 1}"][:, -1:], frames.final[:, :-1]], 1)',
+        'chunk["video"][:, :-1]',
+        LOSSES,
+        "the real frame before is warped",
+    ),
+    Mutant(FILE, "tf.reduce_mean(mask * trusted)", "tf.reduce_mean((1.0 - mask) * trusted)", LOSSES, "the mask is to be 1"),
+    Mutant(FILE, "0.5 * len(fakes) * distance_from", "0.5 * distance_from", LOSSES, "the real frame counts once beside two"),
+    Mutant(
+        FILE,
+        "[with_source(frames.final), with_source(frames.painted)]",
+        "[with_source(frames.final)]",
+        LOSSES,
+        "painted frames are not judged",
+    ),
+    Mutant(FILE, "found + warp(flows[:, before], found)", "found + flows[:, before]", LOSSES, "flows are added where they do not lie"),
+    Mutant(FILE, "flow_over(flows, place, spacing) / FLOW_UNIT", "flow_over(flows, place, spacing)", LOSSES, "flows in pixels"),
+    Mutant(FILE, "self.config.feature_weight * matched", "matched", LOSSES, "no weight of feature matching"),
+    Mutant(FILE, "float(len(back)) * one / count", "one", LOSSES, "the mean is over clips that there are not"),
+    Mutant(
+        FILE,
+        '"seen": tf.minimum(chunk["seen"] + float(self.config.learned_frames), float(self.config.memory))',
+        '"seen": chunk["seen"]',
+        LOSSES,
+        "nothing is ever remembered",
+    ),
+    Mutant(FILE, "[next(faces)], factor=2.0)", "[next(faces)])", f"{TEST} -k faces", "faces have half their weight"),
+    Mutant(
+        FILE,
+        'scale.trainable = config.phase == "joint"',
+        "scale.trainable = True",
+        f"{TEST} -k finest_phase",
+        "coarse scales are not frozen",
+    ),
+    Mutant(
+        SHAPES, "np.where(outside < 0, 1 + SHAPES", "np.where(outside < 0.05, 1 + SHAPES", SHAPES_TEST, "labels are larger than the shape"
+    ),
+    Mutant(SHAPES, "_grid(size)[window[1]] - x[t]", "_grid(size)[window[1]]", SHAPES_TEST, "stripes stay where they are"),
+]

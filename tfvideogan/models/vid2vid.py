@@ -1,0 +1,586 @@
+"""vid2vid: "Video-to-Video Synthesis", Wang, Liu, Zhu, Liu, Tao, Kautz, Catanzaro, arXiv 1808.06601, NeurIPS 2018.
+
+From a video of what is to be seen (a label for each pixel, sketches, poses) to a video that looks real. Each frame is made from the labels
+of three frames and the two frames before (3.1, L = 2): the last one, warped by a flow, where a mask lets it through, and painted pixels
+elsewhere (equation 4); things of the foreground are painted by a network of their own (3.2). Scales are learned coarse to fine: phase
+"finest" trains a new finest scale around frozen ones, phase "joint" all. D_I judges frames with their labels, a D_V for each spacing
+several frames with the flows between them (3.1), D_face, where asked for, faces. Sequences are learned in chunks, which begin with the
+frames that were generated last.
+
+From the authors' code:
+- The tables; what D judges: D_I the frame and the painted frame; D_V the flows of the real frames, divided by 20.
+- The weights of the losses; means are over all pixels, those where the reference flow is not to be trusted count as 0.
+- Least squares; Adam 2e-4, beta_1 .5; half of the epochs constant, half linear to 0.
+- Without first frames (`--first_frames=none`) the first one is painted only, and the mask's mean is a loss.
+
+Differences from the code:
+- Norms have the statistics of a frame, in training and after. The code's batch norm has those of the frames on one device.
+- The first of `--first_frames=none` is the clip's first, before which its labels are repeated; in the code it is the third.
+- The reference flow is the data's, and flows between spaced frames are put together from it; the code asks FlowNet2 for each.
+- Each player's pass is its own: G's is made anew after D's update. In phase joint, Adam's moments are new, as a run's are.
+- A sequence does not grow within a run: longer ones are a run with more --frames, started from the one before (`--init_from`).
+- A new D of more scales has its new scale at the coarsest picture; the code's is at the finest.
+- The last layers of coarse scales stay as they are in phase joint, unless gradients go through frames: nothing reaches them.
+- No features of instances to vary the output (3.3), no single-image model for the first frame (`--first_frames=real` takes any), no TTUR.
+
+Three faults of the code are mended: the rate of D_V never decays there; --gan_mode is LSGAN whatever it says, and is no flag here;
+FlowNet2's flows are scaled along both axes by the heights, where ours are scaled along each by its own.
+
+Parameters at 256x512 with 35 labels, instances and a foreground: G 411,335,241, without foreground 365,391,366; D_I 5,606,786, each D_V
+5,553,538; a second scale of G 2,880,489, a third 859,641.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfvideogan import config as base
+from tfvideogan import gan
+from tfvideogan.config import UserError, field
+from tfvideogan.layers import Mode, vgg19
+from tfvideogan.layers.instance_norm import InstanceNorm
+from tfvideogan.layers.patch_discriminator import MultiScaleDiscriminator
+from tfvideogan.layers.pix2pix_hd import Block, Enhancer, Painter, ResidualBlock, Trunk, doubling, halving, outer
+from tfvideogan.layers.warp import warp
+from tfvideogan.losses import feature_matching, least_squares, mean_distance
+from tfvideogan.models.everybody_dance_now import cut, windows
+from tfvideogan.ops.resample import average_pool_overlapping, downsample
+from tfvideogan.ops.video import fold, unfold
+
+PHASES = "finest", "joint"
+FIRST_FRAMES = "none", "real"
+PAST = 2  # frames before, that a frame is made from (L)
+FLOW_UNIT = 20.0  # pixels, of the coarsest scale's flow and of D_V's
+DOUBT = 0.02  # squared distance of colors in [-1,1], summed, from which on a reference flow is not trusted
+D_HALVINGS = 3
+EPSILON = 1e-5  # of every norm
+LONGEST_MEMORY = 256  # frames; 4 spacings of 3 frames reach back 54
+WIDEST = 1024  # of pictures that VGG19 reads
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(base.Config):
+    """vid2vid at the values of its authors' code for streets of 512x256, without first frames."""
+
+    model: str = "vid2vid"
+    phase: str = field("joint", "What of G is trained: joint (all scales) or finest (the last one alone).", network=True)
+    frames: int = 6
+    size: int = 256
+    width: int = 512
+    channels: int = 128
+    batch_size: int = 1
+    flip: bool = True
+    source_labels: int = field(35, "Labels of the source's pixels; 0: it has no labels but channels.", network=True)
+    source_channels: int = field(0, "Channels of a source without labels, in [-1,1]: 3 pictures, 6 poses, 15 faces.", network=True)
+    instances: bool = field(True, "Whether the edges of instances are read too, beside labels.", network=True)
+    foreground: str = field("26", "Labels of the foreground, with commas, which has a network of its own; empty: none.", network=True)
+    first_frames: str = field("none", "none (the first frame is painted only) or real (two are given).", network=True)
+    scales: int = field(1, "Scales of G, of which each doubles height and width.", network=True)
+    halvings: int = field(3, "Halvings of the coarsest scale.", network=True)
+    blocks: int = field(9, "Residual blocks of the coarsest scale: half of them, and one more if odd, before the sum.", network=True)
+    local_blocks: int = field(3, "Residual blocks of the other scales.", network=True)
+    warping: bool = field(True, "Warp the last frame. Without, frames are painted only.", network=True)
+    chunk_frames: int = field(6, "Frames that are learned at once; what --frames has over a multiple of it is not learned from.")
+    backpropagate_frames: int = field(1, "Frames that a gradient goes back through.", network=True)
+    d_channels: int = field(64, "Base width of the discriminators.", network=True)
+    d_scales: int = field(2, "Scales that the discriminators read pictures at.", network=True)
+    temporal_scales: int = field(2, "Discriminators of several frames; the i-th reads every temporal_frames^i-th.", network=True)
+    temporal_frames: int = field(3, "Frames that these read at once (K).", network=True)
+    face_size: int = field(0, "Height and width of what D_face reads around a face; 0: there is none.", network=True)
+    perceptual: str = field("keras", "VGG19 behind the perceptual losses: none, keras (downloads it) or vgg19:FILE.")
+    feature_weight: float = field(10.0, "Weight of feature matching.")
+    perceptual_weight: float = field(10.0, "Weight of the perceptual distance.")
+    flow_weight: float = field(10.0, "Weight of the flow's distance from the reference; halved for each scale but the first.")
+    warp_weight: float = field(10.0, "Weight of the distances of warped frames.")
+    mask_weight: float = field(1.0, "Weight of the mask's mean, with --first_frames=none.")
+    steps: int = 59_500  # 20 epochs of 2,975 sequences
+    learning_rate_schedule: str = "linear"
+    decay_start_step: int = 29_750
+    beta_1: float = 0.5
+    adam_epsilon: float = 1e-8
+    ema_decay: float = 0.0  # no average: the generator itself is sampled
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.want_at_least(1, "scales", "halvings", "local_blocks", "chunk_frames", "backpropagate_frames", "d_channels", "d_scales")
+        self.want_at_least(2, "blocks", "temporal_frames")
+        self.want_at_least(0, "source_labels", "source_channels", "temporal_scales", "face_size")
+        self.want_at_least(0, "feature_weight", "perceptual_weight", "flow_weight", "warp_weight", "mask_weight")
+        vgg19.check(self.perceptual)
+        for name, choices in (("phase", PHASES), ("first_frames", FIRST_FRAMES)):
+            if getattr(self, name) not in choices:
+                raise UserError(f"--{name}={getattr(self, name)}: expected one of {', '.join(choices)}")
+        if bool(self.source_labels) == bool(self.source_channels):
+            raise UserError(
+                f"--source_labels={self.source_labels} --source_channels={self.source_channels}: expected one of them, and the other 0"
+            )
+        if not self.source_labels and (self.instances or self.foreground):
+            raise UserError(f"--source_labels=0: got {self.instances} and {self.foreground!r}, expected --instances=false --foreground=")
+        labels = self.foreground.split(",") if self.foreground else []
+        if not all(label.isdecimal() and int(label) < self.source_labels for label in labels):
+            raise UserError(f"--foreground={self.foreground}: expected numbers below --source_labels={self.source_labels}, with commas")
+        multiple = 2 ** (self.halvings + self.scales - 1)
+        for name, length in zip(("size", "width"), self.frame_size, strict=True):
+            if length % multiple or length < max(2 * multiple, 2 ** (self.scales + 1)):
+                least = max(2 * multiple, 2 ** (self.scales + 1))
+                raise UserError(f"--{name}={length}: expected a multiple of {multiple}, at least {least}, at this many halvings and scales")
+        if self.channels % 2**self.scales:
+            raise UserError(f"--channels={self.channels}: expected a multiple of {2**self.scales}, of which each scale has half")
+        if self.frames <= self.given_frames:
+            raise UserError(f"--frames={self.frames}: expected more than {self.given_frames}, the first frames")
+        if self.backpropagate_frames > self.chunk_frames:
+            raise UserError(f"--backpropagate_frames={self.backpropagate_frames}: expected at most --chunk_frames={self.chunk_frames}")
+        if self.memory > LONGEST_MEMORY:
+            raise UserError(
+                f"--temporal_scales={self.temporal_scales} --temporal_frames={self.temporal_frames}: expected them to reach back at most "
+                f"{LONGEST_MEMORY} frames, got {self.memory}"
+            )
+        if self.face_size > min(self.frame_size):
+            raise UserError(f"--face_size={self.face_size}: expected at most the frame's {min(self.frame_size)}")
+
+    @property
+    def given_frames(self) -> int:
+        """Frames at the beginning that are not generated."""
+        return PAST if self.first_frames == "real" else 0
+
+    @property
+    def learned_frames(self) -> int:
+        """Frames of a chunk."""
+        return min(self.chunk_frames, self.frames - self.given_frames)
+
+    @property
+    def memory(self) -> int:
+        """Frames before a chunk that the D_V of the widest spacing reads."""
+        return (self.temporal_frames - 1) * self.temporal_frames ** (self.temporal_scales - 1) if self.temporal_scales else 0
+
+    @property
+    def source_maps(self) -> int:
+        """Channels of what the networks read of the source."""
+        return self.source_channels or self.source_labels + self.instances
+
+    @property
+    def foreground_labels(self) -> list[int]:
+        """The numbers of --foreground."""
+        return [int(label) for label in self.foreground.split(",")] if self.foreground else []
+
+
+def maps_of(config: Config, source: tf.Tensor, instances: tf.Tensor | None) -> tf.Tensor:
+    """What networks read of a source: labels int32 [N,T,H,W] one-hot, and the edges of instances int32 [N,T,H,W], where a pixel differs
+    from one of its four neighbors; or channels as they are. [N,T,H,W,source_maps] float32."""
+    if config.source_channels:
+        return source
+    planes = tf.one_hot(source, config.source_labels)
+    if instances is None:
+        return planes
+    down, right = instances[:, :, 1:] != instances[:, :, :-1], instances[..., 1:] != instances[..., :-1]
+    rows, columns = ([[0, 0]] * axis + [[1, 1]] + [[0, 0]] * (3 - axis) for axis in (2, 3))
+    down, right = tf.pad(down, rows), tf.pad(right, columns)
+    edges = down[:, :, 1:] | down[:, :, :-1] | right[..., 1:] | right[..., :-1]
+    return tf.concat([planes, tf.cast(edges, tf.float32)[..., None]], -1)
+
+
+def norm(channels: int) -> InstanceNorm:
+    """The code's batch norm, of one frame."""
+    return InstanceNorm(channels, EPSILON, gain=keras.initializers.RandomNormal(1.0, 0.02))
+
+
+class Frame(NamedTuple):
+    """A generated frame: [N,H,W,3] as it is shown and as painted, both in [-1,1]; the flow to the frame before [N,H,W,2], in pixels; and
+    the share of the painted one, 0 to 1 [N,H,W,1]. Of several frames with an axis of time, [N,T,...]."""
+
+    final: tf.Tensor
+    painted: tf.Tensor
+    flow: tf.Tensor
+    mask: tf.Tensor
+
+
+class Encoder(keras.layers.Layer):
+    """A picture to features: halvings and residual blocks."""
+
+    def __init__(self, inputs: int, channels: int, halvings: int, blocks: int):
+        super().__init__()
+        width = [channels * 2**i for i in range(halvings + 1)]
+        self.first = Block(outer(inputs, channels), norm)
+        self.down = [Block(halving(i, 2 * i), norm) for i in width[:-1]]
+        self.body = [ResidualBlock(width[-1], norm) for _ in range(blocks)]
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[N,H,W,inputs] -> [N,H/2^halvings,..,channels*2^halvings]."""
+        for layer in (self.first, *self.down, *self.body):
+            x = layer(x)
+        return x
+
+
+class Decoder(keras.layers.Layer):
+    """And back, but for the last convolution."""
+
+    def __init__(self, channels: int, doublings: int, blocks: int):
+        super().__init__()
+        width = [channels * 2**i for i in range(doublings, 0, -1)]
+        self.body = [ResidualBlock(width[0], norm) for _ in range(blocks)]
+        self.up = [Block(doubling(i, i // 2), norm) for i in width]
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[N,h,w,channels*2^doublings] -> [N,h*2^doublings,..,channels]."""
+        for layer in (*self.body, *self.up):
+            x = layer(x)
+        return x
+
+
+class Composer(keras.layers.Layer):
+    """One scale of the generator: 0 the coarsest, which the others read features of.
+
+    Attributes:
+        heads: its last convolutions.
+    """
+
+    def __init__(self, config: Config, scale: int):
+        super().__init__(dtype="float32", autocast=False)
+        maps, ch = (PAST + 1) * config.source_maps, config.channels // 2**scale
+        halvings = 1 if scale else config.halvings
+        before, after = (0, config.local_blocks) if scale else (config.blocks - config.blocks // 2, config.blocks // 2)
+        self.of_source = Encoder(maps, ch, halvings, before)
+        self.of_past = Encoder(3 * PAST, ch, halvings, before)
+        self.image, self.paint = Decoder(ch, halvings, after), Painter(ch, 3)
+        self.heads: list[keras.layers.Layer] = [self.paint]
+        if config.warping:
+            self.motion, self.to_flow, self.to_mask = Decoder(ch, halvings, after), outer(ch, 2), outer(ch, 1)
+            self.heads += [self.to_flow, self.to_mask]
+        if config.foreground:
+            ch = ch // 2 if config.halvings > 2 else ch
+            self.foreground = Enhancer(maps, ch, config.local_blocks, norm) if scale else Trunk(maps, ch, halvings, config.blocks, norm)
+            self.paint_foreground = Painter(ch, 3)
+            self.heads.append(self.paint_foreground)
+        self.warping, self.foreground_labels = config.warping, config.foreground_labels
+        self.labels_now = PAST * config.source_maps  # the planes of the frame itself begin here
+        self.flow_unit = FLOW_UNIT * 2**scale
+        self.built = True
+
+    def call(
+        self, source: tf.Tensor, past: tf.Tensor, painted_only: tf.Tensor, coarser: dict[str, tf.Tensor]
+    ) -> tuple[Frame, dict[str, tf.Tensor]]:
+        """A frame, and the features that the next scale reads.
+
+        Args:
+            source: of the frames before and this one, oldest first [N,H,W,3*source_maps].
+            past: the frames before, oldest first [N,2,H,W,3].
+            painted_only: [N], 1 where nothing is to be warped, else 0.
+            coarser: features of the scale before, by name; none for the coarsest.
+        """
+        features = self.of_source(source) + self.of_past(tf.concat(tf.unstack(past, axis=1), -1))
+
+        def joined(name: str) -> tf.Tensor:
+            return features + tf.cast(coarser[name], features.dtype) if coarser else features
+
+        made = {"image": self.image(joined("image"))}
+        painted = self.paint(made["image"])
+        if self.warping:
+            made["motion"] = self.motion(joined("motion"))
+            flow = self.flow_unit * tf.cast(self.to_flow(made["motion"]), tf.float32)
+            mask = tf.sigmoid(tf.cast(self.to_mask(made["motion"]), tf.float32))
+            alone = painted_only[:, None, None, None]
+            mask = alone + (1.0 - alone) * mask
+            final = painted * mask + warp(past[:, -1], flow) * (1.0 - mask)
+        else:
+            flow, mask, final = tf.zeros_like(painted[..., :2]), tf.ones_like(painted[..., :1]), painted
+        if self.foreground_labels:
+            made["foreground"] = self.foreground(source, coarser["foreground"]) if coarser else self.foreground(source)
+            foreground = self.paint_foreground(made["foreground"])
+            planes = [source[..., self.labels_now + label] for label in self.foreground_labels]
+            there = tf.clip_by_value(tf.add_n(planes), 0.0, 1.0)[..., None]
+            final, painted = (foreground * there + picture * (1.0 - there) for picture in (final, painted))
+        return Frame(final, painted, flow, mask), made
+
+
+class Generator(keras.Model):
+    """Frames in turn, each at every scale."""
+
+    def __init__(self, config: Config):
+        super().__init__(dtype="float32")
+        self.config = config
+        self.scales = [Composer(config, scale) for scale in range(config.scales)]
+        for scale in self.scales[:-1]:
+            scale.trainable = config.phase == "joint"
+            for head in scale.heads:
+                head.trainable = config.phase == "joint" and config.backpropagate_frames > 1
+        self.built = True
+
+    def call(self, source: tf.Tensor, mode: Mode, instances: tf.Tensor | None = None, video: tf.Tensor | None = None) -> tf.Tensor:
+        """Labels int32 [N,T,H,W], with instances int32 of the same shape, or channels [N,T,H,W,C] in [-1,1]; and the first frames
+        [N,2,H,W,3], if they are given, with which the result begins -> video [N,T,H,W,3] in [-1,1], float32."""
+        maps = maps_of(self.config, source, instances)
+        frames, _ = self.roll(maps if video is not None else repeat_first(maps, PAST), self.beginning(tf.shape(source)[0], video))
+        return frames.final if video is None else tf.concat([video, frames.final], 1)
+
+    def beginning(self, clips: tf.Tensor, given: tf.Tensor | None) -> gan.Inputs:
+        """The state before any frame is generated: of each scale the frames before ("past0", "past1", ..), and whether there are none
+        ("first" [N], 1 or 0). Of the number of clips, and the first frames [N,2,H,W,3], if they are given."""
+        before = tf.zeros([clips, PAST, *self.config.frame_size, 3]) if given is None else given
+        past = [unfold(frames, PAST) for frames in self.pyramid(fold(before))]
+        return {"first": tf.fill([clips], float(given is None)), **{f"past{scale}": frames for scale, frames in enumerate(past)}}
+
+    def pyramid(self, pictures: tf.Tensor) -> list[tf.Tensor]:
+        """Pictures [N,H,W,C] as each scale reads them, coarsest first."""
+        found = [pictures]
+        for _ in self.scales[1:]:
+            found.insert(0, average_pool_overlapping(found[0]))
+        return found
+
+    def roll(self, maps: tf.Tensor, state: gan.Inputs) -> tuple[Frame, gan.Inputs]:
+        """The frames [N,T,...] of the finest scale that follow a state, and the state after them.
+
+        Args:
+            maps: of the source of two frames more, those before [N,2+T,H,W,C].
+            state: see `beginning`.
+        """
+        past, first, frames = [state[f"past{scale}"] for scale in range(len(self.scales))], state["first"], []
+        for t in range(maps.shape[1] - PAST):
+            if t % self.config.backpropagate_frames == 0:
+                past = [tf.stop_gradient(pictures) for pictures in past]
+            sources = self.pyramid(tf.concat(tf.unstack(maps[:, t : t + PAST + 1], axis=1), -1))
+            features: dict[str, tf.Tensor] = {}
+            for scale, (composer, source) in enumerate(zip(self.scales, sources, strict=True)):
+                frame, features = composer(source, past[scale], first, features)
+                past[scale] = tf.concat([past[scale][:, 1:], frame.final[:, None]], 1)
+            frames.append(frame)
+            first = tf.zeros_like(first)
+        together = Frame(*(tf.stack(part, 1) for part in zip(*frames, strict=True)))
+        return together, {"first": first, **{f"past{scale}": pictures for scale, pictures in enumerate(past)}}
+
+
+def repeat_first(x: tf.Tensor, times: int) -> tf.Tensor:
+    """[N,T,...] -> [N,times+T,...]: before the first frame, the same."""
+    return tf.concat([x[:, :1]] * times + [x], 1)
+
+
+class Discriminator(keras.Model):
+    """Of single frames with their sources, of several frames with the flows between them, and of faces."""
+
+    def __init__(self, config: Config):
+        super().__init__(dtype="float32")
+        ch, frame, k = config.d_channels, config.source_maps + 3, config.temporal_frames
+        self.image = MultiScaleDiscriminator(config.d_scales, frame, ch, D_HALVINGS, norm)
+        several = 3 * k + 2 * (k - 1)
+        self.temporal = [MultiScaleDiscriminator(config.d_scales, several, ch, D_HALVINGS, norm) for _ in range(config.temporal_scales)]
+        if config.face_size:
+            self.face = MultiScaleDiscriminator(max(1, config.d_scales - 2), frame, ch, D_HALVINGS, norm)
+        self.built = True
+
+
+class Question(NamedTuple):
+    """What a discriminator is asked, of the same real and generated frames.
+
+    Attributes:
+        name: of its losses.
+        judge: the discriminator.
+        real: [M,h,w,C].
+        fakes: one or several of the same shape.
+        weight: of each example [M]; None: 1.
+        factor: of its part in G's loss.
+    """
+
+    name: str
+    judge: MultiScaleDiscriminator
+    real: tf.Tensor
+    fakes: list[tf.Tensor]
+    weight: tf.Tensor | None = None
+    factor: float = 1.0
+
+
+def several_frames(video: tf.Tensor, flows: tf.Tensor, ends: list[int], spacing: int, count: int) -> tf.Tensor:
+    """What a D_V reads: for each end `count` frames, `spacing` apart, of which that is the last, and the flows from each to the one before.
+
+    Args:
+        video, flows: [N,T,H,W,3] and [N,T,H,W,2], each flow to the frame before.
+
+    Returns: [len(ends)*N,H,W,C], end after end.
+    """
+    found = []
+    for end in ends:
+        places = range(end - spacing * (count - 1), end + 1, spacing)
+        far = [flow_over(flows, place, spacing) / FLOW_UNIT for place in places[1:]]
+        found.append(tf.concat([*(video[:, place] for place in places), *far], -1))
+    return tf.concat(found, 0)
+
+
+def flow_over(flows: tf.Tensor, place: int, spacing: int) -> tf.Tensor:
+    """The flow from a frame to one several before, put together from those between [N,T,H,W,2]: [N,H,W,2]."""
+    found = flows[:, place]
+    for before in range(place - 1, place - spacing, -1):
+        found = found + warp(flows[:, before], found)
+    return found
+
+
+class Model(gan.GAN):
+    """vid2vid's networks and losses."""
+
+    config: Config
+    networks = Generator, Discriminator
+    free_frames = True
+    unrolls = True
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.vgg = vgg19.network(config.perceptual)
+        self.chunks = (config.frames - config.given_frames) // config.learned_frames
+
+    @classmethod
+    def batch_specs(cls, config: base.Config) -> gan.Specs:
+        """Labels of pixels, with the numbers of instances, or channels; frames and their flow; the centers of faces."""
+        assert isinstance(config, Config)
+        specs = {name: spec for name, spec in super().batch_specs(config).items() if name != "label"}
+        pixels = [None, config.frames, *config.frame_size]
+        if config.source_channels:
+            specs["source"] = tf.TensorSpec([*pixels, config.source_channels], tf.float32)
+        else:
+            specs["source"] = tf.TensorSpec(pixels, tf.int32)
+        if config.instances:
+            specs["instances"] = tf.TensorSpec(pixels, tf.int32)
+        if config.face_size:
+            specs["face"] = tf.TensorSpec([None, config.frames, 2], tf.int32)
+        return {**specs, "flow": tf.TensorSpec([*pixels, 2], tf.float32)}
+
+    @property
+    def latent_width(self) -> int:
+        return 0
+
+    def inputs(self, batch: gan.Batch) -> gan.Inputs:
+        """The source, and the first frames, if they are given."""
+        given = {"video": batch["video"][:, :PAST]} if self.config.given_frames else {}
+        return {**{name: batch[name] for name in ("source", "instances") if name in self.batch_specs(self.config)}, **given}
+
+    def unroll(self, network: keras.Model, inputs: gan.Inputs, state: gan.Inputs) -> tuple[tf.Tensor, gan.Inputs]:
+        """The frames of any number of sources; the first part of given frames is these. The state keeps the last sources."""
+        assert isinstance(network, Generator)
+        maps, video = maps_of(self.config, inputs["source"], inputs.get("instances")), inputs.get("video")
+        if not state:
+            state = network.beginning(tf.shape(maps)[0], video)
+            if video is not None:
+                return video, {**state, "maps": maps[:, -PAST:]}
+            state = {**state, "maps": tf.concat([maps[:, :1]] * PAST, 1)}
+        around = tf.concat([state["maps"], maps], 1)
+        frames, after = network.roll(around, state)
+        return frames.final, {**after, "maps": around[:, -PAST:]}
+
+    def chunk(self, batch: gan.Batch, i: int) -> gan.Batch:
+        """The frames that are learned, K: their flow and faces; with the frame before, the video; with the two before, the source."""
+        given, length = self.config.given_frames, self.config.learned_frames
+        found: gan.Batch = {"seed": batch["seed"]}
+        for name, before in (("source", PAST), ("instances", PAST), ("video", 1), ("flow", 0), ("face", 0)):
+            if name in self.batch_specs(self.config):
+                frames = batch[name][:, given - before :] if given else repeat_first(batch[name], before)
+                found[name] = frames[:, i * length : (i + 1) * length + before]
+        return found
+
+    def initial_state(self, batch: gan.Batch) -> gan.Batch:
+        """The generator's, and the real and generated frames and the flows that D_V remembers, none of which is "seen" [N] yet."""
+        clips = tf.shape(batch["video"])[0]
+        state = self.generator.beginning(clips, batch["video"][:, :PAST] if self.config.given_frames else None)
+        if self.config.memory:
+            kinds = {"real_before": 3, "fake_before": 3, "flow_before": 2}
+            blank = {name: tf.zeros([clips, self.config.memory, *self.config.frame_size, n]) for name, n in kinds.items()}
+            state = {**state, **blank, "seen": tf.zeros([clips])}
+        return state
+
+    def next_state(self, chunk: gan.Batch) -> gan.Batch:
+        frames, state = self.generator.roll(self.maps(chunk), chunk)
+        if self.config.memory:
+            shown = {"real_before": chunk["video"][:, 1:], "fake_before": frames.final, "flow_before": chunk["flow"]}
+            kept = {name: tf.concat([chunk[name], new], 1)[:, -self.config.memory :] for name, new in shown.items()}
+            state = {**state, **kept, "seen": tf.minimum(chunk["seen"] + float(self.config.learned_frames), float(self.config.memory))}
+        return state
+
+    def maps(self, chunk: gan.Batch) -> tf.Tensor:
+        """What networks read of a chunk's source."""
+        return maps_of(self.config, chunk["source"], chunk.get("instances"))
+
+    def with_state(self, batch: gan.Batch) -> gan.Batch:
+        """A chunk with its state; of clips that are learned whole, made here."""
+        return batch if "past0" in batch else {**self.chunk(batch, 0), **self.initial_state(batch)}
+
+    def questions(self, chunk: gan.Batch, maps: tf.Tensor, frames: Frame) -> list[Question]:
+        """What the discriminators are asked of a chunk's frames; `maps` are those of its source."""
+        config, d, real = self.config, self.discriminator, chunk["video"][:, 1:]
+        now = maps[:, PAST:]
+
+        def with_source(video: tf.Tensor) -> tf.Tensor:
+            return fold(tf.concat([now, video], -1))
+
+        found = [Question("image", d.image, with_source(real), [with_source(frames.final), with_source(frames.painted)])]
+        for scale, judge in enumerate(d.temporal):
+            k, spacing = config.temporal_frames, config.temporal_frames**scale
+            before, last = spacing * (k - 1), self.config.memory + config.learned_frames - 1
+            back = range(0, config.learned_frames, k)  # how far before the newest frame each ends
+            flows = tf.concat([chunk["flow_before"], chunk["flow"]], 1)
+            videos = (tf.concat([chunk[f"{kind}_before"], new], 1) for kind, new in (("real", real), ("fake", frames.final)))
+            shown, fake = (several_frames(video, flows, [last - t for t in back], spacing, k) for video in videos)
+            there = [tf.cast(chunk["seen"] + float(config.learned_frames - before) > t, tf.float32) for t in back]
+            count = tf.maximum(tf.add_n(there), 1.0)  # of a clip; the loss is the mean over those that there are
+            weight = tf.concat([float(len(back)) * one / count for one in there], 0)
+            found.append(Question(f"temporal{scale}", judge, shown, [fake], weight))
+        if config.face_size:
+            rows, columns = windows(fold(real), fold(chunk["face"]), config.face_size)
+            faces = (cut(with_source(video), rows, columns) for video in (real, frames.final))
+            found.append(Question("face", d.face, next(faces), [next(faces)], factor=2.0))
+        return found
+
+    def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
+        """Half the distances from 1 and 0; D_I's of frames and of painted frames, each beside the real ones."""
+        chunk = self.with_state(batch)
+        maps = self.maps(chunk)
+        terms: gan.Scalars = {}
+        for name, judge, real, fakes, weight, _ in self.questions(chunk, maps, self.generator.roll(maps, chunk)[0]):
+            terms[f"d_{name}_real"] = 0.5 * len(fakes) * distance_from(judge(real, mode="train"), 1.0, weight)
+            terms[f"d_{name}_fake"] = 0.5 * tf.add_n([distance_from(judge(fake, mode="train"), 0.0, weight) for fake in fakes])
+        return terms, {}
+
+    def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
+        """The adversarial losses with feature matching, and those of pixels."""
+        chunk = self.with_state(batch)
+        maps = self.maps(chunk)
+        frames, _ = self.generator.roll(maps, chunk)
+        terms: gan.Scalars = {}
+        for name, judge, real, fakes, weight, factor in self.questions(chunk, maps, frames):
+            of_real, of_fakes = judge(real, mode="train"), [judge(fake, mode="train") for fake in fakes]
+            terms[f"g_{name}"] = factor * tf.add_n([distance_from(of_fake, 1.0, weight) for of_fake in of_fakes])
+            matched = tf.add_n([feature_matching(of_real, of_fake, weight) for of_fake in of_fakes])
+            terms[f"g_{name}_features"] = factor * self.config.feature_weight * matched
+        return {**terms, **self.pixel_losses(chunk, frames)}, {"painted_share": tf.reduce_mean(frames.mask)}
+
+    def pixel_losses(self, chunk: gan.Batch, frames: Frame) -> gan.Scalars:
+        """Those of the flow, of warped frames, and of the mask (3.1, L_W), where the reference flow is trusted; and the perceptual one."""
+        config = self.config
+        before, real, reference = fold(chunk["video"][:, :-1]), fold(chunk["video"][:, 1:]), fold(chunk["flow"])
+        final, painted, flow, mask = (fold(part) for part in frames)
+        trusted = fold(self.trusted(chunk))
+        last = fold(tf.concat([chunk[f"past{config.scales - 1}"][:, -1:], frames.final[:, :-1]], 1))
+        terms = {"g_warp": config.warp_weight * mean_distance(final * trusted, tf.stop_gradient(warp(last, reference)) * trusted)}
+        if config.warping:
+            terms["g_flow"] = config.flow_weight / 2 ** (config.scales - 1) * mean_distance(flow * trusted, reference * trusted)
+            terms["g_flow_warp"] = config.warp_weight * mean_distance(warp(before, flow) * trusted, real * trusted)
+            if not config.given_frames:
+                terms["g_mask"] = config.mask_weight * tf.reduce_mean(mask * trusted)
+        if self.vgg is not None:
+            pictures, width = [final, painted, real], real.shape[2]
+            while width > WIDEST:
+                pictures, width = [downsample(x) for x in pictures], width // 2
+            distance = tf.add_n([vgg19.perceptual_distance(self.vgg, x, pictures[2]) for x in pictures[:2]])
+            terms[f"g_perceptual_{self.vgg.name}"] = config.perceptual_weight * distance
+        return terms
+
+    def trusted(self, chunk: gan.Batch) -> tf.Tensor:
+        """Where the reference flow is: [N,K,H,W,1], 1 or 0. Before a clip's very first frame there is none."""
+        video, length = chunk["video"], self.config.learned_frames
+        error = video[:, 1:] - unfold(warp(fold(video[:, :-1]), fold(chunk["flow"])), length)
+        near = tf.cast(tf.reduce_sum(tf.square(error), -1, keepdims=True) < DOUBT, tf.float32)
+        nothing_before = chunk["first"][:, None] * tf.one_hot(0, length)
+        return near * (1.0 - nothing_before)[:, :, None, None, None]
+
+
+def distance_from(maps: list[list[tf.Tensor]], target: float, weight: tf.Tensor | None) -> tf.Tensor:
+    """Of the scores of every scale, summed."""
+    return tf.add_n([least_squares(of_scale[-1], target, weight) for of_scale in maps])
