@@ -85,6 +85,7 @@ def launch(
     main: Callable[[Settings], None],
     saved: tuple[str, ...] = (),
     kind: type[Settings] | None = None,
+    kept: tuple[str, ...] = (),
     in_cluster: bool = False,
     output_folders: tuple[str, ...] = (),
     output_files: tuple[str, ...] = (),
@@ -98,8 +99,9 @@ def launch(
         main: the program.
         saved: flags that name a folder whose run.flags the Config starts from; the command line overrides it.
         kind: the Config class; that of --model if None.
+        kept: fields that stay as the folder has them, whatever the command line says: `main` reads their flags itself.
         in_cluster: whether it may be one process of several, by TF_CONFIG.
-        output_folders, output_files: flags that say where it writes, which is tried before it begins.
+        output_folders, output_files: flags that say where it writes, which is tried before it begins; a file without an ending is a folder.
     """
     program = Path(sys.argv[0]).stem
     logging.use_absl_handler()
@@ -108,7 +110,7 @@ def launch(
     logging.get_absl_handler().addFilter(lambda record: record.levelno > stdlib_logging.INFO or "/tensorflow/" not in record.pathname)
     stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
     try:
-        config = parse(sys.argv, saved, kind)
+        config = parse(sys.argv, saved, kind, kept)
         if not in_cluster:
             leave_cluster(program)
         for name in (*output_folders, *output_files):
@@ -134,14 +136,15 @@ def _end(program: str, error: Exception, code: int) -> None:
     sys.exit(code)
 
 
-def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) -> Settings:
+def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None, kept: tuple[str, ...] = ()) -> Settings:
     """The Config of a command line. Raises UserError or flags.Error, with a one-line message."""
-    arguments = _from_files(with_bundled_flagfiles(argv[1:]))
+    arguments, before = _from_files(with_bundled_flagfiles(argv[1:])), {}
     for name in saved:
         folder = os.path.expanduser(_peek(arguments, name))
         file = Path(folder) / FLAGS_FILE
         if folder and file.is_file():
-            arguments = [f"--{field}={value}" for field, value in from_flags(file.read_text(encoding="utf-8")).items()] + arguments
+            before = from_flags(file.read_text(encoding="utf-8"))
+            arguments = [f"--{field}={value}" for field, value in before.items()] + arguments
         elif folder and not Path(folder).is_dir():
             raise UserError(f"--{name}={folder}: no such folder")
     made: Any = kind or models.find(_peek(arguments, "model") or Config.model).Config
@@ -161,7 +164,9 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None) 
     rest = FLAGS([argv[0], *arguments])[1:]
     if rest:
         raise UserError(f"{rest[0]}: not a flag; flags are written --name=value")
-    return made(**{field.name: FLAGS[field.name].value for field in fields})
+    values = {field.name: FLAGS[field.name].value for field in fields}
+    values |= {field.name: FLAGS[field.name].parser.parse(before[field.name]) for field in fields if field.name in {*kept} & {*before}}
+    return made(**values)
 
 
 def _from_files(arguments: list[str]) -> list[str]:
@@ -210,7 +215,10 @@ def define_generator_flags() -> None:
 
 
 def open_generator(config: Config, interpolate_frames: int = 1, truncations: tuple[float, ...] = (1.0,)) -> Generator:
-    """The generator that --workdir or --module names. Raises UserError if there is none, or if it cannot interpolate frames."""
+    """The generator that --workdir or --module names. Raises UserError if there is none, or if it cannot interpolate frames.
+
+    A module has the frames it has, whatever config.frames.
+    """
     workdir, module = flags.FLAGS.workdir, flags.FLAGS.module
     for truncation in truncations:
         if not math.isfinite(truncation):
@@ -221,7 +229,10 @@ def open_generator(config: Config, interpolate_frames: int = 1, truncations: tup
         raise UserError(f"--interpolate_frames={interpolate_frames}: want --workdir, an exported module has the frames it has")
     if workdir:
         return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames, truncations=truncations)
-    generator = from_module(found(module), config)
-    if flags.FLAGS["frames"].present and config.frames != generator.config.frames:
-        raise UserError(f"--frames={config.frames}: want --workdir, an exported module has the {generator.config.frames} frames it has")
-    return generator
+    return from_module(found(module), config)
+
+
+def want_frames_of(generator: Generator, frames: int) -> None:
+    """Raises UserError if --frames was given and is not that of an exported module, for a program that needs it to be."""
+    if flags.FLAGS.module and flags.FLAGS["frames"].present and frames != generator.config.frames:
+        raise UserError(f"--frames={frames}: want --workdir, an exported module has the {generator.config.frames} frames it has")
