@@ -88,7 +88,7 @@ def test_batches_have_static_shapes():
 
 def test_unknown_names_are_refused():
     with pytest.raises(
-        UserError, match=r"--dataset=moving_shape: want one of folder, .*moving_shapes, .*ucf101; did you mean moving_shapes\?"
+        UserError, match=r"--dataset=moving_shape: want one of .*folder, .*moving_shapes, .*ucf101; did you mean moving_shapes\?"
     ):
         data.load(Config(dataset="moving_shape"), "train")
     with pytest.raises(UserError, match="--dataset=decode: want one of"):

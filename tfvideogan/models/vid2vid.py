@@ -209,7 +209,8 @@ class Encoder(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[N,H,W,inputs] -> [N,H/2^halvings,..,channels*2^halvings]."""
-        for layer in (self.first, *self.down, *self.body):
+        layers: list[keras.layers.Layer] = [self.first, *self.down, *self.body]
+        for layer in layers:
             x = layer(x)
         return x
 
@@ -226,7 +227,8 @@ class Decoder(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[N,h,w,channels*2^doublings] -> [N,h*2^doublings,..,channels]."""
-        for layer in (*self.body, *self.up):
+        layers: list[keras.layers.Layer] = [*self.body, *self.up]
+        for layer in layers:
             x = layer(x)
         return x
 

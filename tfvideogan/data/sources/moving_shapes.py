@@ -15,6 +15,7 @@ Splits: train is clips 0..47,999, test the 2,400 after; of shape_motion 0..3,999
 
 import dataclasses
 from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -54,7 +55,7 @@ def source(config: Clips, variant: str, split: str) -> Source:
         drawn = tf.numpy_function(partial(pixel_labels, frames=config.frames, size=config.size), [index + clips.start], tf.int32)
         return tf.ensure_shape(drawn, [config.frames, config.size, config.size])
 
-    more = {"flow": flow_of}
+    more: dict[str, Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]] = {"flow": flow_of}
     if variant == "labels":
         more |= {"source": labeled, "instances": lambda *example: tf.cast(labeled(*example) > 0, tf.int32)}  # of one shape
     return Source(labels_of(variant), len(clips), clip, more)
