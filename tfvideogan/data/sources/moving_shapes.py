@@ -14,8 +14,7 @@ Splits: train is clips 0..47,999, test the 2,400 after; of shape_motion 0..3,999
 """
 
 import dataclasses
-from collections.abc import Iterator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
