@@ -8,9 +8,9 @@ Prints two tables in Markdown, for a trained run:
 import dataclasses
 import time
 
-from absl import app, flags
+from absl import flags
 
-from tfvideogan.cli import parse
+from tfvideogan.cli import launch
 from tfvideogan.config import Config
 from tfvideogan.evaluation import evaluation
 from tfvideogan.evaluators.load import load
@@ -23,8 +23,8 @@ TRUNCATIONS = flags.DEFINE_list("truncations", ["0.25", "0.5", "0.75", "1"], "Tr
 BATCHES = flags.DEFINE_list("batches", ["1", "2", "4", "8", "16", "32", "100"], "Numbers of batches of the second table.")
 
 
-def main(arguments: list[str]) -> None:
-    config = dataclasses.replace(parse(arguments, ("workdir",), None), evaluate_videos=VIDEOS.value)
+def main(config: Config) -> None:
+    config = dataclasses.replace(config, evaluate_videos=VIDEOS.value)
     workdir = flags.FLAGS.workdir
     evaluator = load(config.evaluator, config.evaluator_sha256)
     scored = None
@@ -52,4 +52,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=lambda arguments: arguments)
+    launch(main, saved=("workdir",))
