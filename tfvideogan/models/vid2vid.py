@@ -454,17 +454,20 @@ class Model(gan.GAN):
         return {**{name: batch[name] for name in ("source", "instances") if name in self.batch_specs(self.config)}, **given}
 
     def unroll(self, network: keras.Model, inputs: gan.Inputs, state: gan.Inputs) -> tuple[tf.Tensor, gan.Inputs]:
-        """The frames of any number of sources; the first part of given frames is these. The state keeps the last sources."""
+        """The frames of any number of sources; the first part may be of the first frames' alone. The state keeps the last sources."""
         assert isinstance(network, Generator)
         maps, video = maps_of(self.config, inputs["source"], inputs.get("instances")), inputs.get("video")
-        if not state:
+        if state:
+            maps = tf.concat([state["maps"], maps], 1)
+        else:
             state = network.beginning(tf.shape(maps)[0], video)
-            if video is not None:
-                return video, {**state, "maps": maps[:, -PAST:]}
-            state = {**state, "maps": tf.concat([maps[:, :1]] * PAST, 1)}
-        around = tf.concat([state["maps"], maps], 1)
-        frames, after = network.roll(around, state)
-        return frames.final, {**after, "maps": around[:, -PAST:]}
+            maps = repeat_first(maps, PAST) if video is None else maps
+        if maps.shape[1] == PAST:
+            assert video is not None
+            return video, {**state, "maps": maps}
+        frames, after = network.roll(maps, state)
+        shown = frames.final if video is None else tf.concat([video, frames.final], 1)
+        return shown, {**after, "maps": maps[:, -PAST:]}
 
     def chunk(self, batch: gan.Batch, i: int) -> gan.Batch:
         """The frames that are learned, K: their flow and faces; with the frame before, the video; with the two before, the source."""
