@@ -30,7 +30,7 @@ OPTIONS = {"scales": 2, "frames": 6, "chunk_frames": 3, "temporal_frames": 2, "b
 
 
 def config_of(**changes) -> vid2vid.Config:
-    return small("vid2vid", batch_size=2, **{**OPTIONS, **changes})
+    return small("vid2vid", **{"batch_size": 2, **OPTIONS, **changes})
 
 
 def batch_of(config: vid2vid.Config, n: int = 2) -> dict[str, tf.Tensor]:
