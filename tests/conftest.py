@@ -27,7 +27,7 @@ LEAST: dict[str, dict] = {  # the least Config of each model
     "ftgan": {"size": 32, "frames": 8, "channels": 2, "latent": 8},
     "vid2vid": {
         **{"dataset": "moving_shapes/labels", "size": 16, "width": 0, "frames": 4, "chunk_frames": 2, "channels": 4, "source_labels": 4},
-        **{"foreground": "2", "scales": 2, "halvings": 1, "blocks": 2, "local_blocks": 1, "d_channels": 2, "d_scales": 1},
+        **{"foreground": "2", "halvings": 1, "blocks": 2, "local_blocks": 1, "d_channels": 2, "d_scales": 1},
         **{"perceptual": "none", "learning_rate_schedule": "constant"},
     },
     "tganv2": {"size": 32, "frames": 4, "channels": 2, "latent": 8, "levels": 2, "lstm_channels": 6, "learning_rate_schedule": "constant"},

@@ -145,8 +145,8 @@ class GAN(keras.Model):
         Args:
             network: the generator.
             inputs: what it reads. `z` is drawn anew for each part: the model takes from it what each frame draws, and what the whole clip
-                has in common from the state. Of a translation, the source of the part's frames: of the first part one, or as many as there
-                are first frames, which it reads too and returns.
+                has in common from the state. Of a translation, the source of the part's frames; of the first
+                part also the first frames, if they are given.
             state: what the part before left; empty for the first part.
 
         Returns: the frames, float32 in [-1,1], of the first part [N,T,H,W,3] as the network's call makes them, of a later one those that

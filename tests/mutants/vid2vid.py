@@ -13,8 +13,8 @@ SHAPES_TEST = "tests/data/sources/moving_shapes_test.py -k labels_say"
 MUTANTS = [
     Mutant(
         FILE,
-        "painted * mask + warp(past[:, -1], flow)",
-        "warp(past[:, -1], flow) * mask + painted",
+        "painted * of_painted + warp(past[:, -1], flow)",
+        "warp(past[:, -1], flow) * of_painted + painted",
         TABLES,
         "the mask is the other way round",
     ),
@@ -22,7 +22,7 @@ MUTANTS = [
     Mutant(FILE, "self.flow_unit = FLOW_UNIT * 2**scale", "self.flow_unit = FLOW_UNIT", TABLES, "finer flows are not longer"),
     Mutant(FILE, "before, after = (0, config.local_blocks)", "before, after = (config.local_blocks, 0)", TABLES, "blocks before the sum"),
     Mutant(FILE, 'self.motion(joined("motion"))', 'self.motion(joined("image"))', TABLES, "the flow reads the image's coarse features"),
-    Mutant(FILE, "mask = alone + (1.0 - alone) * mask", "mask = 1.0 * mask", TABLES, "the first frame is warped from nothing"),
+    Mutant(FILE, "copies(alone + (1.0 - alone) * mask, 3)", "copies(1.0 * mask, 3)", TABLES, "the first frame is warped from nothing"),
     Mutant(FILE, "self.labels_now = PAST * config.source_maps", "self.labels_now = 0", TABLES, "the foreground of two frames ago"),
     Mutant(FILE, "down[:, :, 1:] | down[:, :, :-1] | right", "down[:, :, 1:] | right", TABLES, "edges on one side alone"),
     Mutant(FILE, "maps[:, t : t + PAST + 1], axis=1", "maps[:, t : t + PAST + 1][:, ::-1], axis=1", TABLES, "sources newest first"),
@@ -75,8 +75,8 @@ MUTANTS = [
     Mutant(FILE, "0.5 * len(fakes) * distance_from", "0.5 * distance_from", LOSSES, "the real frame counts once beside two"),
     Mutant(
         FILE,
-        "[with_source(frames.final), with_source(frames.painted)]",
-        "[with_source(frames.final)]",
+        "[with_source(next(finals)), with_source(frames.painted)]",
+        "[with_source(next(finals))]",
         LOSSES,
         "painted frames are not judged",
     ),

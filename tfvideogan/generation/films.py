@@ -17,7 +17,7 @@ from tfvideogan.config import UserError
 from tfvideogan.data import decode, paths, pictures
 from tfvideogan.data.facts import Facts
 from tfvideogan.files import write_whole
-from tfvideogan.generation.module import Generator
+from tfvideogan.generation.module import Generator, specs_of
 from tfvideogan.ops.video import from_uint8
 
 COPIED = {"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"}  # kinds of sound that MP4 holds; others become AAC
@@ -61,7 +61,7 @@ class Stream:
 
     def __init__(self, generator: Generator, instances: Iterator[np.ndarray] | None):
         self.generator, self.instances, self.state = generator, instances, None
-        self.specs = {spec.name: spec for spec in generator.source.start.input_signature}
+        self.specs = {spec.name: spec for spec in specs_of(generator.source.start)}
         if rest := self.specs.keys() - {"source", "instances"}:
             raise UserError(f"--source=: {generator.name} reads {', '.join(rest)} too, expected one of --first_frames=none")
         if (channels := [*self.specs["source"].shape[4:]]) not in ([], [3]):

@@ -222,7 +222,7 @@ def card(generator: Generator) -> str:
                 (f"next{suffix}(state)", "the state of `start` or `next`", f"the frames that follow, from {way}, and the next state")
             )
     if generator.streams:
-        first, given = source.start.input_signature[0].shape[1], "as `translate`"
+        first, given = specs_of(source.start)[0].shape[1], "as `translate`"
         calls.append(("start(...)", f"{given}, of the first {first} frames", "these frames, and a state"))
         calls.append(("next(state, inputs)", f"a state, and a dict of them {given}, of one frame", "the next frame, and the next state"))
     rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in generator.scores]

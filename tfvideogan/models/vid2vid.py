@@ -30,6 +30,7 @@ Parameters at 256x512 with 35 labels, instances and a foreground: G 411,335,241,
 5,553,538; a second scale of G 2,880,489, a third 859,641.
 """
 
+import collections
 import dataclasses
 from typing import NamedTuple
 
@@ -46,6 +47,7 @@ from tfvideogan.layers.pix2pix_hd import Block, Enhancer, Painter, ResidualBlock
 from tfvideogan.layers.warp import warp
 from tfvideogan.losses import feature_matching, least_squares, mean_distance
 from tfvideogan.models.everybody_dance_now import cut, windows
+from tfvideogan.ops.in_order import add, copies
 from tfvideogan.ops.resample import average_pool_overlapping, downsample
 from tfvideogan.ops.video import fold, unfold
 
@@ -273,20 +275,21 @@ class Composer(keras.layers.Layer):
             painted_only: [N], 1 where nothing is to be warped, else 0.
             coarser: features of the scale before, by name; none for the coarsest.
         """
-        features = self.of_source(source) + self.of_past(tf.concat(tf.unstack(past, axis=1), -1))
+        features = iter(copies(add(self.of_source(source), self.of_past(tf.concat(tf.unstack(past, axis=1), -1))), 2))
 
         def joined(name: str) -> tf.Tensor:
-            return features + tf.cast(coarser[name], features.dtype) if coarser else features
+            own = next(features)
+            return add(own, tf.cast(coarser[name], own.dtype)) if coarser else own
 
         made = {"image": self.image(joined("image"))}
         painted = self.paint(made["image"])
         if self.warping:
-            made["motion"] = self.motion(joined("motion"))
-            flow = self.flow_unit * tf.cast(self.to_flow(made["motion"]), tf.float32)
-            mask = tf.sigmoid(tf.cast(self.to_mask(made["motion"]), tf.float32))
+            made["motion"], for_flow, for_mask = copies(self.motion(joined("motion")), 3)
+            flow = self.flow_unit * tf.cast(self.to_flow(for_flow), tf.float32)
+            mask = tf.sigmoid(tf.cast(self.to_mask(for_mask), tf.float32))
             alone = painted_only[:, None, None, None]
-            mask = alone + (1.0 - alone) * mask
-            final = painted * mask + warp(past[:, -1], flow) * (1.0 - mask)
+            mask, of_painted, of_warped = copies(alone + (1.0 - alone) * mask, 3)
+            final = painted * of_painted + warp(past[:, -1], flow) * (1.0 - of_warped)
         else:
             flow, mask, final = tf.zeros_like(painted[..., :2]), tf.ones_like(painted[..., :1]), painted
         if self.foreground_labels:
@@ -401,11 +404,13 @@ def several_frames(video: tf.Tensor, flows: tf.Tensor, ends: list[int], spacing:
 
     Returns: [len(ends)*N,H,W,C], end after end.
     """
+    shown = [range(end - spacing * (count - 1), end + 1, spacing) for end in ends]
+    readers, frames = collections.Counter(place for places in shown for place in places), tf.unstack(video, axis=1)
+    frame_at = {place: iter(copies(frames[place], number)) for place, number in readers.items()}
     found = []
-    for end in ends:
-        places = range(end - spacing * (count - 1), end + 1, spacing)
+    for places in shown:
         far = [flow_over(flows, place, spacing) / FLOW_UNIT for place in places[1:]]
-        found.append(tf.concat([*(video[:, place] for place in places), *far], -1))
+        found.append(tf.concat([*(next(frame_at[place]) for place in places), *far], -1))
     return tf.concat(found, 0)
 
 
@@ -456,17 +461,20 @@ class Model(gan.GAN):
         return {**{name: batch[name] for name in ("source", "instances") if name in self.batch_specs(self.config)}, **given}
 
     def unroll(self, network: keras.Model, inputs: gan.Inputs, state: gan.Inputs) -> tuple[tf.Tensor, gan.Inputs]:
-        """The frames of any number of sources; the first part of given frames is these. The state keeps the last sources."""
+        """The frames of any number of sources; the first part may be of the first frames' alone. The state keeps the last sources."""
         assert isinstance(network, Generator)
         maps, video = maps_of(self.config, inputs["source"], inputs.get("instances")), inputs.get("video")
-        if not state:
+        if state:
+            maps = tf.concat([state["maps"], maps], 1)
+        else:
             state = network.beginning(tf.shape(maps)[0], video)
-            if video is not None:
-                return video, {**state, "maps": maps[:, -PAST:]}
-            state = {**state, "maps": tf.concat([maps[:, :1]] * PAST, 1)}
-        around = tf.concat([state["maps"], maps], 1)
-        frames, after = network.roll(around, state)
-        return frames.final, {**after, "maps": around[:, -PAST:]}
+            maps = repeat_first(maps, PAST) if video is None else maps
+        if maps.shape[1] == PAST:
+            assert video is not None
+            return video, {**state, "maps": maps}
+        frames, after = network.roll(maps, state)
+        shown = frames.final if video is None else tf.concat([video, frames.final], 1)
+        return shown, {**after, "maps": maps[:, -PAST:]}
 
     def chunk(self, batch: gan.Batch, i: int) -> gan.Batch:
         """The frames that are learned, K: their flow and faces; with the frame before, the video; with the two before, the source."""
@@ -512,13 +520,14 @@ class Model(gan.GAN):
         def with_source(video: tf.Tensor) -> tf.Tensor:
             return fold(tf.concat([now, video], -1))
 
-        found = [Question("image", d.image, with_source(real), [with_source(frames.final), with_source(frames.painted)])]
+        finals = iter(copies(frames.final, len(d.temporal) + 2))
+        found = [Question("image", d.image, with_source(real), [with_source(next(finals)), with_source(frames.painted)])]
         for scale, judge in enumerate(d.temporal):
             k, spacing = config.temporal_frames, config.temporal_frames**scale
             before, last = spacing * (k - 1), self.config.memory + config.learned_frames - 1
             back = range(0, config.learned_frames, k)  # how far before the newest frame each ends
             flows = tf.concat([chunk["flow_before"], chunk["flow"]], 1)
-            videos = (tf.concat([chunk[f"{kind}_before"], new], 1) for kind, new in (("real", real), ("fake", frames.final)))
+            videos = (tf.concat([chunk[f"{kind}_before"], new], 1) for kind, new in (("real", real), ("fake", next(finals))))
             shown, fake = (several_frames(video, flows, [last - t for t in back], spacing, k) for video in videos)
             there = [tf.cast(chunk["seen"] + float(config.learned_frames - before) > t, tf.float32) for t in back]
             count = tf.maximum(tf.add_n(there), 1.0)  # of a clip; the loss is the mean over those that there are
@@ -526,7 +535,7 @@ class Model(gan.GAN):
             found.append(Question(f"temporal{scale}", judge, shown, [fake], weight))
         if config.face_size:
             rows, columns = windows(fold(real), fold(chunk["face"]), config.face_size)
-            faces = (cut(with_source(video), rows, columns) for video in (real, frames.final))
+            faces = (cut(with_source(video), rows, columns) for video in (real, next(finals)))
             found.append(Question("face", d.face, next(faces), [next(faces)], factor=2.0))
         return found
 
@@ -545,34 +554,42 @@ class Model(gan.GAN):
         chunk = self.with_state(batch)
         maps = self.maps(chunk)
         frames, _ = self.generator.roll(maps, chunk)
+        final, of_pixels, of_perception = copies(frames.final, 3)
+        frames = frames._replace(final=final)
         terms: gan.Scalars = {}
         for name, judge, real, fakes, weight, factor in self.questions(chunk, maps, frames):
             of_real, of_fakes = judge(real, mode="train"), [judge(fake, mode="train") for fake in fakes]
             terms[f"g_{name}"] = factor * tf.add_n([distance_from(of_fake, 1.0, weight) for of_fake in of_fakes])
             matched = tf.add_n([feature_matching(of_real, of_fake, weight) for of_fake in of_fakes])
             terms[f"g_{name}_features"] = factor * self.config.feature_weight * matched
-        return {**terms, **self.pixel_losses(chunk, frames)}, {"painted_share": tf.reduce_mean(frames.mask)}
+        terms |= self.pixel_losses(chunk, frames._replace(final=of_pixels))
+        if self.vgg is not None:
+            terms[f"g_perceptual_{self.vgg.name}"] = self.perceptual_loss(chunk, frames._replace(final=of_perception))
+        return terms, {"painted_share": tf.reduce_mean(frames.mask)}
 
     def pixel_losses(self, chunk: gan.Batch, frames: Frame) -> gan.Scalars:
-        """Those of the flow, of warped frames, and of the mask (3.1, L_W), where the reference flow is trusted; and the perceptual one."""
+        """Those of the flow, of warped frames, and of the mask (3.1, L_W), where the reference flow is trusted."""
         config = self.config
         before, real, reference = fold(chunk["video"][:, :-1]), fold(chunk["video"][:, 1:]), fold(chunk["flow"])
-        final, painted, flow, mask = (fold(part) for part in frames)
+        final, flow, mask = (fold(part) for part in (frames.final, frames.flow, frames.mask))
         trusted = fold(self.trusted(chunk))
-        last = fold(tf.concat([chunk[f"past{config.scales - 1}"][:, -1:], frames.final[:, :-1]], 1))
-        terms = {"g_warp": config.warp_weight * mean_distance(final * trusted, tf.stop_gradient(warp(last, reference)) * trusted)}
+        last = tf.stop_gradient(fold(tf.concat([chunk[f"past{config.scales - 1}"][:, -1:], frames.final[:, :-1]], 1)))
+        terms = {"g_warp": config.warp_weight * mean_distance(final * trusted, warp(last, reference) * trusted)}
         if config.warping:
             terms["g_flow"] = config.flow_weight / 2 ** (config.scales - 1) * mean_distance(flow * trusted, reference * trusted)
             terms["g_flow_warp"] = config.warp_weight * mean_distance(warp(before, flow) * trusted, real * trusted)
             if not config.given_frames:
                 terms["g_mask"] = config.mask_weight * tf.reduce_mean(mask * trusted)
-        if self.vgg is not None:
-            pictures, width = [final, painted, real], real.shape[2]
-            while width > WIDEST:
-                pictures, width = [downsample(x) for x in pictures], width // 2
-            distance = tf.add_n([vgg19.perceptual_distance(self.vgg, x, pictures[2]) for x in pictures[:2]])
-            terms[f"g_perceptual_{self.vgg.name}"] = config.perceptual_weight * distance
         return terms
+
+    def perceptual_loss(self, chunk: gan.Batch, frames: Frame) -> tf.Tensor:
+        """Of the frames and of the painted ones."""
+        assert self.vgg is not None
+        pictures = [fold(x) for x in (frames.final, frames.painted, chunk["video"][:, 1:])]
+        while pictures[0].shape[2] > WIDEST:
+            pictures = [downsample(x) for x in pictures]
+        distances = [vgg19.perceptual_distance(self.vgg, x, pictures[2]) for x in pictures[:2]]
+        return self.config.perceptual_weight * tf.add_n(distances)
 
     def trusted(self, chunk: gan.Batch) -> tf.Tensor:
         """Where the reference flow is: [N,K,H,W,1], 1 or 0. Before a clip's very first frame there is none."""

@@ -191,7 +191,7 @@ def test_labels_say_what_each_pixel_is_and_a_shape_looks_the_same_in_every_clip(
     np.testing.assert_array_equal(source > 0, np.any(moves != 0, -1))
     other = render(index + 12, frames, size, "labels")[0]
     away = shrunk(source == 0, 2) & shrunk(pixel_labels(index + 12, frames, size) == 0, 2)
-    assert away.mean() > 0.5
+    assert away.mean() > 0.4
     np.testing.assert_array_equal(video[away], other[away])  # one background for all
     inside = shrunk(source > 0, 1)
     strongest = {1: 0, 2: 1, 3: 2}[number]

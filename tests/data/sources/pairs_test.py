@@ -100,3 +100,33 @@ def test_pairs_that_differ_are_refused(root):
         data.load(config_of(root), "train")
     with pytest.raises(UserError, match="got no folder source, expected source and video"):
         data.load(config_of(root / "video"), "train")
+
+
+def test_labels_are_numbers_that_are_cut_with_their_frames_and_flow_is_of_the_clip(root):
+    pytest.importorskip("cv2")
+    draw = np.random.default_rng(0)
+    shown = draw.integers(0, 256, [20, 60, 3]).astype(np.uint8)
+    shown = np.array(Image.fromarray(shown[::4, ::4]).resize((60, 20), Image.Resampling.BICUBIC))
+    shutil.rmtree(root / "source")
+    for name in ("source", "instances"):
+        (root / name).mkdir()
+    for t, stem in enumerate(("f1", "f2", "f3", "f10")):  # all goes two pixels to the left with each frame
+        window = np.s_[:, 2 * t : 2 * t + 40]
+        Image.fromarray(shown[window]).save(root / "video" / f"{stem}.bmp")
+        for name, part in (("source", 0), ("instances", 1)):
+            Image.fromarray(shown[window][..., part] // 32).save(root / name / f"{stem}.png")
+    config = config_of(root, dataset="pairs/labels", frames=3, flip=True)
+    batch = next(iter(data.load(config, "train", ("instances", "flow")).batches(8)))
+    video = np.round(batch["video"].numpy() * 127.5 + 127.5).astype(int)
+    for name, part in (("source", 0), ("instances", 1)):
+        assert batch[name].dtype == "int32" and batch[name].shape == (8, 3, 20, 40)
+        np.testing.assert_array_equal(batch[name], video[..., part] // 32)
+    across = np.median(batch["flow"][:, 1:, 4:-4, 6:-6, 0], (1, 2, 3))
+    np.testing.assert_allclose(abs(across), 2, atol=0.3)
+    assert len(set(np.sign(across))) == 2  # mirrored clips go to the right
+
+
+def test_labels_without_instances_lack_them(root):
+    assert "instances" not in data.load(config_of(root, dataset="pairs/labels"), "train", ("instances",)).source.more
+    with pytest.raises(UserError, match="--dataset=pairs/poses --fps=0: expected pairs or pairs/labels"):
+        data.load(config_of(root, dataset="pairs/poses"), "train")

@@ -30,7 +30,7 @@ SHAPE_MOTION_LABELS = ("circle_right", "circle_down", "square_right", "square_do
 VARIANTS = ("plain", "textured", "mixed", "shape_motion", "labels")
 WAVES = 3  # sinusoids in a texture
 LABELED_COLORS = {"ring": (0.95, 0.35, 0.3), "square": (0.35, 0.9, 0.4), "triangle": (0.4, 0.5, 1.0)}
-STRIPES = 3.0  # cycles of brightness across a labeled shape
+STRIPES = 1.5  # cycles of brightness across a labeled shape
 
 
 def source(config: Clips, variant: str, split: str) -> Source:
