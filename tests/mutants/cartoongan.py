@@ -95,8 +95,8 @@ MUTANTS = [
     ),
     Mutant(
         "tfvideogan/losses.py",
-        "mean_distance(tf.stop_gradient(r), f)",
-        "mean_distance(r, f)",
+        "mean_distance(tf.stop_gradient(r), f, weight)",
+        "mean_distance(r, f, weight)",
         f"{SHARED} -k scores",
         "D's maps of real pictures are pulled too",
     ),

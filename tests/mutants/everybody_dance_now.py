@@ -59,8 +59,8 @@ MUTANTS = [
     Mutant(FILE, '(2 if self.phase == "global" else 3)', "2", f"{TEST} -k default", "two scales in every phase"),
     Mutant(
         "tfvideogan/data/sources/pairs.py",
-        "shape(config, given, seed, training, nearest=True)",
-        "shape(config, given, seed, training)",
+        "given = shape(config, given, seed, training, nearest=True)",
+        "given = shape(config, given, seed, training)",
         "tests/data/sources/pairs_test.py -k random",
         "colors of labels are mixed",
     ),
