@@ -62,22 +62,23 @@ def unrolling(draw: Callable[..., Inputs], unroll: Callable[..., tuple[tf.Tensor
         video, network = unroll(inputs, state["network"], state["truncation"])
         return video, {**state, "network": network, "part": state["part"] + 1}
 
-    def start(*inputs: tf.Tensor) -> tuple[tf.Tensor, State]:
-        if given_frames:
-            first, seed, truncation, *label = inputs
-            named, clips = {"first_frames": first}, tf.shape(first)[0]
-        else:
-            *label, seed, truncation = inputs
-            named, clips = {}, tf.size(label[0])
-        kept = {"label": label[0]} if label else {}
-        video, state = part({**named, **kept}, clips, {**beginning(seed, truncation), **kept, "network": {}})
+    def begin(inputs: Inputs, clips: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tuple[tf.Tensor, State]:
+        kept = {"label": inputs["label"]} if "label" in inputs else {}
+        video, state = part(inputs, clips, {**beginning(seed, truncation), **kept, "network": {}})
         return video[:, given_frames:], state
+
+    def continued(first_frames: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor, *label: tf.Tensor) -> tuple[tf.Tensor, State]:
+        named = {"first_frames": first_frames, **({"label": label[0]} if label else {})}
+        return begin(named, tf.shape(first_frames)[0], seed, truncation)
+
+    def drawn(label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tuple[tf.Tensor, State]:
+        return begin({"label": label}, tf.size(label), seed, truncation)
 
     def following(state: State) -> tuple[tf.Tensor, State]:
         kept = {"label": state["label"]} if "label" in state else {}
         return part(kept, tf.shape(tf.nest.flatten(state["network"])[0])[0], state)
 
-    return start, following
+    return continued if given_frames else drawn, following
 
 
 def beginning(seed: tf.Tensor, truncation: tf.Tensor) -> State:
