@@ -23,6 +23,7 @@ from tfvideogan.layers import vgg19
 from tfvideogan.models import vid2vid
 from tfvideogan.ops import forms, noise
 from tfvideogan.ops.video import to_unit
+from tfvideogan.training import checkpoints
 
 LABELS, FOREGROUND = 4, 2
 SIZE = 16
@@ -497,8 +498,9 @@ def test_the_finest_phase_trains_the_last_scale_and_joint_all_but_what_nothing_r
     assert len(heads) == 8 and {id(weight) for weight in joint.trainable_variables} == {id(weight) for weight in joint.weights} - heads
     through = vid2vid.Generator(config_of(backpropagate_frames=2))
     assert len(through.trainable_variables) == len(through.weights)
-    alone = [weight.shape for weight in vid2vid.Generator(config_of(scales=1)).weights]
-    assert alone == [weight.shape for weight in joint.scales[0].weights]  # a run of one scale begins one of two
+    alone, both = (checkpoints.paths(network) for network in (vid2vid.Generator(config_of(scales=1)), joint))
+    assert len(both) == len(joint.weights)
+    assert all(both[path].shape == weight.shape for path, weight in alone.items())  # a run of one scale begins one of two
 
 
 def test_faces_are_judged_apart_with_twice_the_weight():

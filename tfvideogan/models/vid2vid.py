@@ -236,11 +236,7 @@ class Decoder(keras.layers.Layer):
 
 
 class Composer(keras.layers.Layer):
-    """One scale of the generator: 0 the coarsest, which the others read features of.
-
-    Attributes:
-        heads: its last convolutions.
-    """
+    """One scale of the generator: 0 the coarsest, which the others read features of."""
 
     def __init__(self, config: Config, scale: int):
         super().__init__(dtype="float32", autocast=False)
@@ -250,19 +246,22 @@ class Composer(keras.layers.Layer):
         self.of_source = Encoder(maps, ch, halvings, before)
         self.of_past = Encoder(3 * PAST, ch, halvings, before)
         self.image, self.paint = Decoder(ch, halvings, after), Painter(ch, 3)
-        self.heads: list[keras.layers.Layer] = [self.paint]
         if config.warping:
             self.motion, self.to_flow, self.to_mask = Decoder(ch, halvings, after), outer(ch, 2), outer(ch, 1)
-            self.heads += [self.to_flow, self.to_mask]
         if config.foreground:
             ch = ch // 2 if config.halvings > 2 else ch
             self.foreground = Enhancer(maps, ch, config.local_blocks, norm) if scale else Trunk(maps, ch, halvings, config.blocks, norm)
             self.paint_foreground = Painter(ch, 3)
-            self.heads.append(self.paint_foreground)
         self.warping, self.foreground_labels = config.warping, config.foreground_labels
         self.labels_now = PAST * config.source_maps  # the planes of the frame itself begin here
         self.flow_unit = FLOW_UNIT * 2**scale
         self.built = True
+
+    @property
+    def heads(self) -> list[keras.layers.Layer]:
+        """Its last convolutions."""
+        names = "paint", "to_flow", "to_mask", "paint_foreground"
+        return [getattr(self, name) for name in names if hasattr(self, name)]
 
     def call(
         self, source: tf.Tensor, past: tf.Tensor, painted_only: tf.Tensor, coarser: dict[str, tf.Tensor]
