@@ -10,13 +10,14 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tests.data.preparation.optical_flow_test import Constant
+from tests.data.optical_flow_test import Constant
 from tests.data.preparation.prepare_test import examples, files, message, settings
 from tests.data.sources.moving_shapes_test import shrunk
 from tests.programs_test import run
 from tfvideogan import data, models, prepare
 from tfvideogan.config import Clips, UserError
-from tfvideogan.data.preparation import optical_flow, records
+from tfvideogan.data import optical_flow
+from tfvideogan.data.preparation import records
 from tfvideogan.data.preparation.preparing import Settings
 from tfvideogan.data.sources.moving_shapes import flow, render
 

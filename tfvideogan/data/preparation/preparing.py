@@ -19,8 +19,8 @@ from absl import logging
 from tqdm import tqdm
 
 from tfvideogan.config import UserError, field
-from tfvideogan.data import paths
-from tfvideogan.data.preparation import optical_flow, records
+from tfvideogan.data import optical_flow, paths
+from tfvideogan.data.preparation import records
 from tfvideogan.data.preparation.records import INFO_FILE, UNFINISHED, Format, Task
 from tfvideogan.data.sources import archives, folder, kinetics, moving_mnist, ucf101
 from tfvideogan.data.sources.listing import Listing, Rejected, Video, tell, warn

@@ -22,9 +22,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfvideogan.data import flows, paths
+from tfvideogan.data import flows, optical_flow, paths
 from tfvideogan.data.clips import crop, fit
-from tfvideogan.data.preparation import optical_flow
 from tfvideogan.data.sources import listing as listings
 from tfvideogan.data.sources.listing import Listing, Rejected, Video
 from tfvideogan.data.sources.prepared import LENGTHS_FILE

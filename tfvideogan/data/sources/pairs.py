@@ -30,7 +30,7 @@ from tfvideogan.config import Clips, UserError
 from tfvideogan.data import decode, paths, pictures
 from tfvideogan.data.clips import shape
 from tfvideogan.data.facts import Facts
-from tfvideogan.data.preparation.optical_flow import estimate
+from tfvideogan.data.optical_flow import estimate
 from tfvideogan.data.source import Source
 
 SOURCE, VIDEO, INSTANCES, FACES = "source", "video", "instances", "faces.csv"

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfvideogan.config import UserError
-from tfvideogan.data.preparation.optical_flow import METHODS, estimate
+from tfvideogan.data.optical_flow import METHODS, estimate
 from tfvideogan.layers.warp import warp
 
 
