@@ -1,0 +1,1 @@
+"""Runs and exports as earlier versions wrote them: `<model>.tar.xz` holds a run of one step, its export, and what they drew."""
