@@ -422,7 +422,7 @@ def test_a_generator_of_free_frames_has_the_same_weights_for_more(gan):
     for short, long in zip(gan.ema_generator.variables, longer.ema_generator.variables, strict=True):
         long.assign(short)
     sampler = calibrated(longer)
-    video = sampler.generate(**asked(longer, gan.latents(batch_of(gan.config, 2)["seed"]), tf.constant([0, 1])))
+    video = sampler.generate(**asked(longer, longer.latents(batch_of(longer.config, 2)["seed"]), tf.constant([0, 1])))
     assert video.shape[1] == 2 * gan.config.frames + 1 and np.all(np.isfinite(video))
 
 
