@@ -24,7 +24,7 @@ from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.step import Step, make_step
 
 ALL = models.names()
-DEEP = "dvdgan", "mocogan", "tganv2"  # whose step takes longest to trace: most of their questions about it are slow tests
+DEEP = "dvdgan", "dvdgan_fp", "mocogan", "tganv2", "vid2vid"  # whose step takes longest to trace: most of their questions about it are slow tests
 
 
 def batch_of(config: Config, n: int, first: int = 0) -> dict[str, tf.Tensor]:
@@ -310,7 +310,7 @@ def test_the_whole_step_compiles_with_xla_and_static_shapes(gan, parts, monkeypa
     np.testing.assert_allclose(results[1], results[0], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.slow_for("mocogan", "tganv2")
+@pytest.mark.slow_for("dvdgan_fp", "mocogan", "tganv2", "vid2vid")
 @pytest.mark.parametrize(
     "precision, steps, parts",
     [

@@ -189,6 +189,7 @@ def run_of(config, folder: Path) -> Run:
     return Run(str(folder), config, models.build(config), ("a",))
 
 
+@pytest.mark.slow
 def test_collapse_is_told(tmp_path, caplog, monkeypatch, signals_restored):
     config = small("dvdgan", steps=100)
     run = Run(str(tmp_path), config, models.build(config), data.load(dataclasses.replace(config, dataset="moving_shapes"), "test").labels)
