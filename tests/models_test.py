@@ -24,7 +24,8 @@ from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.step import Step, make_step
 
 ALL = models.names()
-DEEP = "dvdgan", "dvdgan_fp", "mocogan", "tganv2", "vid2vid"  # whose step takes longest to trace: most of their questions about it are slow tests
+# Whose step takes longest to trace: most of their questions about it are slow tests.
+DEEP = "dvdgan", "dvdgan_fp", "mocogan", "tganv2", "vid2vid"
 
 
 def batch_of(config: Config, n: int, first: int = 0) -> dict[str, tf.Tensor]:
