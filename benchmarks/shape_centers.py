@@ -1,5 +1,5 @@
 """Whether a prediction of moving shapes puts the shape where it goes: `python -m benchmarks.shape_centers --workdir=DIR | --module=EXPORT
-[--clips=400] [--futures=4]`, or with --check alone, whether this program finds the centers of real clips.
+[--clips=400] [--futures=4]`, or with --check_centers alone, whether this program finds the centers of real clips.
 
 Continues the first frames of held-out clips and prints, as tables in Markdown:
 - the median distance, in pixels, of the shape's center in each frame from that in the true one: of the prediction, of copying the
@@ -30,7 +30,7 @@ from tfvideogan.ops.video import from_unit
 define_generator_flags()
 CLIPS = flags.DEFINE_integer("clips", 400, "Held-out clips.")
 FUTURES = flags.DEFINE_integer("futures", 4, "Continuations of each, of a generator with a latent.")
-CHECK = flags.DEFINE_boolean("check", False, "Only find the centers of real clips.")
+CHECK = flags.DEFINE_boolean("check_centers", False, "Only find the centers of real clips.")
 BATCH = 16
 NOTHING = 0.1  # of [0,1]: where no pixel differs more from the background, there is no shape
 
@@ -162,4 +162,4 @@ def report_check(measured: np.ndarray, drawn: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, saved=("workdir", "module"), kind=Clips if "--check" in sys.argv else None)
+    launch(main, saved=("workdir", "module"), kind=Clips if "--check_centers" in sys.argv else None)

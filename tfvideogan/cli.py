@@ -73,8 +73,8 @@ class WholePathParser(PathParser):
 
 
 def define_path(name: str, default: str | None, help: str, parser: PathParser | None = None) -> flags.FlagHolder:
-    """A flag that names a file or folder."""
-    return flags.DEFINE(parser or PathParser(), name, default, help, serializer=flags.ArgumentSerializer())
+    """A flag that names a file or folder. Several programs have one of the same name, and tests import several."""
+    return flags.DEFINE(parser or PathParser(), name, default, help, serializer=flags.ArgumentSerializer(), allow_override=True)
 
 
 define_path("workdir", None, "Folder of the run.")
@@ -211,7 +211,7 @@ def define_strategy_flags() -> None:
 def define_generator_flags() -> None:
     """--module and --checkpoint, for the programs that call `open_generator`."""
     define_path("module", None, "Folder of an exported module, or its TF-Hub handle, in place of --workdir.")
-    flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.")
+    flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.", allow_override=True)
 
 
 def open_generator(config: Config, interpolate_frames: int = 1, truncations: tuple[float, ...] = (1.0,)) -> Generator:
