@@ -70,9 +70,8 @@ def test_a_wheel_works_away_from_the_clone(tmp_path):
     (packages,) = place.glob("lib/python*/site-packages")
     theirs = [path for path in sys.path if path.endswith("site-packages")]
     (packages / "dependencies.pth").write_text("".join(f"{path}\n" for path in theirs))
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", f"--prefix={place}", str(wheel)], check=True, timeout=300
-    )
+    pip = [sys.executable, "-m", "pip", f"--python={place / 'bin' / 'python'}"]  # --prefix would remove the package from this environment
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--ignore-installed", str(wheel)], check=True, timeout=300)
     command, away = str(place / "bin" / "tfvideogan"), tmp_path / "away"
     away.mkdir()
 

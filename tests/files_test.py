@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfvideogan import cli
 from tfvideogan.config import RunFailed, UserError
 from tfvideogan.evaluation import cache
-from tfvideogan.files import want_writable
+from tfvideogan.files import require_writable
 from tfvideogan.generation.module import refuse_existing
 
 OTHER = 12345  # the number of a user who owns nothing
@@ -38,7 +38,7 @@ def others_folder():
 
 def refusal(path: Path | str, folder: bool) -> str:
     with pytest.raises(UserError, match=f"^--output=.*; expected a {'folder' if folder else 'file'} that can be written") as caught:
-        want_writable("output", path, folder)
+        require_writable("output", path, folder)
     return str(caught.value)
 
 
@@ -63,10 +63,10 @@ def test_what_can_be_written_is_left_as_it_is(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
     for path in ("new", "new/deep/er", "there/new", tmp_path / "x.gif", "gs://bucket/x"):
-        want_writable("output", path, folder)
-    want_writable("output", "there", folder=True)
+        require_writable("output", path, folder)
+    require_writable("output", "there", folder=True)
     Path("x.gif").write_text("before")
-    want_writable("output", "x.gif", folder=False)
+    require_writable("output", "x.gif", folder=False)
     assert Path("x.gif").read_text() == "before" and sorted(os.listdir()) == ["there", "x.gif"]
 
 

@@ -176,10 +176,10 @@ def test_a_frame_too_large_is_refused_before_it_is_decoded(tmp_path):
     content = bytearray((tmp_path / "a.gif").read_bytes())
     content[6:10] = (16000).to_bytes(2, "little") * 2
     (tmp_path / "a.gif").write_bytes(content)
-    with pytest.raises(ValueError, match="frames of 16000x16000: want at most 33554432 pixels"):
+    with pytest.raises(ValueError, match="frames of 16000x16000: expected at most 33554432 pixels"):
         decode.probe(str(tmp_path / "a.gif"))
     write(tmp_path / "line.mkv", 2, size=(2, 100))
-    with pytest.raises(ValueError, match="frames of 100x2: want .* at most 32 to 1"):
+    with pytest.raises(ValueError, match="frames of 100x2: expected .* at most 32 to 1"):
         decode.probe(str(tmp_path / "line.mkv"))
     Image.new("1", (60000, 6000)).save(tmp_path / "strip.png")  # 53 kB
     with pytest.raises(ValueError, match="too large"):

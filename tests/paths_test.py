@@ -66,7 +66,7 @@ def test_evaluators_weights_are_read(folder):
     classifier.save(folder / "mine [2].npz", network, ("a", "b"))
     assert classifier.load(str(folder / "mine [2].npz")).labels == ("a", "b")
     tf.train.Checkpoint(w=tf.Variable(3.0)).write(str(folder / "weights [3]"))
-    found, _ = published.find(f"i3d:{folder / 'weights [3]'}", "", "want weights")
+    found, _ = published.find(f"i3d:{folder / 'weights [3]'}", "", "expected weights")
     assert 3.0 in [value for value in published.tensors("i3d:x", found).values() if np.shape(value) == () and not isinstance(value, bytes)]
 
 

@@ -463,12 +463,15 @@ def test_every_mistake_gets_one_line_and_exit_code_2(trained, tmp_path):
         (["evaluate", f"--workdir={trained}", "--curve=much"], "--curve=much: .*expected numbers"),
         (["evaluate", f"--workdir={trained}", "--num_real=1"], "--num_real=1: expected at least 2, or 0 for all"),
         (["export", f"--workdir={trained}", f"--output={tmp_path}/empty"], "--output=.*empty.*--overwrite"),
-        (["sample", f"--module={trained}/export", "--output=x.gif", "--frames=3"], "--frames=3: want --workdir, .* the 4 frames it has"),
+        (
+            ["sample", f"--module={trained}/export", "--output=x.gif", "--frames=3"],
+            "--frames=3: expected --workdir, .* the 4 frames it has",
+        ),
         (["sample", f"--workdir={trained}", "--output=x.gif", "--fix=content"], "--fix=content: the latent of .* has no part for it"),
         (["sample", f"--workdir={trained}", "--output=x.gif", "--fix=colour"], "fix.*content.*motion"),
-        (["sample", f"--workdir={trained}", "--output=x.jpg"], "--output=x.jpg: want .gif, .mp4 or .png"),
+        (["sample", f"--workdir={trained}", "--output=x.jpg"], "--output=x.jpg: expected .gif, .mp4 or .png"),
         (["sample", f"--workdir={trained}", "--output=x.gif", "--labels=hexagon"], "--labels=hexagon"),
-        (["evaluate", f"--module={trained}/export", "--frames=9"], "--frames=9: want --workdir, .* the 4 frames it has"),
+        (["evaluate", f"--module={trained}/export", "--frames=9"], "--frames=9: expected --workdir, .* the 4 frames it has"),
         (["evaluate", f"--workdir={trained}", "--futures=2", "--num_videos=2"], "--futures=2: expected 1, as .* continues no clips"),
     ]
     command = [sys.executable, "-c", FORKING, str(tmp_path), json.dumps([flags for flags, _ in cases])]

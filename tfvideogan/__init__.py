@@ -31,5 +31,5 @@ def _import_keras() -> None:
 
 
 # Python looks for the module of `python -m tfvideogan.train`, or the command `tfvideogan` begins: a program, not a library.
-with quiet.start_up(sys.argv) if os.path.basename(sys.argv[0]) in ("-m", "tfvideogan") else contextlib.nullcontext():
+with quiet.start_up(sys.argv) if os.path.basename("".join(sys.argv[:1])) in ("-m", "tfvideogan") else contextlib.nullcontext():
     _import_keras()

@@ -10,14 +10,14 @@ from tfvideogan import list as lists
 def main() -> None:
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     known = lists.programs()
-    if verb not in known:
+    if verb in ("", "--help", "-h", "help"):
         print(f"usage: tfvideogan {{{','.join(known)}}} [--help | flags]")
         for name, summary in known.items():
             print(f"  {name:16}{summary}")
-        asked = verb in ("", "--help", "-h", "help")
-        if not asked:
-            print(f"tfvideogan: {verb}: expected one of {', '.join(known)}", file=sys.stderr)
-        sys.exit(0 if asked else 2)
+        sys.exit(0)
+    if verb not in known:
+        print(f"tfvideogan: got {verb}, expected one of {', '.join(known)}", file=sys.stderr)
+        sys.exit(2)
     if verb == "list":
         sys.exit(lists.main(sys.argv[2:]))
     sys.argv = [str(Path(__file__).parent / f"{verb}.py"), *sys.argv[2:]]

@@ -22,7 +22,7 @@ from absl import flags, logging
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
 from tfvideogan.data.paths import NOT_UTF8, is_utf8
-from tfvideogan.files import want_writable
+from tfvideogan.files import require_writable
 from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.installed import found
 from tfvideogan.ops import forms
@@ -116,7 +116,7 @@ def launch(
         for name in (*output_folders, *output_files):
             place: Any = FLAGS[name].value
             if place:
-                want_writable(name, place, folder=name in output_folders or not Path(place).suffix)
+                require_writable(name, place, folder=name in output_folders or not Path(place).suffix)
         with forms.uncompiled() if FLAGS["xla"].value == "false" else contextlib.nullcontext():
             main(config)
     except (UserError, flags.Error) as error:
@@ -140,7 +140,7 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None, 
     """The Config of a command line. Raises UserError or flags.Error, with a one-line message."""
     arguments, before = _from_files(with_bundled_flagfiles(argv[1:])), {}
     for name in saved:
-        folder = os.path.expanduser(_peek(arguments, name))
+        folder = found(os.path.expanduser(_peek(arguments, name)))
         file = Path(folder) / FLAGS_FILE
         if folder and file.is_file():
             before = from_flags(file.read_text(encoding="utf-8"))
@@ -224,15 +224,15 @@ def open_generator(config: Config, interpolate_frames: int = 1, truncations: tup
         if not math.isfinite(truncation):
             raise UserError(f"--truncation={truncation}: expected a finite number")
     if bool(workdir) == bool(module):
-        raise UserError("which generator? want one of --workdir=DIR and --module=EXPORT")
+        raise UserError("which generator? expected one of --workdir=DIR and --module=EXPORT")
     if module and interpolate_frames > 1:
-        raise UserError(f"--interpolate_frames={interpolate_frames}: want --workdir, an exported module has the frames it has")
+        raise UserError(f"--interpolate_frames={interpolate_frames}: expected --workdir, an exported module has the frames it has")
     if workdir:
         return from_run(workdir, config, flags.FLAGS.checkpoint == "best", interpolate_frames, truncations=truncations)
     return from_module(found(module), config)
 
 
-def want_frames_of(generator: Generator, frames: int) -> None:
+def require_frames_of(generator: Generator, frames: int) -> None:
     """Raises UserError if --frames was given and is not that of an exported module, for a program that needs it to be."""
     if flags.FLAGS.module and flags.FLAGS["frames"].present and frames != generator.config.frames:
-        raise UserError(f"--frames={frames}: want --workdir, an exported module has the {generator.config.frames} frames it has")
+        raise UserError(f"--frames={frames}: expected --workdir, an exported module has the {generator.config.frames} frames it has")

@@ -6,6 +6,7 @@ fields. Every field becomes a flag of the same name, type, default and help (see
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 OPTIMIZERS = ("adam", "rmsprop")
@@ -86,8 +87,8 @@ class Clips:
         for one in dataclasses.fields(self):
             if one.type is float and not math.isfinite(getattr(self, one.name)):
                 raise UserError(f"--{one.name}={getattr(self, one.name)}: expected a finite number")
-        self.want_at_least(1, "frames", "size", "stride", "batch_size")
-        self.want_at_least(0, "width", "max_stride", "seed", "fps")
+        self.require_at_least(1, "frames", "size", "stride", "batch_size")
+        self.require_at_least(0, "width", "max_stride", "seed", "fps")
         if self.short_side and self.short_side < min(self.frame_size):
             raise UserError(f"--short_side={self.short_side}: expected 0, or at least {min(self.frame_size)}, the short side of a frame")
 
@@ -96,17 +97,23 @@ class Clips:
         """(height, width) of a frame, in pixels."""
         return self.size, self.width or self.size
 
-    def want_square(self, flag: str = "model") -> None:
+    def require_square(self, flag: str = "model") -> None:
         """Raises UserError if frames are not square, for a model or data set, named by the flag, that makes no others."""
         if self.frame_size != (self.size, self.size):
             name = f"--{flag}={getattr(self, flag)}"
             raise UserError(f"--width={self.width}: got frames of {self.size}x{self.width}, expected square ones for {name}")
 
-    def want_at_least(self, least: int, *names: str) -> None:
+    def require_at_least(self, least: int, *names: str) -> None:
         """Raises UserError if one of these fields is less."""
         for name in names:
             if getattr(self, name) < least:
                 raise UserError(f"--{name}={getattr(self, name)}: expected {f'at least {least}' if least else '0 or more'}")
+
+    def require_one_of(self, choices: Sequence[str], *names: str) -> None:
+        """Raises UserError if one of these fields is none of the choices."""
+        for name in names:
+            if getattr(self, name) not in choices:
+                raise UserError(f"--{name}={getattr(self, name)}: expected one of {', '.join(choices)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,26 +182,26 @@ class Config(Evaluation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.want_at_least(1, "channels", "d_steps", "standing_batches", "keep_checkpoints")
-        self.want_at_least(1, "accumulate_steps", "log_every_steps", "checkpoint_every_steps", "sample_every_steps")
-        self.want_at_least(0, "classes", "steps", "evaluate_every_steps", "max_rollbacks", "decay_start_step")
-        self.want_at_least(0, "g_learning_rate", "d_learning_rate", "adam_epsilon", "rmsprop_epsilon", "weight_decay")
-        self.want_parts(replicas=1)
+        self.require_at_least(1, "channels", "d_steps", "standing_batches", "keep_checkpoints")
+        self.require_at_least(1, "accumulate_steps", "log_every_steps", "checkpoint_every_steps", "sample_every_steps")
+        self.require_at_least(0, "classes", "steps", "evaluate_every_steps", "max_rollbacks", "decay_start_step")
+        self.require_at_least(0, "g_learning_rate", "d_learning_rate", "adam_epsilon", "rmsprop_epsilon", "weight_decay")
+        self.require_parts(replicas=1)
         for name in ("beta_1", "beta_2", "rmsprop_decay", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name):g}: expected at least 0 and less than 1")
-        for name, choices in (("optimizer", OPTIMIZERS), ("learning_rate_schedule", SCHEDULES), ("precision", PRECISIONS)):
-            if getattr(self, name) not in choices:
-                raise UserError(f"--{name}={getattr(self, name)}: expected one of {', '.join(choices)}")
+        self.require_one_of(OPTIMIZERS, "optimizer")
+        self.require_one_of(SCHEDULES, "learning_rate_schedule")
+        self.require_one_of(PRECISIONS, "precision")
         if self.learning_rate_schedule == "halving":
-            self.want_at_least(1, "decay_every_steps")
+            self.require_at_least(1, "decay_every_steps")
 
     @property
     def calibration_clips(self) -> int:
         """Clips in a batch behind standing statistics: as many as behind the moments in training, but 256 at most."""
         return min(self.batch_size // self.accumulate_steps, 256)
 
-    def want_parts(self, replicas: int) -> None:
+    def require_parts(self, replicas: int) -> None:
         """Raises UserError if the batch cannot be shared by that many replicas, and each share taken in `accumulate_steps` parts."""
         parts = replicas * self.accumulate_steps
         if self.batch_size % parts:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from tfvideogan.cli import define_generator_flags, define_path, define_strategy_flags, launch, open_generator, want_frames_of
+from tfvideogan.cli import define_generator_flags, define_path, define_strategy_flags, launch, open_generator, require_frames_of
 from tfvideogan.config import Config, Evaluation, UserError
 from tfvideogan.evaluation import cache, folders, generator, prediction
 from tfvideogan.evaluation.evaluation import QUICK
@@ -85,7 +85,7 @@ def main(config: Evaluation) -> None:
         found = folders.evaluate(config, settings, evaluator, real, fake, NUM_VIDEOS.value, PAIRED.value)
     elif isinstance(config, Config):
         opened = open_generator(config, truncations=tuple(sorted({*settings.curve, settings.truncation, 1.0})))
-        want_frames_of(opened, config.frames)
+        require_frames_of(opened, config.frames)
         if opened.kind == "prediction":
             usual = settings if METRICS.value is not None else dataclasses.replace(settings, metrics=prediction.USUAL)
             found = prediction.evaluate(opened, usual, evaluator)

@@ -26,10 +26,10 @@ CALLS = {
 
 def main(config: Config) -> None:
     if not OUTPUT.value:
-        raise UserError("--output is missing: want a folder for the module")
+        raise UserError("--output is missing: expected a folder for the module")
     refuse_existing(OUTPUT.value, OVERWRITE.value)
     if not flags.FLAGS.workdir:
-        raise UserError("--workdir is missing: want the folder of a run")
+        raise UserError("--workdir is missing: expected the folder of a run")
     generator = from_run(flags.FLAGS.workdir, config, CHECKPOINT.value == "best", precision=PRECISION.value, truncations=EXPORT_TRUNCATIONS)
     write(generator, OUTPUT.value, OVERWRITE.value)
     logging.info("wrote %s: hub.load(%r).%s", OUTPUT.value, OUTPUT.value, CALLS[generator.kind])

@@ -37,7 +37,7 @@ def write_whole(path: str | os.PathLike, content: bytes | str, unique: bool = Fa
         raise OSError(f"{path}: cannot be written: {error.message}") from error
 
 
-def want_writable(flag: str, path: str | os.PathLike, folder: bool) -> None:
+def require_writable(flag: str, path: str | os.PathLike, folder: bool) -> None:
     """Raises UserError if a file, or the files of a folder, cannot be written at a local path: asked before hours of work, not after.
 
     Nothing is left behind: a nameless file is made in the folder, or in the nearest one above it that is there.

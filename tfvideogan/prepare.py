@@ -19,7 +19,8 @@ from tfvideogan.data.preparation.preparing import REJECTED_FILE, UNFINISHED, VID
 def main(settings: Settings) -> None:
     for name in ("videos", "output"):
         if not getattr(settings, name):
-            raise UserError(f"--{name} is missing: want {'a folder, or a CSV file' if name == 'videos' else 'a folder for the data set'}")
+            expected = "a folder, or a CSV file" if name == "videos" else "a folder for the data set"
+            raise UserError(f"--{name} is missing: expected {expected}")
         paths.enable_schemes(getattr(settings, name))
     try:
         if settings.dataset == "cartoon":

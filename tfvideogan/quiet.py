@@ -12,7 +12,6 @@ from collections.abc import Iterator
 def start_up(arguments: list[str]) -> Iterator[None]:
     """Holds back what is written to stderr within it, where TensorFlow is imported and then looks for devices: its C++ parts write
     then, whatever their log level. It is shown after all if an error is raised, or from the start with a --verbosity above 0."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if any(re.match(r"--?(v|verbosity)=[1-9]", argument) for argument in arguments):
         yield
         return
@@ -21,6 +20,7 @@ def start_up(arguments: list[str]) -> Iterator[None]:
     except OSError:  # no folder for it: then they are shown
         yield
         return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     kept = os.dup(2)
     with place as held:

@@ -23,7 +23,7 @@ import tensorflow as tf
 from absl import flags, logging
 
 from tfvideogan import data, models
-from tfvideogan.cli import define_generator_flags, define_path, launch, open_generator, want_frames_of
+from tfvideogan.cli import define_generator_flags, define_path, launch, open_generator, require_frames_of
 from tfvideogan.config import Config, UserError
 from tfvideogan.data import decode, paths
 from tfvideogan.data import pictures as stills
@@ -53,16 +53,16 @@ MAX_ROWS = 12
 
 def main(config: Config) -> None:
     if not OUTPUT.value:
-        raise UserError("--output is missing: want a file ending in .gif, .mp4 or .png, or a folder")
+        raise UserError("--output is missing: expected a file ending in .gif, .mp4 or .png, or a folder")
     if SOURCE.value and flags.FLAGS.workdir and models.find(config.model).Model.free_size:
         if translate_at_its_size(config, SOURCE.value, OUTPUT.value):
             return
     if Path(OUTPUT.value).suffix not in ("", ".gif", ".mp4", ".png"):
-        raise UserError(f"--output={OUTPUT.value}: want .gif, .mp4 or .png, or a folder, without an ending")
+        raise UserError(f"--output={OUTPUT.value}: expected .gif, .mp4 or .png, or a folder, without an ending")
     if NUM_VIDEOS.value < 1:
-        raise UserError(f"--num_videos={NUM_VIDEOS.value}: want at least 1")
+        raise UserError(f"--num_videos={NUM_VIDEOS.value}: expected at least 1")
     if INTERPOLATE_FRAMES.value < 1:
-        raise UserError(f"--interpolate_frames={INTERPOLATE_FRAMES.value}: want at least 1")
+        raise UserError(f"--interpolate_frames={INTERPOLATE_FRAMES.value}: expected at least 1")
     generator, frames = open_of_frames(config, flags.FLAGS.frames)
     if SOURCE.value and generator.kind == "synthesis":
         raise UserError(f"--source={SOURCE.value}: {generator.name} reads no videos; expected --labels")
@@ -140,7 +140,7 @@ def open_of_frames(config: Config, frames: int) -> tuple[Generator, int]:
     if frames == config.frames or flags.FLAGS.module and not flags.FLAGS["frames"].present:
         return generator, 0
     if other_network or not generator.goes_on():
-        want_frames_of(generator, frames)
+        require_frames_of(generator, frames)
         raise UserError(f"--frames={frames}: {generator.name} holds a {config.model} of {config.frames} frames, which makes no others")
     if not generator.goes_on(ROLLOUT.value == "unroll"):
         raise UserError(f"--rollout={ROLLOUT.value}: expected feed_back, as {generator.name} has no state to go on from")
@@ -198,7 +198,7 @@ def label_numbers(asked: list[str], labels: tuple[str, ...]) -> list[int]:
     for label in asked:
         number = labels.index(label) if label in labels else int(label) if label.isdecimal() else -1
         if not 0 <= number < len(labels):
-            raise UserError(f"--labels={label}: want names or numbers among 0 {labels[0]} ... {len(labels) - 1} {labels[-1]}")
+            raise UserError(f"--labels={label}: expected names or numbers among 0 {labels[0]} ... {len(labels) - 1} {labels[-1]}")
         numbers.append(number)
     return numbers
 

@@ -31,7 +31,7 @@ def main(config: Config) -> None:
         return
     workdir = flags.FLAGS.workdir
     if not workdir:
-        raise UserError("--workdir is missing: want a folder for the run")
+        raise UserError("--workdir is missing: expected a folder for the run")
     if DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
     strategy = make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas)

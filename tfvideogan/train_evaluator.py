@@ -21,7 +21,7 @@ OUTPUT = define_path("output", None, "File of the weights, ending in .npz.")
 
 def main(config: Config) -> None:
     if not OUTPUT.value or not OUTPUT.value.endswith(".npz"):
-        raise UserError(f"--output={OUTPUT.value or ''}: want a file ending in .npz")
+        raise UserError(f"--output={OUTPUT.value or ''}: expected a file ending in .npz")
     output = Path(OUTPUT.value)
     keras.utils.set_random_seed(config.seed)
     dataset = data.load(config, config.split)

@@ -258,7 +258,8 @@ def test_what_is_no_video_is_said_with_its_reason(tmp_path):
         "of its 60 frames are there"
     )
     Image.new("RGB", (50, 32)).save(tmp_path / "odd.png")
-    assert reason(tmp_path / "odd.png") == "a picture of 50x32: want a strip of square frames, its long side a multiple of the short one"
+    strip = "expected a strip of square frames, its long side a multiple of the short one"
+    assert reason(tmp_path / "odd.png") == f"a picture of 50x32: {strip}"
     (tmp_path / "text.png").write_text("no picture")
     assert reason(tmp_path / "text.png") == "cannot be decoded: text.png is no picture"
     (tmp_path / "frames").mkdir()

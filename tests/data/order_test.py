@@ -70,7 +70,7 @@ def test_workers_and_replicas_share_the_global_batches_of_one(start):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
-    with pytest.raises(UserError, match="--batch_size=6: want a multiple of 4"):
+    with pytest.raises(UserError, match="--batch_size=6: expected a multiple of 4"):
         counted(10).batches(6, workers=2, replicas=2)
 
 
@@ -88,12 +88,12 @@ def test_batches_have_static_shapes():
 
 def test_unknown_names_are_refused():
     with pytest.raises(
-        UserError, match=r"--dataset=moving_shape: want one of .*folder, .*moving_shapes, .*ucf101; did you mean moving_shapes\?"
+        UserError, match=r"--dataset=moving_shape: expected one of .*folder, .*moving_shapes, .*ucf101; did you mean moving_shapes\?"
     ):
         data.load(Config(dataset="moving_shape"), "train")
-    with pytest.raises(UserError, match="--dataset=decode: want one of"):
+    with pytest.raises(UserError, match="--dataset=decode: expected one of"):
         data.load(Config(dataset="decode"), "train")  # a file of this folder, but not a data set
-    with pytest.raises(UserError, match="--split=validation: want one of train, test, train\\+test"):
+    with pytest.raises(UserError, match="--split=validation: expected one of train, test, train\\+test"):
         data.load(Config(), "validation")
 
 

@@ -172,9 +172,9 @@ def test_a_file_that_breaks_off_is_not_there(clips, tmp_path):
 
 
 def test_write_refuses_other_endings_and_speeds(clips, tmp_path):
-    with pytest.raises(UserError, match="--output=.*clips.webp: want .gif, .mp4 or .png, or a folder"):
+    with pytest.raises(UserError, match="--output=.*clips.webp: expected .gif, .mp4 or .png, or a folder"):
         pictures.write(tmp_path / "clips.webp", clips, 8, columns=2)
-    with pytest.raises(UserError, match="--play_fps=0: want more than 0"):
+    with pytest.raises(UserError, match="--play_fps=0: expected more than 0"):
         pictures.write(tmp_path / "clips.gif", clips, 0, columns=2)
 
 

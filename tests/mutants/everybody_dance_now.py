@@ -21,7 +21,7 @@ MUTANTS = [
         FILE, "self.trunk(average_pool_overlapping(x))", "self.trunk(x[:, ::2, ::2])", f"{TEST} -k turn", "half the size by leaving out"
     ),
     Mutant(FILE, "return frame + tf.einsum(", "return frame - tf.einsum(", f"{TEST} -k turn", "the residual is taken away"),
-    Mutant(FILE, "center - size // 2, 0,", "center, 0,", f"{TEST} -k turn", "the box begins at the face's center"),
+    Mutant("tfvideogan/layers/box.py", "center - size // 2, 0,", "center, 0,", f"{TEST} -k turn", "the box begins at the face's center"),
     Mutant(
         FILE,
         "[cut(pose, rows, columns), cut(frame, rows, columns)]",

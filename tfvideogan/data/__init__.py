@@ -60,7 +60,7 @@ class Dataset:
         """
         share, rest = divmod(batch_size, workers * replicas)
         if rest:
-            raise UserError(f"--batch_size={batch_size}: want a multiple of {workers * replicas}, the number of replicas")
+            raise UserError(f"--batch_size={batch_size}: expected a multiple of {workers * replicas}, the number of replicas")
         block = share * replicas
 
         def example(position: tf.Tensor) -> Batch:
@@ -101,10 +101,10 @@ def load(config: Clips, split: str, entries: Collection[str] = ()) -> Dataset:
     if name not in files or not hasattr(_file(name), "source"):
         names = [file for file in files if hasattr(_file(file), "source")]
         near = difflib.get_close_matches(name, names, n=1)
-        raise UserError(f"--dataset={config.dataset}: want one of {', '.join(names)}" + (f"; did you mean {near[0]}?" if near else ""))
+        raise UserError(f"--dataset={config.dataset}: expected one of {', '.join(names)}" + (f"; did you mean {near[0]}?" if near else ""))
     splits = getattr(_file(name), "SPLITS", SPLITS)
     if split not in splits:
-        raise UserError(f"--split={split}: want one of {', '.join(splits)}")
+        raise UserError(f"--split={split}: expected one of {', '.join(splits)}")
     paths.enable_schemes(config.data_dir)
     source = _file(name).source(config, variant, split)
     return of_source(source, config.seed, entries)

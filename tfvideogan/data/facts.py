@@ -49,4 +49,4 @@ class Facts:
 def check_size(height: int, width: int) -> None:
     """Raises ValueError for frames that are no frames of a video."""
     if height * width > MOST_PIXELS or max(height, width) > MOST_ASPECT * max(min(height, width), 1):
-        raise ValueError(f"frames of {width}x{height}: want at most {MOST_PIXELS} pixels, and sides of at most {MOST_ASPECT} to 1")
+        raise ValueError(f"frames of {width}x{height}: expected at most {MOST_PIXELS} pixels, and sides of at most {MOST_ASPECT} to 1")

@@ -31,7 +31,7 @@ def probe(path: str) -> Facts:
             return Facts(height, width, _animation_times(path, image, frames))
     short, long = sorted((height, width))
     if long % short or long == short:
-        raise ValueError(f"a picture of {width}x{height}: want a strip of square frames, its long side a multiple of the short one")
+        raise ValueError(f"a picture of {width}x{height}: expected a strip of square frames, its long side a multiple of the short one")
     return Facts(short, short, np.arange(long // short, dtype=np.float32) / FPS)
 
 
@@ -176,10 +176,10 @@ def _pixels(path: str, image: Image.Image) -> np.ndarray:
         if image.mode.startswith("I"):
             gray = np.asarray(image)
             if gray.min() < 0 or gray.max() > 0xFFFF:
-                raise ValueError("gray of 32 bits: want 8 or 16")
+                raise ValueError("gray of 32 bits: expected 8 or 16")
             return np.repeat((gray >> 8).astype(np.uint8)[:, :, None], 3, 2)
         if image.mode == "F":
-            raise ValueError("gray of 32 bits: want 8 or 16")
+            raise ValueError("gray of 32 bits: expected 8 or 16")
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -31,8 +31,8 @@ class Config(base.Clips):
 
     def __post_init__(self):
         super().__post_init__()
-        self.want_at_least(1, "steps", "test_videos", "log_every_steps")
-        self.want_at_least(0, "learning_rate", "label_smoothing", "jitter")
+        self.require_at_least(1, "steps", "test_videos", "log_every_steps")
+        self.require_at_least(0, "learning_rate", "label_smoothing", "jitter")
 
 
 def fit(network: classifier.VideoClassifier, config: Config, dataset: data.Dataset) -> None:

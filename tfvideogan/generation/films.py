@@ -18,6 +18,7 @@ from tfvideogan.data import decode, paths, pictures
 from tfvideogan.data.facts import Facts
 from tfvideogan.files import write_whole
 from tfvideogan.generation.module import Generator, specs_of
+from tfvideogan.generation.players import mp4_codec
 from tfvideogan.ops.video import from_uint8
 
 COPIED = {"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"}  # kinds of sound that MP4 holds; others become AAC
@@ -63,11 +64,11 @@ class Stream:
         self.generator, self.instances, self.state = generator, instances, None
         self.specs = {spec.name: spec for spec in specs_of(generator.source.start)}
         if rest := self.specs.keys() - {"source", "instances"}:
-            raise UserError(f"--source=: {generator.name} reads {', '.join(rest)} too, expected one of --first_frames=none")
+            raise UserError(f"--source: {generator.name} reads {', '.join(rest)} too, expected one of --first_frames=none")
         if (channels := [*self.specs["source"].shape[4:]]) not in ([], [3]):
-            raise UserError(f"--source=: {generator.name} reads {channels[0]} channels, expected labels or pictures")
+            raise UserError(f"--source: {generator.name} reads {channels[0]} channels, expected labels or pictures")
         if "instances" in self.specs and instances is None:
-            raise UserError(f"--source=: got no folder of instances beside one of source, expected one for {generator.name}")
+            raise UserError(f"--source: got no folder of instances beside one of source, expected one for {generator.name}")
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """uint8 [h,w,3] -> the same shape. Labels are gray pictures of their numbers. Raises ValueError for frames of another size."""
@@ -120,7 +121,7 @@ def translate(translator: Callable[[np.ndarray], np.ndarray], path: str, output:
     rate = decode.rate(path, facts)
     even = np.all(abs(facts.times - np.arange(facts.frames) / float(rate)) < 0.5 / float(rate))
     base = 1 / rate if even else Fraction(1, TICKS)
-    codec, options = ("libx264", {"crf": "16"}) if "libx264" in av.codecs_available else ("mpeg4", {"qmax": "4"})
+    codec, options = mp4_codec()
     try:
         with av.open(unfinished, "w", format="mp4") as container:
             stream = container.add_stream(codec, rate=rate.limit_denominator(1 << 16), options=options)

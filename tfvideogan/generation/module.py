@@ -15,7 +15,7 @@ import tensorflow_hub as hub
 
 from tfvideogan import __version__
 from tfvideogan.config import FLAGS_FILE, Config, UserError, to_flags
-from tfvideogan.files import want_writable, without_patterns
+from tfvideogan.files import require_writable, without_patterns
 from tfvideogan.generation import rollout
 from tfvideogan.generation.sampler import fixed_sampler, is_picture, taking_int64
 from tfvideogan.ops import forms
@@ -134,7 +134,7 @@ def refuse_existing(path: str, overwrite: bool) -> None:
     """Raises UserError if `path` is there and not to be overwritten, or the folder above it cannot be written to."""
     if Path(path).exists() and not overwrite:
         raise UserError(f"--output={path}: is there already; give another, or --overwrite")
-    want_writable("output", Path(path).absolute().parent, folder=True)
+    require_writable("output", Path(path).absolute().parent, folder=True)
 
 
 def write(generator: Generator, path: str, overwrite: bool) -> None:

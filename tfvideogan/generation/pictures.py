@@ -61,13 +61,13 @@ def opened(
     """
     path = Path(path)
     if not fps > 0:
-        raise UserError(f"--play_fps={fps}: want more than 0")
+        raise UserError(f"--play_fps={fps}: expected more than 0")
     if path.suffix == ".png":
         return _sheet(path, frames, columns, row_names)
     if path.suffix in players.PLAYERS:
         return _played(path, fps, columns, row_names)
     if path.suffix:
-        raise UserError(f"--output={path}: want .gif, .mp4 or .png, or a folder, without an ending")
+        raise UserError(f"--output={path}: expected .gif, .mp4 or .png, or a folder, without an ending")
     return _folder(path, columns, row_names)
 
 

@@ -58,12 +58,16 @@ class Gif:
         return palette
 
 
+def mp4_codec() -> tuple[str, dict[str, str]]:
+    """The codec of an MP4 and its options: H.264, or MPEG-4 part 2 where FFmpeg came without x264."""
+    return ("libx264", {"crf": "16"}) if "libx264" in av.codecs_available else ("mpeg4", {"qmax": "4"})
+
+
 class Mp4:
-    """An H.264 MP4, or MPEG-4 part 2 where FFmpeg came without x264. Odd sides gain a black pixel, as the chroma planes have half the
-    size."""
+    """An MP4. Odd sides gain a black pixel, as the chroma planes have half the size."""
 
     def __init__(self, file: BinaryIO, fps: float):
-        codec, options = ("libx264", {"crf": "16"}) if "libx264" in av.codecs_available else ("mpeg4", {"qmax": "4"})
+        codec, options = mp4_codec()
         self.container = av.open(file, "w", format="mp4")
         stream = self.container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000), options=options)
         self.stream = cast(av.VideoStream, stream)

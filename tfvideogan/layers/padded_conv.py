@@ -61,6 +61,12 @@ class DoublingConv(ConvTranspose):
         return super().call(x)[:, 1:, 1:]  # of 2H + 1 rows: without padding, x(i) w(k) falls on row 2i + k
 
 
+def kernel() -> keras.initializers.Initializer:
+    """N(0,.02^2), what pix2pix and its descendants start every kernel from. Made anew for each layer: an initializer that is used twice
+    draws the same numbers twice."""
+    return keras.initializers.RandomNormal(0.0, 0.02)
+
+
 def torch_bias(fan: int) -> keras.initializers.Initializer:
     """PyTorch's first biases of a convolution: U(-1/sqrt(fan), 1/sqrt(fan)). `fan` is 9 times the inputs of a 3x3 kernel, of a transposed
     convolution 9 times its outputs."""

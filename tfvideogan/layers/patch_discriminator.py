@@ -7,8 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.layers import Mode
-from tfvideogan.layers.padded_conv import PaddedConv, torch_bias
-from tfvideogan.layers.pix2pix_hd import kernel
+from tfvideogan.layers.padded_conv import PaddedConv, kernel, torch_bias
 from tfvideogan.ops.resample import average_pool_overlapping
 
 SLOPE = 0.2  # of LeakyReLU

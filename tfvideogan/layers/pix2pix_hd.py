@@ -12,15 +12,10 @@ import tensorflow as tf
 
 from tfvideogan.layers.conv import Conv
 from tfvideogan.layers.instance_norm import InstanceNorm
-from tfvideogan.layers.padded_conv import DoublingConv, PaddedConv, torch_bias
+from tfvideogan.layers.padded_conv import DoublingConv, PaddedConv, kernel, torch_bias
 
 EPSILON = 1e-5  # of instance norm
 Norm = Callable[[int], keras.layers.Layer]  # makes the normalization of a width
-
-
-def kernel() -> keras.initializers.Initializer:
-    """The distribution of every kernel. Made anew for each layer: an initializer that is used twice draws the same numbers twice."""
-    return keras.initializers.RandomNormal(0.0, 0.02)
 
 
 def outer(inputs: int, outputs: int) -> PaddedConv:
@@ -93,6 +88,51 @@ class Trunk(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[N,H,W,inputs] -> [N,H,W,channels]."""
         layers: list[keras.layers.Layer] = [self.first, *self.down, *self.body, *self.up]
+        for layer in layers:
+            x = layer(x)
+        return x
+
+
+class Encoder(keras.layers.Layer):
+    """The first half of a trunk, of vid2vid's: a picture to features, by halvings and residual blocks.
+
+    Args: as of `Trunk`.
+    """
+
+    def __init__(self, inputs: int, channels: int, halvings: int, blocks: int, norm: Norm = plain_norm):
+        super().__init__()
+        width = [channels * 2**i for i in range(halvings + 1)]
+        self.first = Block(outer(inputs, channels), norm)
+        self.down = [Block(halving(i, 2 * i), norm) for i in width[:-1]]
+        self.body = [ResidualBlock(width[-1], norm) for _ in range(blocks)]
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[N,H,W,inputs] -> [N,H/2^halvings,..,channels*2^halvings]."""
+        layers: list[keras.layers.Layer] = [self.first, *self.down, *self.body]
+        for layer in layers:
+            x = layer(x)
+        return x
+
+
+class Decoder(keras.layers.Layer):
+    """The second half, but for the last convolution: residual blocks and doublings.
+
+    Args:
+        channels: of the last map; the first has 2**doublings times as many.
+        doublings, blocks, norm: as of `Trunk`.
+    """
+
+    def __init__(self, channels: int, doublings: int, blocks: int, norm: Norm = plain_norm):
+        super().__init__()
+        width = [channels * 2**i for i in range(doublings, 0, -1)]
+        self.body = [ResidualBlock(width[0], norm) for _ in range(blocks)]
+        self.up = [Block(doubling(i, i // 2), norm) for i in width]
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[N,h,w,channels*2^doublings] -> [N,h*2^doublings,..,channels]."""
+        layers: list[keras.layers.Layer] = [*self.body, *self.up]
         for layer in layers:
             x = layer(x)
         return x

@@ -37,7 +37,7 @@ from tfvideogan.config import UserError, field
 from tfvideogan.layers import Mode, vgg19
 from tfvideogan.layers.conv import Conv
 from tfvideogan.layers.instance_norm import InstanceNorm
-from tfvideogan.layers.padded_conv import DoublingConv, PaddedConv
+from tfvideogan.layers.padded_conv import DoublingConv, PaddedConv, kernel
 from tfvideogan.losses import least_squares, logistic_generator, mean_distance
 from tfvideogan.ops.video import fold, unfold
 
@@ -79,22 +79,16 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.want_at_least(1, "blocks")
-        self.want_at_least(0, "content_weight", "pixel_weight")
+        self.require_at_least(1, "blocks")
+        self.require_at_least(0, "content_weight", "pixel_weight")
         vgg19.check(self.perceptual)
-        for name, choices in (("phase", PHASES), ("gan_loss", GAN_LOSSES)):
-            if getattr(self, name) not in choices:
-                raise UserError(f"--{name}={getattr(self, name)}: expected one of {', '.join(choices)}")
+        self.require_one_of(PHASES, "phase")
+        self.require_one_of(GAN_LOSSES, "gan_loss")
         for name, length in zip(("size", "width"), self.frame_size, strict=True):
             if length % 2**HALVINGS or length < 8:
                 raise UserError(f"--{name}={length}: expected a multiple of {2**HALVINGS}, at least 8, for --model=cartoongan")
         if self.channels % 2:
             raise UserError(f"--channels={self.channels}: expected an even number, D has half as many")
-
-
-def kernel() -> keras.initializers.Initializer:
-    """The distribution of every kernel. Made anew for each layer: an initializer that is used twice draws the same numbers twice."""
-    return keras.initializers.RandomNormal(0.0, 0.02)
 
 
 def convolution(inputs: int, outputs: int, extent: int = 3, stride: int = 1, reflect: bool = False, dtype: str | None = None) -> PaddedConv:

@@ -87,24 +87,20 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.want_square()
-        self.want_at_least(1, "latent", "embedding")
+        self.require_square()
+        self.require_at_least(1, "latent", "embedding")
         if self.size not in G_CHANNELS:
             raise UserError(f"--size={self.size}: expected 32, 64, 128 or 256 for --model={self.model}")
         if self.k > self.generated_frames or self.k < 1:
             raise UserError(f"--k={self.k}: expected 1 to {self.generated_frames}, as D_S draws k different frames of those that G makes")
-        if self.phi not in PHI:
-            raise UserError(f"--phi={self.phi}: expected one of {', '.join(PHI)}")
-        if self.upsampling not in UPSAMPLING:
-            raise UserError(f"--upsampling={self.upsampling}: expected one of {', '.join(UPSAMPLING)}")
-        if self.bn_statistics not in BN_STATISTICS:
-            raise UserError(f"--bn_statistics={self.bn_statistics}: expected one of {', '.join(BN_STATISTICS)}")
+        self.require_one_of(PHI, "phi")
+        self.require_one_of(UPSAMPLING, "upsampling")
+        self.require_one_of(BN_STATISTICS, "bn_statistics")
         maps = [size for size in (8, 16, 32, 64, 128) if size <= self.size // 2]
         for name in ("g_attention", "d_attention"):
             if (size := getattr(self, name)) and size not in maps:
                 raise UserError(f"--{name}={size}: got no size of a map in the network, expected 0 or one of {', '.join(map(str, maps))}")
-        if self.fake_labels not in FAKE_LABELS:
-            raise UserError(f"--fake_labels={self.fake_labels}: expected one of {', '.join(FAKE_LABELS)}")
+        self.require_one_of(FAKE_LABELS, "fake_labels")
 
     @property
     def generated_frames(self) -> int:

@@ -37,6 +37,7 @@ from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
 from tfvideogan.layers import Mode, vgg19
+from tfvideogan.layers.box import cut, windows
 from tfvideogan.layers.instance_norm import InstanceNorm
 from tfvideogan.layers.norm import BatchNorm
 from tfvideogan.layers.patch_discriminator import MultiScaleDiscriminator, PatchDiscriminator
@@ -68,7 +69,7 @@ class Config(base.Config):
     scales: int = field(0, "Scales that D reads frames at; 0: 2 in phase global, else 3.", network=True)
     face_size: int = field(128, "Height and width of a face's crop, in pixels.", network=True)
     train_main_d: bool = field(True, "In phase face, train the D of whole frames too.", network=True)
-    perceptual: str = field("keras", "VGG19 behind the perceptual losses: none, keras (downloads it) or vgg19:FILE.")
+    perceptual: str = field("keras", "VGG19 behind the perceptual losses: none, keras (downloads it) or vgg19:FILE.", path=True)
     feature_weight: float = field(10.0, "Weight of feature matching.")
     perceptual_weight: float = field(10.0, "Weight of each frame's perceptual distance; phase global and faces take half of it.")
     learning_rate_schedule: str = "linear"
@@ -78,11 +79,10 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.want_at_least(1, "halvings", "blocks", "local_blocks", "d_channels", "face_size")
-        self.want_at_least(0, "scales", "feature_weight", "perceptual_weight")
+        self.require_at_least(1, "halvings", "blocks", "local_blocks", "d_channels", "face_size")
+        self.require_at_least(0, "scales", "feature_weight", "perceptual_weight")
         vgg19.check(self.perceptual)
-        if self.phase not in PHASES:
-            raise UserError(f"--phase={self.phase}: expected one of {', '.join(PHASES)}")
+        self.require_one_of(PHASES, "phase")
         if self.frames < 2:
             raise UserError(f"--frames={self.frames}: expected at least 2, for D scores pairs of frames")
         multiple = 2 ** (self.halvings + (self.phase != "global"))
@@ -143,20 +143,6 @@ class Generator(keras.Model):
         read = tf.concat([cut(pose, rows, columns), cut(frame, rows, columns)], -1)
         residual = self.face_painter(self.face_trunk(read))
         return frame + tf.einsum("nsh,nstc,ntw->nhwc", rows, residual, columns)
-
-
-def windows(frames: tf.Tensor, center: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Which rows and columns of frames [N,H,W,C] a box of this size around a center, int32 [N,2], has, moved into the frame:
-    [N,size,H] and [N,size,W] of 0 and 1."""
-    lengths = frames.shape[1:3]
-    first = tf.clip_by_value(center - size // 2, 0, tf.constant([length - size for length in lengths]))
-    rows, columns = (tf.one_hot(first[:, axis, None] + tf.range(size), length) for axis, length in enumerate(lengths))
-    return rows, columns
-
-
-def cut(frames: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """The part of frames [N,H,W,C] in a box: [N,size,size,C]."""
-    return tf.einsum("nsh,nhwc,ntw->nstc", rows, frames, columns)
 
 
 class Discriminator(keras.Model):

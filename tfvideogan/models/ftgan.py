@@ -66,11 +66,10 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.want_square()
-        self.want_at_least(1, "latent")
-        self.want_at_least(0, "mask_penalty", "texture_weight", "flow_learning_rate")
-        if self.phase not in PHASES:
-            raise UserError(f"--phase={self.phase}: expected one of {', '.join(PHASES)}")
+        self.require_square()
+        self.require_at_least(1, "latent")
+        self.require_at_least(0, "mask_penalty", "texture_weight", "flow_learning_rate")
+        self.require_one_of(PHASES, "phase")
         if self.size not in SIZES:
             raise UserError(f"--size={self.size}: ftgan builds {' or '.join(map(str, SIZES))}")
         if self.frames % (self.size // 4):

@@ -88,17 +88,13 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.want_square()
-        for name, choices in (
-            ("epsilon", INPUTS),
-            ("category_to", CATEGORY_TO),
-            ("image_discriminator", IMAGE_DISCRIMINATORS),
-            ("video_discriminator", VIDEO_DISCRIMINATORS),
-        ):
-            if getattr(self, name) not in choices:
-                raise UserError(f"--{name}={getattr(self, name)}: expected one of {', '.join(choices)}")
-        self.want_at_least(1, "content", "motion", "hidden")
-        self.want_at_least(0, "noise")
+        self.require_square()
+        self.require_one_of(INPUTS, "epsilon")
+        self.require_one_of(CATEGORY_TO, "category_to")
+        self.require_one_of(IMAGE_DISCRIMINATORS, "image_discriminator")
+        self.require_one_of(VIDEO_DISCRIMINATORS, "video_discriminator")
+        self.require_at_least(1, "content", "motion", "hidden")
+        self.require_at_least(0, "noise")
         if not 0 < self.real_target <= 1:
             raise UserError(f"--real_target={self.real_target}: expected above 0, and at most 1")
         if self.size % 16:

@@ -77,8 +77,8 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.want_square()
-        self.want_at_least(1, "latent", "clip_every_steps")
+        self.require_square()
+        self.require_at_least(1, "latent", "clip_every_steps")
         if self.size not in SIZES:
             raise UserError(f"--size={self.size}: expected {' or '.join(map(str, SIZES))} for --model=tgan")
         least = 2 ** layers(self.size)
@@ -86,10 +86,8 @@ class Config(base.Config):
             raise UserError(f"--frames={self.frames}: expected one of {', '.join(map(str, lengths))} at --size={self.size}")
         if self.channels % 2:
             raise UserError(f"--channels={self.channels}: expected an even number, as the narrowest layer has half of it")
-        if self.loss not in LOSSES:
-            raise UserError(f"--loss={self.loss}: expected one of {', '.join(LOSSES)}")
-        if self.initializer not in INITIALIZERS:
-            raise UserError(f"--initializer={self.initializer}: expected one of {', '.join(INITIALIZERS)}")
+        self.require_one_of(LOSSES, "loss")
+        self.require_one_of(INITIALIZERS, "initializer")
 
 
 def layers(size: int) -> int:

@@ -71,9 +71,9 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.want_square()
-        self.want_at_least(1, "latent", "lstm_channels")
-        self.want_at_least(0, "r1_weight")
+        self.require_square()
+        self.require_at_least(1, "latent", "lstm_channels")
+        self.require_at_least(0, "r1_weight")
         most = len(G_WIDTHS) - START + 1
         if not 1 <= self.levels <= most:
             raise UserError(f"--levels={self.levels}: expected 1 to {most}")
@@ -83,8 +83,7 @@ class Config(base.Config):
             raise UserError(f"--frames={self.frames}: expected a multiple of {2 ** (self.levels - 1)} with --levels={self.levels}")
         if self.channels % 2:
             raise UserError(f"--channels={self.channels}: expected an even number, as the narrowest layer has half of it")
-        if self.subsample not in SUBSAMPLINGS:
-            raise UserError(f"--subsample={self.subsample}: expected one of {', '.join(SUBSAMPLINGS)}")
+        self.require_one_of(SUBSAMPLINGS, "subsample")
 
 
 # First weights, made anew for each layer: an initializer that is used twice draws the same numbers twice.

@@ -57,8 +57,8 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.want_square()
-        self.want_at_least(1, "latent")
+        self.require_square()
+        self.require_at_least(1, "latent")
         if self.size not in SIZES:
             raise UserError(f"--size={self.size}: expected {' or '.join(map(str, SIZES))} for --model=vgan")
         if self.frames % (self.size // 4):

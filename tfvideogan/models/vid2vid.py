@@ -41,12 +41,12 @@ from tfvideogan import config as base
 from tfvideogan import gan
 from tfvideogan.config import UserError, field
 from tfvideogan.layers import Mode, vgg19
+from tfvideogan.layers.box import cut, windows
 from tfvideogan.layers.instance_norm import InstanceNorm
 from tfvideogan.layers.patch_discriminator import MultiScaleDiscriminator
-from tfvideogan.layers.pix2pix_hd import Block, Enhancer, Painter, ResidualBlock, Trunk, doubling, halving, outer
+from tfvideogan.layers.pix2pix_hd import Decoder, Encoder, Enhancer, Painter, Trunk, outer
 from tfvideogan.layers.warp import warp
 from tfvideogan.losses import feature_matching, least_squares, mean_distance
-from tfvideogan.models.everybody_dance_now import cut, windows
 from tfvideogan.ops.in_order import add, copies
 from tfvideogan.ops.resample import average_pool_overlapping, downsample
 from tfvideogan.ops.video import fold, unfold
@@ -91,7 +91,7 @@ class Config(base.Config):
     temporal_scales: int = field(2, "Discriminators of several frames; the i-th reads every temporal_frames^i-th.", network=True)
     temporal_frames: int = field(3, "Frames that these read at once (K).", network=True)
     face_size: int = field(0, "Height and width of what D_face reads around a face; 0: there is none.", network=True)
-    perceptual: str = field("keras", "VGG19 behind the perceptual losses: none, keras (downloads it) or vgg19:FILE.")
+    perceptual: str = field("keras", "VGG19 behind the perceptual losses: none, keras (downloads it) or vgg19:FILE.", path=True)
     feature_weight: float = field(10.0, "Weight of feature matching.")
     perceptual_weight: float = field(10.0, "Weight of the perceptual distance.")
     flow_weight: float = field(10.0, "Weight of the flow's distance from the reference; halved for each scale but the first.")
@@ -106,14 +106,13 @@ class Config(base.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.want_at_least(1, "scales", "halvings", "local_blocks", "chunk_frames", "backpropagate_frames", "d_channels", "d_scales")
-        self.want_at_least(2, "blocks", "temporal_frames")
-        self.want_at_least(0, "source_labels", "source_channels", "temporal_scales", "face_size")
-        self.want_at_least(0, "feature_weight", "perceptual_weight", "flow_weight", "warp_weight", "mask_weight")
+        self.require_at_least(1, "scales", "halvings", "local_blocks", "chunk_frames", "backpropagate_frames", "d_channels", "d_scales")
+        self.require_at_least(2, "blocks", "temporal_frames")
+        self.require_at_least(0, "source_labels", "source_channels", "temporal_scales", "face_size")
+        self.require_at_least(0, "feature_weight", "perceptual_weight", "flow_weight", "warp_weight", "mask_weight")
         vgg19.check(self.perceptual)
-        for name, choices in (("phase", PHASES), ("first_frames", FIRST_FRAMES)):
-            if getattr(self, name) not in choices:
-                raise UserError(f"--{name}={getattr(self, name)}: expected one of {', '.join(choices)}")
+        self.require_one_of(PHASES, "phase")
+        self.require_one_of(FIRST_FRAMES, "first_frames")
         if bool(self.source_labels) == bool(self.source_channels):
             raise UserError(
                 f"--source_labels={self.source_labels} --source_channels={self.source_channels}: expected one of them, and the other 0"
@@ -198,43 +197,6 @@ class Frame(NamedTuple):
     mask: tf.Tensor
 
 
-class Encoder(keras.layers.Layer):
-    """A picture to features: halvings and residual blocks."""
-
-    def __init__(self, inputs: int, channels: int, halvings: int, blocks: int):
-        super().__init__()
-        width = [channels * 2**i for i in range(halvings + 1)]
-        self.first = Block(outer(inputs, channels), norm)
-        self.down = [Block(halving(i, 2 * i), norm) for i in width[:-1]]
-        self.body = [ResidualBlock(width[-1], norm) for _ in range(blocks)]
-        self.built = True
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """[N,H,W,inputs] -> [N,H/2^halvings,..,channels*2^halvings]."""
-        layers: list[keras.layers.Layer] = [self.first, *self.down, *self.body]
-        for layer in layers:
-            x = layer(x)
-        return x
-
-
-class Decoder(keras.layers.Layer):
-    """And back, but for the last convolution."""
-
-    def __init__(self, channels: int, doublings: int, blocks: int):
-        super().__init__()
-        width = [channels * 2**i for i in range(doublings, 0, -1)]
-        self.body = [ResidualBlock(width[0], norm) for _ in range(blocks)]
-        self.up = [Block(doubling(i, i // 2), norm) for i in width]
-        self.built = True
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """[N,h,w,channels*2^doublings] -> [N,h*2^doublings,..,channels]."""
-        layers: list[keras.layers.Layer] = [*self.body, *self.up]
-        for layer in layers:
-            x = layer(x)
-        return x
-
-
 class Composer(keras.layers.Layer):
     """One scale of the generator: 0 the coarsest, which the others read features of."""
 
@@ -243,11 +205,11 @@ class Composer(keras.layers.Layer):
         maps, ch = (PAST + 1) * config.source_maps, config.channels // 2**scale
         halvings = 1 if scale else config.halvings
         before, after = (0, config.local_blocks) if scale else (config.blocks - config.blocks // 2, config.blocks // 2)
-        self.of_source = Encoder(maps, ch, halvings, before)
-        self.of_past = Encoder(3 * PAST, ch, halvings, before)
-        self.image, self.paint = Decoder(ch, halvings, after), Painter(ch, 3)
+        self.of_source = Encoder(maps, ch, halvings, before, norm)
+        self.of_past = Encoder(3 * PAST, ch, halvings, before, norm)
+        self.image, self.paint = Decoder(ch, halvings, after, norm), Painter(ch, 3)
         if config.warping:
-            self.motion, self.to_flow, self.to_mask = Decoder(ch, halvings, after), outer(ch, 2), outer(ch, 1)
+            self.motion, self.to_flow, self.to_mask = Decoder(ch, halvings, after, norm), outer(ch, 2), outer(ch, 1)
         if config.foreground:
             ch = ch // 2 if config.halvings > 2 else ch
             self.foreground = Enhancer(maps, ch, config.local_blocks, norm) if scale else Trunk(maps, ch, halvings, config.blocks, norm)

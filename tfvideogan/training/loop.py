@@ -37,7 +37,7 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
         UserError: the replicas cannot share the batch or be compiled as one, the run has more steps, or the folder is another
             run's; nothing is written.
     """
-    config.want_parts(strategy.num_replicas_in_sync)
+    config.require_parts(strategy.num_replicas_in_sync)
     if whole and strategy.num_replicas_in_sync > 1 and not isinstance(strategy, tf.distribute.TPUStrategy):
         raise UserError(f"--xla=true: got {strategy.num_replicas_in_sync} replicas, expected one, or --xla=auto")
     refuse_fewer_steps(workdir, config.steps)

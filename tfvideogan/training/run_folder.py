@@ -14,7 +14,7 @@ from absl import logging
 
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags, to_flags
-from tfvideogan.files import want_writable, write_whole
+from tfvideogan.files import require_writable, write_whole
 from tfvideogan.gan import GAN
 from tfvideogan.generation.module import LABELS_FILE, Generator
 from tfvideogan.generation.sampler import Sampler
@@ -101,9 +101,9 @@ class Run:
         Raises: UserError if it holds a run of other networks or classes, cannot be written to, or another trainer is at work in it.
         """
         for name in ("", CHECKPOINTS, f"{CHECKPOINTS}/best", LOGS, SAMPLES):
-            want_writable("workdir", self.path / name, folder=True)
+            require_writable("workdir", self.path / name, folder=True)
         for name in (FLAGS_FILE, LABELS_FILE, VIDEOS, METRICS, LOCK):
-            want_writable("workdir", self.path / name, folder=False)
+            require_writable("workdir", self.path / name, folder=False)
         self._lock()
         file = self.path / FLAGS_FILE
         self._refuse_other_classes()

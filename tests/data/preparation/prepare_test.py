@@ -279,16 +279,16 @@ def test_mistakes_are_told_in_one_line(videos, tmp_path):
     assert "--videos is missing" in message(settings("", tmp_path / "out"))
     assert "--output is missing" in message(settings(videos, ""))
     assert f"--videos={tmp_path}/none: no such folder" in message(settings(tmp_path / "none", tmp_path / "out"))
-    assert "want an empty or a new folder" in message(settings(videos, videos))
-    assert "--dataset=prepared: want folder, ucf101" in message(settings(videos, tmp_path / "out", dataset="prepared"))
+    assert "expected an empty or a new folder" in message(settings(videos, videos))
+    assert "--dataset=prepared: expected folder, ucf101" in message(settings(videos, tmp_path / "out", dataset="prepared"))
     assert "--labels=none.txt: no such file" in message(settings(videos, tmp_path / "out", labels="none.txt"))
     assert "--held_out=(: no regular expression" in message(settings(videos, tmp_path / "out", held_out="("))
-    assert "want a Kinetics CSV file" in message(settings(videos, tmp_path / "out", dataset="kinetics"))
+    assert "expected a Kinetics CSV file" in message(settings(videos, tmp_path / "out", dataset="kinetics"))
     assert "or with UCF-101's archives" in message(settings(videos, tmp_path / "out", dataset="ucf101"))
-    assert "want an .npz file" in message(settings(videos, tmp_path / "out", dataset="moving_mnist"))
+    assert "expected an .npz file" in message(settings(videos, tmp_path / "out", dataset="moving_mnist"))
     for changes, wanted in (
-        ({"quality": 0}, "want 1 to 100"),
-        ({"max_rejected": 2.0}, "want a share"),
+        ({"quality": 0}, "expected 1 to 100"),
+        ({"max_rejected": 2.0}, "expected a share"),
         ({"clip_frames": 2}, "at least --min"),
     ):
         with pytest.raises(UserError, match=wanted):

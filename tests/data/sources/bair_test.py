@@ -78,7 +78,7 @@ def test_what_is_no_bair_is_refused_in_one_line(tmp_path):
     (tmp_path / "test").rename(tmp_path / "other")
     with pytest.raises(UserError, match=r"^--data_dir=\S+: got no folders of splits, expected train and test, or what TFDS"):
         load(tmp_path, "train")
-    with pytest.raises(UserError, match=r"^--dataset=bair/small: want bair, without a variant$"):
+    with pytest.raises(UserError, match=r"^--dataset=bair/small: expected bair, without a variant$"):
         load(tmp_path, "train", dataset="bair/small")
     with pytest.raises(UserError, match=r"no such folder"):
         load(tmp_path / "none", "train")

@@ -399,7 +399,7 @@ def test_mistakes_are_told_in_one_line(tmp_path):
 
     assert "--data_dir=: no such folder" in message("")
     assert f"--data_dir={tmp_path}/none: no such folder" in message(tmp_path / "none")
-    assert "no subfolders; want one for each class" in message(tmp_path)
+    assert "no subfolders; expected one for each class" in message(tmp_path)
     (tmp_path / "empty").mkdir()
     assert "class 'empty' has no video" in message(tmp_path)
     (tmp_path / "empty" / "broken.mp4").write_text("no video")
@@ -408,7 +408,7 @@ def test_mistakes_are_told_in_one_line(tmp_path):
     assert "no video of class 'empty' can be used" in message(tmp_path)
     assert "--frames=5 at --stride=2 needs 9 frames; the longest video" in message(tmp_path, frames=5, stride=2)
     assert message(tmp_path, frames=5, stride=2).endswith("has 8")
-    assert "--dataset=folder/x: want folder, without a variant" in message(tmp_path, dataset="folder/x")
+    assert "--dataset=folder/x: expected folder, without a variant" in message(tmp_path, dataset="folder/x")
 
 
 def test_fit_rounds_and_keeps_a_size_that_is_right():

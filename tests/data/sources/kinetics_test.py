@@ -134,10 +134,10 @@ def test_mistakes_are_told_in_one_line(videos, tmp_path):
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
-    assert "--dataset=kinetics/500: want kinetics/ and one of 400, 600, 700" in message(videos, "train", "kinetics/500")
-    assert "want a Kinetics CSV file (label,youtube_id,time_start,time_end,split)" in message(videos / "train", "train")
-    assert "want a Kinetics CSV file" in message("", "train")
-    assert "--split=dream: want one of train, validation, test, train+validation" in message(videos, "dream")
+    assert "--dataset=kinetics/500: expected kinetics/ and one of 400, 600, 700" in message(videos, "train", "kinetics/500")
+    assert "expected a Kinetics CSV file (label,youtube_id,time_start,time_end,split)" in message(videos / "train", "train")
+    assert "expected a Kinetics CSV file" in message("", "train")
+    assert "--split=dream: expected one of train, validation, test, train+validation" in message(videos, "dream")
     with pytest.raises(UserError, match="its CSV files have 2 labels, kinetics/1 has 1"):
         kinetics.listing(str(videos), 1)
     (videos / "all.csv").write_text("label,id\n")

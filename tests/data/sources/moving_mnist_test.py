@@ -103,9 +103,9 @@ def test_mistakes_are_told_in_one_line(digits, tmp_path):
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
-    assert "want an .npz file with image and label" in message(tmp_path / "none.npz")
-    assert "--dataset=moving_mnist/x: want moving_mnist, without a variant" in message(digits, "moving_mnist/x")
+    assert "expected an .npz file with image and label" in message(tmp_path / "none.npz")
+    assert "--dataset=moving_mnist/x: expected moving_mnist, without a variant" in message(digits, "moving_mnist/x")
     np.savez(tmp_path / "x.npz", digits=np.zeros(3))
-    assert "x.npz: has digits; want image and label" in message(tmp_path / "x.npz")
+    assert "x.npz: has digits; expected image and label" in message(tmp_path / "x.npz")
     np.savez(tmp_path / "y.npz", image=np.zeros([20, 8, 8], np.uint8), label=np.arange(20) % 10)
-    assert "want uint8 [N,28,28] digits of all ten numbers, got uint8 [18, 8, 8]" in message(tmp_path / "y.npz")
+    assert "expected uint8 [N,28,28] digits of all ten numbers, got uint8 [18, 8, 8]" in message(tmp_path / "y.npz")

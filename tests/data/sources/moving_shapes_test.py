@@ -92,7 +92,7 @@ def test_load_renders_the_clips_of_its_split():
 
 
 def test_an_unknown_variant_is_refused():
-    with pytest.raises(UserError, match="--dataset=moving_shapes/shiny: want moving_shapes/ and one of plain, textured, mixed"):
+    with pytest.raises(UserError, match="--dataset=moving_shapes/shiny: expected moving_shapes/ and one of plain, textured, mixed"):
         data.load(Config(dataset="moving_shapes/shiny"), "train")
 
 

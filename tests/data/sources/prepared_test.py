@@ -89,10 +89,10 @@ def test_mistakes_are_told_in_one_line(tmp_path):
     with pytest.raises(UserError, match="--data_dir=: no data set prepared by TFDS"):
         load("")
     folder = Path(prepare_shapes(tmp_path).data_dir)
-    with pytest.raises(UserError, match="--dataset=prepared/x: want prepared, without a variant"):
+    with pytest.raises(UserError, match="--dataset=prepared/x: expected prepared, without a variant"):
         load(folder, dataset="prepared/x")
     prepare_shapes(tmp_path, "second")
-    with pytest.raises(UserError, match="want one data set, found .*second.*, .*tiny.*"):
+    with pytest.raises(UserError, match="expected one data set, found .*second.*, .*tiny.*"):
         load(tmp_path)
     assert load(folder).size == 20  # the folder itself is one
 
@@ -108,7 +108,7 @@ def test_a_split_or_feature_that_is_not_there_is_named(tmp_path):
         with tf.io.TFRecordWriter(str(tmp_path / folder / f"{folder}-train.tfrecord-00000-of-00001")) as writer:
             writer.write(features.serialize_example(features.encode_example(example)))
         tfds.folder_dataset.write_metadata(data_dir=tmp_path / folder, features=features)
-    with pytest.raises(UserError, match="images has image; want a video and a class label"):
+    with pytest.raises(UserError, match="images has image; expected a video and a class label"):
         load(tmp_path / "images")
     with pytest.raises(UserError, match="--split=train\\+test: .*videos has train$"):
         load(tmp_path / "videos", "train+test")

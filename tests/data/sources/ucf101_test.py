@@ -53,16 +53,17 @@ def test_files_that_no_list_names_are_told(tiny, caplog):
 
 
 def test_mistakes_are_told_in_one_line(tiny, tmp_path):
-    assert "--dataset=ucf101/split4: want ucf101/ and one of split1, split2, split3" in message(tiny, "train", "ucf101/split4")
+    assert "--dataset=ucf101/split4: expected ucf101/ and one of split1, split2, split3" in message(tiny, "train", "ucf101/split4")
     assert "trainlist02.txt: no such file" in message(tiny, "train", "ucf101/split2")
     (tiny / "ucfTrainTestlist" / "trainlist02.txt").write_bytes(b"\xff\xfe")
     assert "trainlist02.txt: no text in UTF-8" in message(tiny, "train", "ucf101/split2")
     shutil.rmtree(tiny / "UCF-101" / "Archery")
     assert "none of the videos listed for --split=test of split1 is there; --split=train+test or another" in message(tiny, "test")
     for folder in ("", tmp_path / "none", tiny / "UCF-101"):
-        assert "want a folder with UCF-101/<class>/*.avi and ucfTrainTestlist/*.txt, or with ucf101_1 prepared" in message(folder, "train")
+        expected = "expected a folder with UCF-101/<class>/*.avi and ucfTrainTestlist/*.txt, or with ucf101_1 prepared"
+        assert expected in message(folder, "train")
     (tiny / "ucfTrainTestlist" / "classInd.txt").write_text("1 Zip\nArchery\n")
-    assert "classInd.txt: want a number and a class in every line" in message(tiny, "train")
+    assert "classInd.txt: expected a number and a class in every line" in message(tiny, "train")
 
 
 def test_real_videos(real_videos):

@@ -67,21 +67,21 @@ class Settings:
     def __post_init__(self):
         for name in ("size", "min_frames", "clips", "videos_per_shard"):
             if getattr(self, name) < 1:
-                raise UserError(f"--{name}={getattr(self, name)}: want at least 1")
+                raise UserError(f"--{name}={getattr(self, name)}: expected at least 1")
         if self.workers < 0:
-            raise UserError(f"--workers={self.workers}: want 0 or more")
+            raise UserError(f"--workers={self.workers}: expected 0 or more")
         if self.clip_frames and self.clip_frames < self.min_frames:
-            raise UserError(f"--clip_frames={self.clip_frames}: want 0, or at least --min_frames={self.min_frames}")
+            raise UserError(f"--clip_frames={self.clip_frames}: expected 0, or at least --min_frames={self.min_frames}")
         if not self.every_seconds > 0:
             raise UserError(f"--every_seconds={self.every_seconds:g}: expected more than 0")
         if not 1 <= self.quality <= 100:
-            raise UserError(f"--quality={self.quality}: want 1 to 100; --lossless keeps every bit")
+            raise UserError(f"--quality={self.quality}: expected 1 to 100; --lossless keeps every bit")
         if self.flow and self.dataset == "cartoon":
             raise UserError(f"--flow={self.flow}: expected none of --dataset=cartoon, which has pictures")
         if not 0 < self.flow_limit < math.inf:
             raise UserError(f"--flow_limit={self.flow_limit:g}: expected more than 0")
         if not 0 <= self.max_rejected <= 1:
-            raise UserError(f"--max_rejected={self.max_rejected:g}: want a share, 0 to 1")
+            raise UserError(f"--max_rejected={self.max_rejected:g}: expected a share, 0 to 1")
 
     def contents(self) -> dict:
         """The settings that what is written depends on."""
@@ -103,7 +103,7 @@ def is_complete(settings: Settings) -> bool:
         return tf.io.gfile.exists(paths.join(settings.output, INFO_FILE))
     begun = {REJECTED_FILE, UNFINISHED, f"{SETTINGS_FILE}.tmp"}
     if tf.io.gfile.isdir(settings.output) and set(paths.children(settings.output)) - begun:
-        raise UserError(f"--output={settings.output}: want an empty or a new folder, or one that prepare has begun")
+        raise UserError(f"--output={settings.output}: expected an empty or a new folder, or one that prepare has begun")
     return False
 
 
@@ -174,12 +174,12 @@ def listing(settings: Settings, unfinished: str) -> Listing:
             return moving_mnist.listing(settings.videos, settings.clips)
     except UserError as error:
         raise UserError(str(error).replace("--data_dir=", "--videos=")) from error  # the readers' name of the same flag
-    raise UserError(f"--dataset={settings.dataset}: want folder, ucf101[/splitN], kinetics[/400|/600|/700] or moving_mnist")
+    raise UserError(f"--dataset={settings.dataset}: expected folder, ucf101[/splitN], kinetics[/400|/600|/700] or moving_mnist")
 
 
 def _read_labels(path: str) -> list[str]:
     if path and not tf.io.gfile.exists(path):
-        raise UserError(f"--labels={path}: no such file; want a class a line")
+        raise UserError(f"--labels={path}: no such file; expected a class a line")
     return paths.read_text(path).splitlines() if path else []
 
 

@@ -30,14 +30,14 @@ def extracted(root: str, folder: str) -> str:
         name for name in names if name.upper().startswith(("UCF101", "UCF-101")) and name.endswith((".rar", ".zip", ".tar", ".tar.gz"))
     ]
     if not found:
-        raise UserError(f"--videos={root}: want a folder with {VIDEOS}/<class>/*.avi and {LISTS}/*.txt, or with UCF-101's archives")
+        raise UserError(f"--videos={root}: expected a folder with {VIDEOS}/<class>/*.avi and {LISTS}/*.txt, or with UCF-101's archives")
     temporary = folder + ".tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     os.makedirs(temporary)
     for name in found:
         _unpack(os.path.join(root, name), temporary)
     if not is_extracted(temporary):
-        raise UserError(f"--videos={root}: {', '.join(found)} hold {', '.join(paths.children(temporary))}; want {VIDEOS} and {LISTS}")
+        raise UserError(f"--videos={root}: {', '.join(found)} hold {', '.join(paths.children(temporary))}; expected {VIDEOS} and {LISTS}")
     os.rename(temporary, folder)
     return folder
 

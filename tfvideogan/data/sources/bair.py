@@ -19,7 +19,7 @@ LABELS = ("robot_pushing",)
 def source(config: Clips, variant: str, split: str) -> Source:
     """The videos of a split. Raises UserError where there are none, and as `prepared` and `files_source` do."""
     if variant:
-        raise UserError(f"--dataset={config.dataset}: want bair, without a variant")
+        raise UserError(f"--dataset={config.dataset}: expected bair, without a variant")
     for place in prepared.folders(config.data_dir):
         builder = prepared.open_builder(place)
         if builder.info.name == NAME:

@@ -5,8 +5,6 @@ apart from it: clips of one frame. An epoch shows every photo once. With --held_
 regular expression is found in are split test, the others train; else every picture is in both.
 """
 
-import re
-
 import numpy as np
 import tensorflow as tf
 
@@ -14,6 +12,7 @@ from tfvideogan.config import Clips, RunFailed, UserError
 from tfvideogan.data import decode, paths, pictures
 from tfvideogan.data.clips import shape
 from tfvideogan.data.source import Source, unpaired
+from tfvideogan.data.sources.listing import held_out_pattern
 
 PHOTOS, CARTOONS, SMOOTHED = "photos", "cartoons", "smoothed"
 STREAMS = {CARTOONS: 1010, SMOOTHED: 1011}  # of an example's seed, beside those of clips.py
@@ -53,10 +52,7 @@ def listing(config: Clips, name: str, split: str) -> list[str]:
     folder = paths.join(config.data_dir, name)
     if not config.data_dir or not paths.is_folder(folder):
         raise UserError(f"--data_dir={config.data_dir}: got no folder {name}, expected one that prepare --dataset=cartoon made")
-    try:
-        held_out = re.compile(config.held_out)
-    except re.error as error:
-        raise UserError(f"--held_out={config.held_out}: expected a regular expression ({error})") from error
+    held_out = held_out_pattern(config.held_out)
     files = pictures.names(folder)
     if config.held_out:
         named = CARTOONS if name == SMOOTHED else name  # a smoothed cartoon is of its cartoon's split

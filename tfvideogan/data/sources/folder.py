@@ -11,7 +11,6 @@ splits: of DIR/train/<class>/ and DIR/val/<class>/ the first is split train, the
 """
 
 import os
-import re
 
 import tensorflow as tf
 
@@ -19,7 +18,7 @@ from tfvideogan.config import FLAGS_FILE, Clips, UserError
 from tfvideogan.data import paths, pictures
 from tfvideogan.data.decode import PICTURES, SUFFIXES, VIDEOS
 from tfvideogan.data.source import Source
-from tfvideogan.data.sources.listing import SPLIT_OF, Listing, Rejected, Video, files_source
+from tfvideogan.data.sources.listing import SPLIT_OF, Listing, Rejected, Video, files_source, held_out_pattern
 from tfvideogan.data.sources.listing import SPLITS as SPLITS  # part of what this file promises
 
 A_RUN = "folders of runs and modules"
@@ -30,7 +29,7 @@ DEPTH = 3  # folders between a class's and a run's, at most
 def source(config: Clips, variant: str, split: str) -> Source:
     """See the module, `listing` and `files_source`. Raises UserError as they do, and for a class without videos in the split."""
     if variant:
-        raise UserError(f"--dataset={config.dataset}: want folder, without a variant")
+        raise UserError(f"--dataset={config.dataset}: expected folder, without a variant")
     found = listing(config.data_dir, config.held_out)
     if not found.splits:
         return files_source(config, found, "train")
@@ -54,14 +53,11 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
     """
     _check_name(root)
     if not root or not paths.is_folder(root):
-        raise UserError(f"--data_dir={root}: no such folder; want one with a subfolder of videos for each class")
+        raise UserError(f"--data_dir={root}: no such folder; expected one with a subfolder of videos for each class")
     reason = _closed(root)
     if reason:
         raise UserError(f"--data_dir={root}: {reason}")
-    try:
-        is_held_out = re.compile(held_out)
-    except re.error as error:
-        raise UserError(f"--held_out={held_out}: no regular expression ({error})") from error
+    is_held_out = held_out_pattern(held_out)
     split_of = _split_folders(root)
     if held_out and split_of:
         raise UserError(f"--held_out={held_out}: {root} has folders for its splits, {', '.join(split_of)}; expected no --held_out")
@@ -76,7 +72,7 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
             classes.setdefault(label, []).append((folder, split))
     if not classes:
         closed = f"; {rejected[0].name}: {rejected[0].reason}" if rejected else ""
-        raise UserError(f"--data_dir={root}: no subfolders; want one for each class, with its videos{closed}")
+        raise UserError(f"--data_dir={root}: no subfolders; expected one for each class, with its videos{closed}")
     numbers = {name: number for number, name in enumerate(labels or sorted(classes))}
     videos: list[Video] = []
     for label, (folder, split) in [(name, place) for name in sorted(classes) for place in classes[name]]:

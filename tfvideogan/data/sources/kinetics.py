@@ -32,7 +32,7 @@ def source(config: Clips, variant: str, split: str) -> Source:
 def classes_of(dataset: str, variant: str) -> int:
     """400, 600 or 700. Raises UserError for another variant."""
     if variant and variant not in VARIANTS:
-        raise UserError(f"--dataset={dataset}: want kinetics/ and one of {', '.join(VARIANTS)}")
+        raise UserError(f"--dataset={dataset}: expected kinetics/ and one of {', '.join(VARIANTS)}")
     return int(variant or 600)
 
 
@@ -96,7 +96,8 @@ def _tables(root: str) -> tuple[str, list[str]]:
         names = [name for name in paths.children(folder) if paths.suffix(name) == ".csv"] if tf.io.gfile.isdir(folder) else []
         if names:
             return root, [paths.join(folder, name) for name in names]
-    raise UserError(f"--data_dir={root}: want a Kinetics CSV file ({','.join(COLUMNS)},split), or a folder with some, beside the videos")
+    columns = ",".join((*COLUMNS, "split"))
+    raise UserError(f"--data_dir={root}: expected a Kinetics CSV file ({columns}), or a folder with some, beside the videos")
 
 
 def _rows(table: str) -> Iterator[dict]:
@@ -108,7 +109,7 @@ def _rows(table: str) -> Iterator[dict]:
         raise UserError(f"{table}: no CSV file in UTF-8 ({error})") from error
     missing = [column for column in COLUMNS[1:] if column not in (reader.fieldnames or ())]
     if missing:
-        raise UserError(f"{table}: no column {', '.join(missing)}; want {','.join(COLUMNS)},split")
+        raise UserError(f"{table}: no column {', '.join(missing)}; expected {','.join(COLUMNS)},split")
     of_file = table.rpartition("/")[2].rpartition(".")[0].rpartition("_")[2].lower()  # val.csv, kinetics-600_val.csv
     for number, row in enumerate(rows, 2):
         row = {key: (value or "").strip() for key, value in row.items() if isinstance(value, str) or value is None}

@@ -6,6 +6,7 @@ A file like folder.py says what is there (`listing(config, variant) -> Listing`)
 import functools
 import itertools
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +29,14 @@ SPLIT_OF = {
 }
 NAMED = 20  # rejected files that get a line of their own
 CACHE_BYTES = 1 << 30  # a data set that decodes to less stays in memory
+
+
+def held_out_pattern(held_out: str) -> re.Pattern[str]:
+    """That of --held_out. Raises UserError for what is no regular expression."""
+    try:
+        return re.compile(held_out)
+    except re.error as error:
+        raise UserError(f"--held_out={held_out}: no regular expression ({error})") from error
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ SHARE = 0.9  # of an .npz's digits that train clips show
 def source(config: Clips, variant: str, split: str) -> Source:
     """Clips of config.frames frames and config.size pixels. Raises UserError where there are no digits."""
     if variant:
-        raise UserError(f"--dataset={config.dataset}: want moving_mnist, without a variant")
+        raise UserError(f"--dataset={config.dataset}: expected moving_mnist, without a variant")
     clips = [(part, index) for part in split.split("+") for index in range(CLIPS[part])]
     digits = {part: load_digits(config.data_dir, part) for part in split.split("+")}
 
@@ -84,7 +84,7 @@ def load_digits(path: str, split: str) -> list[np.ndarray]:
     if paths.suffix(path) == ".npz" and tf.io.gfile.exists(path):
         content = np.load(paths.opened(path))
         if not {"image", "label"} <= set(content.files):
-            raise UserError(f"--data_dir={path}: has {', '.join(content.files)}; want image and label")
+            raise UserError(f"--data_dir={path}: has {', '.join(content.files)}; expected image and label")
         images, labels = content["image"], content["label"]
         border = int(SHARE * len(images))
         part = slice(border) if split == "train" else slice(border, None)
@@ -92,11 +92,11 @@ def load_digits(path: str, split: str) -> list[np.ndarray]:
     else:
         found = [builder for builder in prepared.builders(path) if builder.info.name == "mnist"]
         if not found:
-            raise UserError(f"--data_dir={path}: want an .npz file with image and label, or a folder where TFDS prepared mnist")
+            raise UserError(f"--data_dir={path}: expected an .npz file with image and label, or a folder where TFDS prepared mnist")
         examples = list(found[0].as_dataset(split=split, shuffle_files=False).as_numpy_iterator())
         images, labels = np.stack([example["image"][..., 0] for example in examples]), np.array([example["label"] for example in examples])
     if images.shape[1:] != (DIGIT, DIGIT) or images.dtype != np.uint8 or set(labels.tolist()) != set(range(10)):
-        raise UserError(f"--data_dir={path}: want uint8 [N,28,28] digits of all ten numbers, got {images.dtype} {list(images.shape)}")
+        raise UserError(f"--data_dir={path}: expected uint8 [N,28,28] digits of all ten numbers, got {images.dtype} {list(images.shape)}")
     return [images[labels == number] for number in range(10)]
 
 

@@ -35,10 +35,10 @@ STRIPES = 1.5  # cycles of brightness across a labeled shape
 
 def source(config: Clips, variant: str, split: str) -> Source:
     """Clips of config.frames frames and config.size pixels. Raises UserError for an unknown variant."""
-    config.want_square("dataset")
+    config.require_square("dataset")
     variant = variant or "mixed"
     if variant not in VARIANTS:
-        raise UserError(f"--dataset={config.dataset}: want moving_shapes/ and one of {', '.join(VARIANTS)}")
+        raise UserError(f"--dataset={config.dataset}: expected moving_shapes/ and one of {', '.join(VARIANTS)}")
     clips = clips_of(variant, split)
     draw = partial(render, frames=config.frames, size=config.size, variant=variant)
 

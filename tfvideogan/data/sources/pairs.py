@@ -18,7 +18,6 @@ clip reaches from one split into the other.
 import csv
 import io
 import itertools
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +31,7 @@ from tfvideogan.data.clips import shape
 from tfvideogan.data.facts import Facts
 from tfvideogan.data.optical_flow import estimate
 from tfvideogan.data.source import Source
+from tfvideogan.data.sources.listing import held_out_pattern
 
 SOURCE, VIDEO, INSTANCES, FACES = "source", "video", "instances", "faces.csv"
 LABELS = "labels"  # the variant
@@ -150,10 +150,7 @@ def _film(root: str, source_name: str, video_name: str) -> Film:
 
 def beginnings(config: Clips, film: Film, split: str, span: int) -> Iterator[int]:
     """The frames from which `span` frames of the split follow."""
-    try:
-        held_out = re.compile(config.held_out)
-    except re.error as error:
-        raise UserError(f"--held_out={config.held_out}: expected a regular expression ({error})") from error
+    held_out = held_out_pattern(config.held_out)
     splits = [("test" if held_out.search(name) else "train") if config.held_out else split for name in film.frames]
     first = 0
     for of_run, run in itertools.groupby(splits):

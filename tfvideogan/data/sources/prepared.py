@@ -32,12 +32,12 @@ HEAD = 12
 def source(config: Clips, variant: str, split: str) -> Source:
     """The one data set in --data_dir. Raises UserError if there is none, or more than one."""
     if variant:
-        raise UserError(f"--dataset={config.dataset}: want prepared, without a variant; --data_dir names the folder")
+        raise UserError(f"--dataset={config.dataset}: expected prepared, without a variant; --data_dir names the folder")
     found = folders(config.data_dir)
     if len(found) != 1:
         raise UserError(
             f"--data_dir={config.data_dir}: "
-            + (f"want one data set, found {', '.join(found)}" if found else f"no data set prepared by TFDS (no {FEATURES_FILE})")
+            + (f"expected one data set, found {', '.join(found)}" if found else f"no data set prepared by TFDS (no {FEATURES_FILE})")
         )
     return builder_source(config, open_builder(found[0]), split, found[0])
 
@@ -83,7 +83,7 @@ def builder_source(config: Clips, builder: tfds.core.DatasetBuilder, split: str,
     wanted = {"video": tfds.features.Video, "label": tfds.features.ClassLabel}
     if not all(name in features and isinstance(features[name], kind) for name, kind in wanted.items()):
         place = folder or builder.data_dir
-        raise UserError(f"--data_dir={config.data_dir}: {place} has {', '.join(features)}; want a video and a class label")
+        raise UserError(f"--data_dir={config.data_dir}: {place} has {', '.join(features)}; expected a video and a class label")
     return pictures_source(config, builder, split, folder, "video", "times" in features, tuple(features["label"].names), "flow" in features)
 
 

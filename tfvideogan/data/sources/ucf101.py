@@ -36,7 +36,7 @@ def source(config: Clips, variant: str, split: str) -> Source:
     if builders:
         return prepared.builder_source(config, builders[0], split)
     raise UserError(
-        f"--data_dir={config.data_dir}: want a folder with {VIDEOS}/<class>/*.avi and {LISTS}/*.txt, or with {names[0]} "
+        f"--data_dir={config.data_dir}: expected a folder with {VIDEOS}/<class>/*.avi and {LISTS}/*.txt, or with {names[0]} "
         "prepared by TFDS (tfds build ucf101)"
     )
 
@@ -44,7 +44,7 @@ def source(config: Clips, variant: str, split: str) -> Source:
 def number_of(dataset: str, variant: str) -> str:
     """1, 2 or 3 of a variant; split1 if empty. Raises UserError for another."""
     if variant and variant not in VARIANTS:
-        raise UserError(f"--dataset={dataset}: want ucf101/ and one of {', '.join(VARIANTS)}")
+        raise UserError(f"--dataset={dataset}: expected ucf101/ and one of {', '.join(VARIANTS)}")
     return (variant or VARIANTS[0])[-1]
 
 
@@ -56,7 +56,7 @@ def listing(root: str, number: str) -> Listing:
     """The videos of the official lists `number`: train and test. Raises UserError where a list is missing or is none."""
     named = [line.split() for line in _lines(root, "classInd.txt")]
     if not all(len(words) == 2 for words in named):
-        raise UserError(f"{paths.join(root, LISTS, 'classInd.txt')}: want a number and a class in every line")
+        raise UserError(f"{paths.join(root, LISTS, 'classInd.txt')}: expected a number and a class in every line")
     labels = [label for _, label in named]
     label_of = {name: label for label, name in enumerate(labels)}
     present = set(paths.files_below(paths.join(root, VIDEOS)))
