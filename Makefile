@@ -2,6 +2,8 @@
 PYTHON ?= python3  # 3.10 to 3.13
 BIN := .venv/bin
 RUN := runs/quickstart
+# bfloat16 only where the CPU has instructions for it: emulated, it is slower than float32.
+PRECISION := $(shell grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null && echo mixed_bfloat16 || echo float32)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help demo test test-slow test-io test-beam mutants lint clean
@@ -18,7 +20,7 @@ help:
 
 # One stamp for the whole set-up: it is done again when the dependencies change.
 .venv/installed: pyproject.toml setup.py
-	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14) and 'Python %d.%d: want 3.10 to 3.13, as in: make PYTHON=python3.12' % sys.version_info[:2])"
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14) and 'got Python %d.%d, expected 3.10 to 3.13, as in: make PYTHON=python3.12' % sys.version_info[:2])"
 	@echo "== setting up .venv (some minutes, once)"
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -27,7 +29,7 @@ help:
 
 demo: .venv/installed
 	@echo "== 1/5 training on made-up clips"
-	$(BIN)/python -m tfvideogan.train --flagfile=configs/quickstart.flags --workdir=$(RUN)
+	$(BIN)/python -m tfvideogan.train --flagfile=configs/quickstart.flags --precision=$(PRECISION) --workdir=$(RUN)
 	@echo "== 2/5 evaluating"
 	$(BIN)/python -m tfvideogan.evaluate --workdir=$(RUN)
 	@echo "== 3/5 sampling"
@@ -46,7 +48,7 @@ test-slow: .venv/installed
 
 # One install with every pin in it, or pip would fetch the newest TensorFlow first. moto answers as S3 does.
 .venv-io/installed: pyproject.toml setup.py
-	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13) and 'Python %d.%d: TensorFlow 2.16 wants 3.10 to 3.12, as in: make PYTHON=python3.12' % sys.version_info[:2])"
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13) and 'got Python %d.%d, expected 3.10 to 3.12 for TensorFlow 2.16, as in: make PYTHON=python3.12' % sys.version_info[:2])"
 	@echo "== setting up .venv-io (some minutes, once)"
 	test -x .venv-io/bin/pip || $(PYTHON) -m venv .venv-io
 	.venv-io/bin/python -m pip install --quiet --upgrade pip
