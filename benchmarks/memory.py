@@ -19,9 +19,10 @@ from benchmarks.step import run
 from tfvideogan import data, models
 from tfvideogan.cli import launch
 from tfvideogan.config import Config
+from tfvideogan.gan import Batch
 from tfvideogan.training import cost
 from tfvideogan.training.optimizers import make_optimizers
-from tfvideogan.training.step import make_step
+from tfvideogan.training.step import Step, make_step
 
 os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "true"  # before TensorFlow takes any memory
 
@@ -43,23 +44,38 @@ CASES = [
 
 def one(config: Config) -> None:
     """Prints the bytes predicted and measured, as JSON."""
+    use_two_threads()
+    step, drawn = prepared(config)
+    grown = max(growth(step, drawn) for _ in range(3))
+    counted = cost.measure(config)
+    print(json.dumps({"predicted": counted.peak, "measured": counted.variables + bytes_of(drawn) + grown}))
+
+
+def use_two_threads() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(2)
     tf.config.threading.set_inter_op_parallelism_threads(2)
+
+
+def prepared(config: Config) -> tuple[Step, list[Batch]]:
+    """A training step that has run once, and its batches."""
     gan, count = models.build(config), tf.Variable(0, dtype=tf.int64, trainable=False)
-    optimizers = make_optimizers(gan, count)
-    step = make_step(gan, optimizers, count, tf.distribute.get_strategy())
-    batches = iter(data.load(config, "train").batches(config.batch_size).take(config.d_steps))
-    drawn = list(batches)
+    step = make_step(gan, make_optimizers(gan, count), count, tf.distribute.get_strategy())
+    drawn = list(data.load(config, "train").batches(config.batch_size).take(config.d_steps))
     run(step, drawn)
-    memory, grown = tf.config.experimental, 0
-    for _ in range(3):
-        memory.reset_memory_stats("CPU:0")
-        before = memory.get_memory_info("CPU:0")["current"]
-        run(step, drawn)
-        grown = max(grown, memory.get_memory_info("CPU:0")["peak"] - before)
-    counted = cost.measure(config)
-    held = counted.variables + sum(tensor.shape.num_elements() * tensor.dtype.size for batch in drawn for tensor in batch.values())
-    print(json.dumps({"predicted": counted.peak, "measured": held + grown}))
+    return step, drawn
+
+
+def growth(step: Step, drawn: list[Batch]) -> int:
+    """Bytes that a step takes at its peak beside what was held before."""
+    memory = tf.config.experimental
+    memory.reset_memory_stats("CPU:0")
+    before = memory.get_memory_info("CPU:0")["current"]
+    run(step, drawn)
+    return memory.get_memory_info("CPU:0")["peak"] - before
+
+
+def bytes_of(drawn: list[Batch]) -> int:
+    return sum(tensor.shape.num_elements() * tensor.dtype.size for batch in drawn for tensor in batch.values())
 
 
 def main(_: list[str]) -> None:

@@ -24,7 +24,7 @@ from tfvideogan.cli import define_generator_flags, launch, open_generator
 from tfvideogan.config import Clips, UserError
 from tfvideogan.data.sources import moving_shapes
 from tfvideogan.evaluation import baselines
-from tfvideogan.evaluation.frames import FrameScores
+from tfvideogan.evaluation.frames import METRICS, FrameScores
 from tfvideogan.ops.video import from_unit
 
 define_generator_flags()
@@ -118,7 +118,7 @@ def main(config: Clips) -> None:
         raise UserError(f"{generator.name}: got a {generator.kind}, expected a prediction")
     futures, ahead = FUTURES.value if generator.has_latent else 1, range(given, config.frames)
     rules = baselines.of_prediction(given)
-    scores = {name: FrameScores(("ssim", "psnr"), n, given) for name, n in (("predicted", futures), *((rule, 1) for rule in rules))}
+    scores = {name: FrameScores(METRICS, n, given) for name, n in (("predicted", futures), *((rule, 1) for rule in rules))}
     true, drawn, known, made = [], [], [], []
     for number, (batch, behind, measured, drawn_from) in enumerate(real_clips(config, CLIPS.value)):
         truth = batch["video"].numpy()

@@ -1,6 +1,7 @@
 """Evaluates a generator, or any set of videos against another:
 `python -m tfvideogan.evaluate --workdir=DIR | --module=EXPORT [--dataset=...] | --real=DIR --fake=DIR [--metrics=is,fid,...|all]
-[--num_videos=N] [--num_real=N] [--is_splits=N] [--repeats=N] [--futures=N] [--truncation=F] [--evaluator=FILE] [--report=DIR]`.
+[--num_videos=N] [--num_real=N] [--is_splits=N] [--repeats=N] [--futures=N] [--lpips=FILE,FILE] [--truncation=F] [--evaluator=FILE]
+[--report=DIR]`.
 
 Prints a table, and appends to the metrics.jsonl of the run and of the report. Scores carry the evaluator's name and their protocol;
 what each metric is stands in `tfvideogan/evaluation/scores.py`.
@@ -30,6 +31,7 @@ from tfvideogan.evaluation.evaluation import QUICK
 from tfvideogan.evaluation.result import line, write_report
 from tfvideogan.evaluation.scores import METRICS as ALL
 from tfvideogan.evaluation.settings import Settings, chosen_metrics, truncations
+from tfvideogan.evaluators import lpips
 from tfvideogan.evaluators.replicas import load_on
 from tfvideogan.training.run_folder import append_records
 from tfvideogan.training.strategy import make_strategy
@@ -48,6 +50,11 @@ TRUNCATION = flags.DEFINE_float("truncation", 1.0, "Scale of z.")
 REAL = define_path("real", None, "Folder of real videos, which those of --fake are scored by.")
 FAKE = define_path("fake", None, "Folder of videos to score.")
 GIVEN = flags.DEFINE_integer("given", 0, "With --paired: first frames of each clip that the prediction in --fake was given.")
+LPIPS = flags.DEFINE_list(
+    "lpips",
+    [],
+    "Weights of LPIPS, taken of a prediction's frames or of pairs: the network's file and the heads' (.pth, .npz), or one of both.",
+)
 PAIRED = flags.DEFINE_boolean("paired", False, "ssim and psnr of each video of --fake and that of the same place, by name, in --real.")
 REPORT = define_path("report", None, "Folder for report.html and metrics.jsonl.")
 CURVE = flags.DEFINE_list("curve", ["0.25", "0.5", "0.75", "1"], "Truncations of the report's curve of IS against FID; empty: no curve.")
@@ -63,6 +70,7 @@ def main(config: Evaluation) -> None:
         is_splits=IS_SPLITS.value,
         futures=FUTURES.value,
         given=GIVEN.value,
+        lpips=lpips.load(LPIPS.value) if LPIPS.value else None,
         repeats=REPEATS.value,
         truncation=TRUNCATION.value,
         curve=curve if report else (),
@@ -89,6 +97,10 @@ def main(config: Evaluation) -> None:
         if opened.kind == "prediction":
             usual = settings if METRICS.value is not None else dataclasses.replace(settings, metrics=prediction.USUAL)
             found = prediction.evaluate(opened, usual, evaluator)
+        elif settings.lpips is not None:
+            raise UserError(
+                f"--lpips={','.join(LPIPS.value)}: expected a prediction, or --real and --fake with --paired; got {opened.name}"
+            )
         elif settings.futures > 1:
             raise UserError(f"--futures={settings.futures}: expected 1, as {opened.name} continues no clips")
         else:

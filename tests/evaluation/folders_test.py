@@ -12,6 +12,7 @@ from tfvideogan.config import Config, UserError
 from tfvideogan.data.sources import moving_shapes
 from tfvideogan.evaluation import folders
 from tfvideogan.evaluation.settings import Settings
+from tfvideogan.evaluators import lpips
 
 CONFIG = Config(frames=4, size=16, seed=3)
 CLASSES = ("bend", "jack")
@@ -81,6 +82,25 @@ def test_pairs_alone_will_do_and_ssim_of_small_frames_is_left_out(root):
     assert [record["metric"] for record in evaluated(root, "ssim", "psnr", config=small, paired=True).records] == ["psnr/paired"]
     with pytest.raises(UserError, match="none of them can be computed: no ssim: frames of 8 pixels a side, where it takes at least 11"):
         evaluated(root, "ssim", config=small, paired=True)
+
+
+def test_lpips_of_pairs_is_the_mean_over_a_clip_and_needs_them(root):
+    class Squared(lpips.Lpips):
+        """The mean squared difference."""
+
+        def __init__(self):
+            self.network, self.sha256, self.name, self.least = "alex", "0123", "lpips_alex_0123", 16
+
+        def __call__(self, x, y, data_range):
+            return np.mean((x - y) ** 2, axis=(1, 2, 3, 4))
+
+    psnr, distance = evaluated(root, "psnr", paired=True, lpips=Squared()).records
+    assert distance["metric"] == "lpips_alex_0123/paired" and 4 / 10**2.3 < distance["value"] < 4 / 10**2.1
+    assert distance["protocol"]["lpips_alex_0123"] == "LPIPS 0.1 by alex, weights of sha256 0123"
+    found = evaluated(root, "psnr", fake="futures", paired=True, futures=2, given=1, lpips=Squared()).records
+    assert {record["metric"]: record["value"] for record in found}["lpips_alex_0123/predicted/best"] == 0
+    with pytest.raises(UserError, match="^--lpips: expected --paired"):
+        evaluated(root, "psnr", lpips=Squared())
 
 
 def test_unequal_sets_are_no_pairs(root):

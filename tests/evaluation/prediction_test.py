@@ -13,6 +13,7 @@ from tfvideogan import data
 from tfvideogan.config import UserError
 from tfvideogan.evaluation import baselines, frames, prediction, result
 from tfvideogan.evaluation.settings import Settings
+from tfvideogan.evaluators import lpips
 from tfvideogan.generation.module import Generator
 from tfvideogan.metrics import psnr, ssim
 
@@ -95,7 +96,7 @@ def test_scores_of_copying_are_those_of_the_clips_themselves(found, truth):
 def test_of_several_futures_there_are_the_mean_and_the_best():
     draws = np.random.default_rng(0)
     truth = np.zeros([4, 3, 16, 16, 3])
-    scores = frames.FrameScores(("psnr",), futures=2, start=1)
+    scores = frames.FrameScores({"psnr": frames.METRICS["psnr"]}, futures=2, start=1)
     errors = {}
     for batch in range(2):
         for future in range(2):
@@ -163,6 +164,30 @@ def test_the_report_has_curves_and_shows_given_real_and_futures(found, tmp_path,
     np.testing.assert_array_equal(line[GIVEN], np.clip(2 * shown[GIVEN - 1] - shown[GIVEN - 2], 0, 255))
 
 
+def test_lpips_joins_the_curves_and_its_best_future_is_the_nearest(truth):
+    class Squared(lpips.Lpips):
+        """The mean squared difference."""
+
+        def __init__(self):
+            self.network, self.sha256, self.name, self.least = "alex", "0123", "lpips_alex_0123", 31
+
+        def __call__(self, x, y, data_range):
+            return np.mean((x - y) ** 2, axis=(1, 2, 3, 4))
+
+    found = evaluated(futures=3, lpips=Squared(), metrics=("psnr",))
+    names = [record["metric"] for record in found.records]
+    assert names[4:8] == [f"lpips_alex_0123/{of}" for of in ("predicted", "predicted/best", "copy_last", "linear")]
+    mean, best, copied, _ = found.records[4:8]
+    assert 0 < best["value"] < mean["value"] and len(best["curve"]) == AHEAD
+    assert copied["curve"] == pytest.approx(
+        [np.mean((truth[:, t] - truth[:, GIVEN - 1]) ** 2) for t in range(GIVEN, GIVEN + AHEAD)], abs=1e-5
+    )
+    assert best["protocol"]["lpips_alex_0123"] == "LPIPS 0.1 by alex, weights of sha256 0123"
+    assert "lowest mean" in best["protocol"]["best"] and "best" not in mean["protocol"]
+    with pytest.raises(UserError, match="^--lpips: frames of 16 pixels a side; expected at least 31 for alex"):
+        frames.chosen(("psnr",), Squared(), 16, {})
+
+
 def test_what_cannot_be_asked_of_a_prediction_is_refused():
     with pytest.raises(UserError, match="^--repeats=2: expected 1 for a prediction"):
         evaluated(repeats=2)
@@ -173,6 +198,6 @@ def test_what_cannot_be_asked_of_a_prediction_is_refused():
 
 def test_frames_too_small_for_ssim_are_said_to_be():
     missing = {}
-    assert prediction.frame_metrics(("fvd", "ssim", "psnr"), 10, missing) == ("psnr",) and "at least 11" in missing["ssim"]
+    assert list(frames.chosen(("fvd", "ssim", "psnr"), None, 10, missing)) == ["psnr"] and "at least 11" in missing["ssim"]
     generator = Generator("some/run", dataclasses.replace(CONFIG, evaluate_videos=2), TEST.labels, 8, Module())
     assert prediction.evaluate(generator, Settings(("ssim",)), Means()).records[0]["value"] > 0

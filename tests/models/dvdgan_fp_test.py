@@ -11,13 +11,15 @@ import tensorflow as tf
 from tests.conftest import small
 from tests.models import dvdgan_reference as reference
 from tests.models.dvdgan_reference import Pass
-from tests.models.dvdgan_test import assert_gradients, assert_u, batch_of, prepare, prepared, take_steps_by_hand, u_of
+from tests.models.dvdgan_test import assert_gradients, assert_u, batch_of, drawn, prepare, prepared, take_steps_by_hand, u_of
 from tests.reference import clips, count, seeds_of
 from tfvideogan import gan as gan_module
 from tfvideogan import models
 from tfvideogan.config import UserError
 from tfvideogan.generation.sampler import Sampler
+from tfvideogan.layers.conv_gru import ConvGRU
 from tfvideogan.layers.residual import DiscriminatorBlock
+from tfvideogan.layers.tsru import TSRU
 from tfvideogan.models import dvdgan, dvdgan_fp
 from tfvideogan.ops import forms, noise
 
@@ -268,6 +270,52 @@ def test_no_block_of_the_encoder_is_one_of_ds(gan):
     blocks = [layer for layer in gan.generator._flatten_layers() if isinstance(layer, DiscriminatorBlock)]
     others = [layer for layer in gan.discriminator._flatten_layers() if isinstance(layer, DiscriminatorBlock)]
     assert len(blocks) == 3 and not {id(block) for block in blocks} & {id(block) for block in others}
+
+
+# TrIVD-GAN's options
+
+
+def test_the_recurrent_unit_is_the_one_asked_for():
+    for recurrent, variant in (("gru", None), ("tsru", "tsru_c"), ("tsru_p", "tsru_p"), ("tsru_s", "tsru_s")):
+        units = dvdgan_fp.Generator(small("dvdgan_fp", recurrent=recurrent)).grus
+        assert [type(unit) for unit in units] == [TSRU if variant else ConvGRU] * 3
+        assert {getattr(unit, "variant", None) for unit in units} == {variant}
+    with pytest.raises(UserError, match="^--recurrent=lstm: expected one of gru, tsru, tsru_p, tsru_s"):
+        small("dvdgan_fp", recurrent="lstm")
+
+
+def test_with_tsru_a_clip_in_parts_is_the_long_one():
+    built = models.build(small("dvdgan_fp", recurrent="tsru", d_inputs="crops"))
+    network = prepared(dvdgan_fp.Generator, built.config)
+    z, frames = drawn_inputs(built, 2)
+    batch = {"video": clips(5, 32, 4), "seed": seeds_of(4)}
+    for terms, _ in (built.discriminator_loss(batch), built.generator_loss(batch)):
+        assert all(np.isfinite(term) for term in terms.values())
+    states = network.encoder(frames, mode="sample")
+    first, last = network.unroll(z, None, states)
+    second, _ = network.unroll(z, None, last)
+    np.testing.assert_allclose(tf.concat([frames, first], 1), network(z, frames, mode="sample"), atol=1e-6)
+    assert np.abs(second - first).max() > 0.01
+
+
+def test_d_inputs_of_crops_are_halved_frames_and_crops_of_clips():
+    config = small("dvdgan_fp", d_inputs="crops")
+    assert small("dvdgan_fp").views == {"spatial": "identity", "temporal": "2x2"}
+    network = prepared(dvdgan.Discriminator, config)
+    video, seeds, run = clips(5, 32, 3), seeds_of(3), Pass("train")
+    label, precise = tf.zeros([3], tf.int32), tf.cast(video, tf.float64)
+    index, corner = drawn(network, label, seeds, config)
+    halved = reference.average(reference.average(precise, 2), 3)
+    expected = {
+        "spatial": reference.spatial(network, config, halved, label, index, run),
+        "temporal": reference.temporal(network, dataclasses.replace(config, phi="crop"), precise, label, corner, run),
+    }
+    scores = network(video, None, seeds, mode="train")
+    for name, score in expected.items():
+        np.testing.assert_allclose(scores[name], score, rtol=1e-5, atol=1e-5 * np.abs(score).max())
+        assert np.ptp(score) > 1e-3 * np.abs(score).max()
+    with pytest.raises(UserError, match="^--d_inputs=halves: expected one of frames, crops"):
+        small("dvdgan_fp", d_inputs="halves")
 
 
 # The step

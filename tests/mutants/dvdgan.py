@@ -52,8 +52,8 @@ MUTANTS = [
     # D
     Mutant(
         FILE,
-        "self._phi(video, draws[:, :2])",
-        "self._phi(tf.repeat(video[:, :1], video.shape[1], 1), draws[:, :2])",
+        'self._phi(self.views["temporal"], video, draws[:, :2])',
+        'self._phi(self.views["temporal"], tf.repeat(video[:, :1], video.shape[1], 1), draws[:, :2])',
         D,
         "D_T is shown one frame repeated",
     ),
@@ -69,7 +69,7 @@ MUTANTS = [
         "the mean of the frames' scores, not their sum",
     ),
     Mutant(FILE, "down = i < len(width) - 2", "down = i < len(width) - 1", D, "D's last block halves"),
-    Mutant(FILE, "factor = int(self.phi[0])", "factor = 2", f"{TEST} -k 'discriminators_compute and 4x4 and train'", "phi 4x4 pools 2x2"),
+    Mutant(FILE, "factor = int(phi[0])", "factor = 2", f"{TEST} -k 'discriminators_compute and 4x4 and train'", "phi 4x4 pools 2x2"),
     Mutant(
         FILE,
         "draws[:, 2:], self.k",

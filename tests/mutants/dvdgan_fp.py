@@ -7,6 +7,7 @@ DVDGAN = "tfvideogan/models/dvdgan.py"
 GRU = "tfvideogan/layers/conv_gru.py"
 FUSED = "tfvideogan/ops/fused.py"
 SAMPLER = "tfvideogan/generation/sampler.py"
+TSRU = "tfvideogan/layers/tsru.py"
 BAIR = "tfvideogan/data/sources/bair.py"
 
 TEST = "tests/models/dvdgan_fp_test.py"
@@ -14,6 +15,8 @@ ENCODER = f"{TEST} -k 'encoder_computes and two and train'"
 SHOWN = f"{TEST} -k is_shown"
 TABLE = f"{TEST} -k of_the_table"
 GENERATOR = f"{TEST} -k generator_continues"
+TSRUS, CROPS = "tests/layers/tsru_test.py -k equations", f"{TEST} -k crops"
+UNITS = f"{TEST} -k recurrent"
 MODULE = f"{TEST} -k module_predicts"
 FUSED_GRU = "tests/ops/fused_test.py -k gru"
 
@@ -94,8 +97,8 @@ MUTANTS = [
     ),
     Mutant(
         DVDGAN,
-        '"temporal": self.temporal(self._phi(video,',
-        '"temporal": self.temporal(self._phi(generated,',
+        'self._phi(self.views["temporal"], video,',
+        'self._phi(self.views["temporal"], generated,',
         SHOWN,
         "D_T is not shown the given frames",
     ),
@@ -127,6 +130,28 @@ MUTANTS = [
         "return specs if not config.conditional else",
         f"{TEST} -k classes_are_read",
         "labels are asked for where none are read",
+    ),
+    # TrIVD-GAN's options
+    Mutant(TSRU, '== "tsru_s":\n            after', '== "tsru_c":\n            after', TSRUS, "other variants renew u by the moved state"),
+    Mutant(TSRU, "m = warp(h, flow)\n", "m = warp(h, -flow)\n", TSRUS, "the state is moved the other way"),
+    Mutant(TSRU, "m = warp(h, flow)\n", "m = h\n", TSRUS, "the state is not moved"),
+    Mutant(TSRU, "u * m + (1 - u) * c", "u * h + (1 - u) * c", TSRUS, "the old state is kept where it was"),
+    Mutant(TSRU, "u * m + (1 - u) * c", "u * c + (1 - u) * m", TSRUS, "u keeps the candidate"),
+    Mutant(TSRU, "self._convolve(c, x_u)", "self._convolve(m, x_u)", TSRUS, "tsru_s: u does not see the candidate"),
+    Mutant(TSRU, "before_warp, after_warp = [h_f, h_u, h_c], []", "pass", TSRUS, "tsru_p: c waits for the moved state"),
+    Mutant(TSRU, 'bias["f"], relu=True), flow_kernel)', 'bias["f"]), flow_kernel)', TSRUS, "f without its ReLU"),
+    Mutant(TSRU, 'bias["f"], relu=True), flow_kernel) + bias["flow"]', 'bias["f"], relu=True), flow_kernel)', TSRUS, "f without bias"),
+    Mutant(TSRU, "if initial is None else initial", "", TSRUS, "the unit begins with 0"),
+    Mutant(
+        FILE, '{"spatial": "2x2", "temporal": "crop"}', '{"spatial": "crop", "temporal": "2x2"}', CROPS, "D_S sees crops, D_T the whole"
+    ),
+    Mutant(FILE, "return super().views if", "return super().views if not", CROPS, "crops unless asked for"),
+    Mutant(
+        FILE,
+        "TSRU(channels, self.frames, variant) if variant",
+        "TSRU(channels, self.frames, variant) if not variant",
+        UNITS,
+        "TSRU for GRU",
     ),
     # The recurrence
     Mutant(GRU, "*reads, initial=initial)", "*reads)", "tests/layers/layers_test.py -k goes_on", "ConvGRU forgets its initial state"),

@@ -221,8 +221,8 @@ MUTANTS = [
         "classes not numbered as the evaluator's",
     ),
     Mutant(
-        f"{EVALUATION}/pairs.py",
-        'if "ssim" in metrics and size < WINDOW:',
+        f"{EVALUATION}/frames.py",
+        'if "ssim" in found and side < WINDOW:',
         "if False:",
         f"{OF_FOLDERS} -k small",
         "a traceback for small frames",

@@ -5,20 +5,42 @@ from tests.mutants import Mutant
 FRAMES, BASELINES, PREDICTION = (f"tfvideogan/evaluation/{name}.py" for name in ("frames", "baselines", "prediction"))
 ROLLOUT, SAMPLER, PLAYERS, PICTURES = (f"tfvideogan/generation/{name}.py" for name in ("rollout", "sampler", "players", "pictures"))
 NORM, MOCOGAN, DVDGAN = "tfvideogan/layers/norm.py", "tfvideogan/models/mocogan.py", "tfvideogan/models/dvdgan.py"
+LPIPS, STATE_DICT = "tfvideogan/evaluators/lpips.py", "tfvideogan/evaluators/state_dict.py"
 CENTERS = "benchmarks/shape_centers.py"
 
 OF_PREDICTION, OF_FOLDERS = "tests/evaluation/prediction_test.py", "tests/evaluation/folders_test.py"
 OF_ROLLOUT, OF_PICTURES, OF_CENTERS = "tests/generation/rollout_test.py", "tests/generation/pictures_test.py", "tests/shape_centers_test.py"
+OF_LPIPS, OF_STATE_DICT = "tests/evaluators/lpips_test.py", "tests/evaluators/state_dict_test.py"
+REFERENCE = f"{OF_LPIPS} -k reference"
 PARTS = "tests/models_test.py -k parts_is_the_long_one"
 
 MUTANTS = [
-    Mutant(FRAMES, "values.mean(2).argmax(1)", "values.mean(2).argmin(1)", f"{OF_PREDICTION} -k best", "the worst future for the best"),
-    Mutant(FRAMES, "values.mean(2).argmax(1)", "values[:, :, 0].argmax(1)", f"{OF_PREDICTION} -k best", "the best by one frame"),
+    Mutant(FRAMES, "else mean.argmax(1)", "else mean.argmin(1)", f"{OF_PREDICTION} -k best", "the worst future for the best"),
+    Mutant(FRAMES, "mean = values.mean(2)", "mean = values[:, :, 0]", f"{OF_PREDICTION} -k best", "the best by one frame"),
     Mutant(
         FRAMES, "truth[:, self.start :], clips[:, self.start :]", "truth, clips", f"{OF_PREDICTION} -k copying", "given frames are scored"
     ),
     Mutant(FRAMES, "if self._added % self.futures:", "if self._added:", f"{OF_PREDICTION} -k best", "the spread of different clips"),
     Mutant(FRAMES, "i : i + futures], 1)", "i : i + futures], 0)", f"{OF_PREDICTION} -k best", "futures taken for clips"),
+    Mutant(FRAMES, "mean.argmin(1) if", "mean.argmax(1) if", f"{OF_PREDICTION} -k lpips", "the most distant future for the best"),
+    Mutant(LPIPS, "tf.constant(SHIFT)) / tf", "0.0) / tf", REFERENCE, "pictures are not shifted"),
+    Mutant(LPIPS, "(pictures - tf.constant(SHIFT)) / tf.constant(SCALE)", "pictures", REFERENCE, "version 0.0"),
+    Mutant(LPIPS, "(tf.norm(x, axis=-1, keepdims=True) + EPSILON)", "1.0", REFERENCE, "features are not normalized"),
+    Mutant(LPIPS, '"alex": (3, 6), "vgg"', '"alex": (3, 6, 8), "vgg"', REFERENCE, "a pooling more"),
+    Mutant(LPIPS, '"vgg": (2, 7, 14, 21, 28)', '"vgg": (0, 5, 12, 19, 26)', REFERENCE, "other layers of the blocks"),
+    Mutant(LPIPS, "tf.square(a - b), head), [1, 2])", "tf.abs(a - b), head), [1, 2])", REFERENCE, "absolute differences"),
+    Mutant(LPIPS, "0: (11, 4, 2, 3, 64)", "0: (11, 4, 5, 3, 64)", REFERENCE, "AlexNet's first padding as of SAME"),
+    Mutant(LPIPS, ".transpose(2, 3, 1, 0)", ".transpose(3, 2, 1, 0)", REFERENCE, "kernels transposed"),
+    Mutant(LPIPS, ".mean(1)", "[:, 0]", REFERENCE, "the first frame stands for the clip"),
+    Mutant(STATE_DICT, "for stride in self.strides]", "for stride in self.strides[::-1]]", OF_STATE_DICT, "strides in the other order"),
+    Mutant(STATE_DICT, "values[self.offset :]", "values", OF_STATE_DICT, "every view begins with its storage"),
+    Mutant(
+        STATE_DICT,
+        'raise pickle.UnpicklingError(f"it holds',
+        'return super().find_class(module, name)\n        raise pickle.UnpicklingError(f"it holds',
+        OF_STATE_DICT,
+        "files may run what they like",
+    ),
     Mutant(
         BASELINES, 'inputs["first_frames"][:, -1:]', 'inputs["first_frames"][:, :1]', f"{OF_PREDICTION} -k baselines", "the first frame"
     ),

@@ -9,7 +9,7 @@ from tfvideogan.data import paths
 from tfvideogan.data.decode import RESIZE
 from tfvideogan.data.sources import folder
 from tfvideogan.data.sources.listing import files_source
-from tfvideogan.evaluation import cache, evaluation, pairs, prediction, report, result
+from tfvideogan.evaluation import cache, evaluation, frames, pairs, prediction, report, result
 from tfvideogan.evaluation.clips import Clips
 from tfvideogan.evaluation.settings import Settings
 from tfvideogan.evaluators.evaluator import Evaluator
@@ -27,8 +27,8 @@ def evaluate(
         config: how clips are cut.
         real, fake: folders, as --dataset=folder reads them.
         videos: clips of each, at most; None: all. settings.real_videos is of `real` alone.
-        paired: SSIM and PSNR of each video of `fake` and that of the same place, by name, in `real`; frame by frame if the first
-            settings.given frames were given, or if there are several settings.futures, named one after the other.
+        paired: SSIM, PSNR and, with its weights, LPIPS of each video of `fake` and that of the same place, by name, in `real`; frame by
+            frame if the first settings.given frames were given, or if there are several settings.futures, named one after the other.
     Raises: UserError for folders that cannot be used, where no metric can be computed, and for repeats, which need a generator.
     """
     if settings.repeats > 1:
@@ -50,8 +50,9 @@ def evaluate(
         return evaluation.of_data(opened[flag], evaluator, clips, pixels, flag, {**told, "data_dir": path}, remember)
 
     names = {flag: dataset.labels if len(dataset.labels) > 1 else () for flag, dataset in opened.items()}
-    in_pairs = tuple(metric for metric in settings.metrics if paired and metric in pairs.METRICS)
-    alone = tuple(metric for metric in settings.metrics if metric not in in_pairs)
+    if settings.lpips and not paired:
+        raise UserError("--lpips: expected --paired, as it compares a clip with its own true one")
+    alone = tuple(metric for metric in settings.metrics if not (paired and metric in frames.METRICS))
     protocol = {"real": real, "fake": fake, **told, "resize": RESIZE, "ema": None, "truncation": None}
     scored = evaluation.Evaluation(
         evaluator,
@@ -64,15 +65,15 @@ def evaluate(
         protocol,
         is_splits=settings.is_splits,
     )
-    result.require(scored.metrics + in_pairs, settings.metrics, scored.missing)
+    side = min(config.size, config.width or config.size)
+    in_pairs = frames.chosen(settings.metrics, settings.lpips, side, scored.missing) if paired else {}
+    result.require([*scored.metrics, *in_pairs], settings.metrics, scored.missing)
     generated = look("fake", fake, videos)
     records = scored.score(generated, scored.metrics, config.seed, protocol)
-    side = min(config.size, config.width or config.size)
     if ahead:
-        of_frames = prediction.frame_metrics(in_pairs, side, scored.missing)
-        records += prediction.of_folders(opened["real"], opened["fake"], settings.given, settings.futures, of_frames, config.seed, protocol)
-    else:
-        records += pairs.records(opened["real"], opened["fake"], side, in_pairs, config.seed, protocol, scored.missing)
+        records += prediction.of_folders(opened["real"], opened["fake"], settings.given, settings.futures, in_pairs, config.seed, protocol)
+    elif in_pairs:
+        records += pairs.records(opened["real"], opened["fake"], in_pairs, config.seed, protocol)
     result.require(records, settings.metrics, scored.missing)
     shown = report.Set(f"real: {real}", scored.real, names["real"]), report.Set(f"generated: {fake}", generated, names["fake"])
     return result.Result(f"{fake} against {real}", 0, records, [], shown)

@@ -1,37 +1,74 @@
 """Scores of clips frame by frame against the true ones, of one or several futures of each: means, best ones, curves over time."""
 
-from collections.abc import Callable
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tfvideogan.config import UserError
 from tfvideogan.evaluation.bootstrap import standard_error
 from tfvideogan.evaluation.clips import RANGE
-from tfvideogan.evaluation.scores import finite
+from tfvideogan.evaluation.scores import PSNR_TOLD, finite
+from tfvideogan.evaluators.lpips import Lpips
 from tfvideogan.metrics.psnr import MOST, psnr
 from tfvideogan.metrics.ssim import WINDOW, ssim
 
-METRICS: dict[str, Callable[..., np.ndarray]] = {"ssim": ssim, "psnr": psnr}  # (clips, clips, range) -> [N]; higher is better
-PROTOCOL = {
-    "ssim": f"of each frame, {WINDOW}x{WINDOW} Gaussian window",
-    "psnr": f"of each frame, at most {MOST:g} dB",
-    "spread": "root mean square difference of a future and the next one of the same clip, of pixels in [0,1]",
+LOG = logging.getLogger(__name__)
+SPREAD = "root mean square difference of a future and the next one of the same clip, of pixels in [0,1]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """What compares clips.
+
+    Attributes:
+        function: (clips, clips, range of a pixel) -> [N].
+        of_frames, of_clips: what a reader of scores of single frames, or of whole clips, must know.
+        lower_is_better: as of distances.
+    """
+
+    function: Callable[[np.ndarray, np.ndarray, float], np.ndarray]
+    of_frames: str
+    of_clips: str = ""
+    lower_is_better: bool = False
+
+
+METRICS = {
+    "ssim": Measure(ssim, f"of each frame, {WINDOW}x{WINDOW} Gaussian window"),
+    "psnr": Measure(psnr, f"of each frame, at most {MOST:g} dB", PSNR_TOLD),
 }
-BEST = "of each clip, the future of the highest mean over its frames"
+
+
+def chosen(metrics: tuple[str, ...], lpips: Lpips | None, side: int, missing: dict[str, str]) -> dict[str, Measure]:
+    """Those of the metrics that are in METRICS, and LPIPS where there is one, of frames of `side` pixels; `missing` gets the reason
+    for one that cannot be taken of these."""
+    found = {metric: METRICS[metric] for metric in metrics if metric in METRICS}
+    if "ssim" in found and side < WINDOW:
+        missing["ssim"] = f"frames of {side} pixels a side, where it takes at least {WINDOW}"
+        LOG.warning("no ssim: %s", missing["ssim"])
+        del found["ssim"]
+    if lpips is not None:
+        if side < lpips.least:
+            raise UserError(f"--lpips: frames of {side} pixels a side; expected at least {lpips.least} for {lpips.network}")
+        told = f"LPIPS 0.1 by {lpips.network}, weights of sha256 {lpips.sha256}"
+        found[lpips.name] = Measure(lpips, told, told, lower_is_better=True)
+    return found
 
 
 class FrameScores:
     """Gathers what is measured of each frame of generated clips.
 
     Args:
-        metrics: some of METRICS.
+        metrics: what is measured, by name.
         futures: clips generated for each true one; `add` is called for each in turn.
         start: the first frame that is scored: those before it were given.
 
     Attributes: scores: by metric, arrays [n,F] of the F frames from `start` on, one for each call of `add`.
     """
 
-    def __init__(self, metrics: tuple[str, ...], futures: int, start: int):
-        self.futures, self.start = futures, start
+    def __init__(self, metrics: Mapping[str, Measure], futures: int, start: int):
+        self.metrics, self.futures, self.start = metrics, futures, start
         self.scores: dict[str, list[np.ndarray]] = {metric: [] for metric in metrics}
         self._spread: list[np.ndarray] = []
         self._before, self._added = np.zeros([0]), 0  # the clips added last; calls of `add`
@@ -40,7 +77,7 @@ class FrameScores:
         """The next future `clips` of `truth`, both [n,T,H,W,3] in [-1,1]."""
         truth, clips = truth[:, self.start :], clips[:, self.start :]
         for metric, found in self.scores.items():
-            found.append(of_frames(METRICS[metric], truth, clips))
+            found.append(of_frames(self.metrics[metric].function, truth, clips))
         if self._added % self.futures:
             self._spread.append(np.sqrt(np.mean((clips - self._before) ** 2, axis=(2, 3, 4), dtype=np.float64)) / RANGE)
         self._before, self._added = clips, self._added + 1
@@ -59,7 +96,8 @@ class FrameScores:
             values = self.values(metric)
             found[f"{metric}/{name}"] = values.mean(1)
             if self.futures > 1:
-                best = values.mean(2).argmax(1)
+                mean = values.mean(2)
+                best = mean.argmin(1) if self.metrics[metric].lower_is_better else mean.argmax(1)
                 found[f"{metric}/{name}/best"] = values[np.arange(len(values)), best]
         if self.futures > 1:
             found[f"spread/{name}"] = by_clip(self._spread, self.futures - 1).mean(1)
@@ -73,12 +111,19 @@ class FrameScores:
                     **protocol,
                     "futures": self.futures,
                     "first_frame_scored": self.start,
-                    metric.split("/")[0]: PROTOCOL[metric.split("/")[0]],
-                    **({"best": BEST} if metric.endswith("/best") else {}),
+                    **self._told(*metric.split("/")),
                 },
             }
             for metric, values in found.items()
         ]
+
+    def _told(self, metric: str, name: str, best: str = "") -> dict[str, str]:
+        """What the protocol of <metric>/<name> or <metric>/<name>/best says of it."""
+        if metric not in self.metrics:
+            return {metric: SPREAD}
+        extreme = "lowest" if self.metrics[metric].lower_is_better else "highest"
+        of_best = {"best": f"of each clip, the future of the {extreme} mean over its frames"} if best else {}
+        return {metric: self.metrics[metric].of_frames, **of_best}
 
     def values(self, metric: str) -> np.ndarray:
         """[clips,futures,F]."""

@@ -7,7 +7,7 @@ the continuation. All are taken of the generator's futures, and of every baselin
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,6 @@ from tfvideogan.evaluation.clips import look
 from tfvideogan.evaluation.settings import Settings
 from tfvideogan.evaluators.evaluator import Evaluator
 from tfvideogan.generation.module import Generator
-from tfvideogan.metrics.ssim import WINDOW
 from tfvideogan.ops.video import from_unit, to_uint8
 
 USUAL = ("fvd", "fid", "ssim", "psnr")  # if no metrics are asked for
@@ -60,7 +59,7 @@ def evaluate(generator: Generator, settings: Settings, evaluator: Evaluator) -> 
     videos, given = min(config.evaluate_videos, dataset.size), generator.given_frames
     told = {**{name: getattr(config, name) for name in evaluation.CLIPS_DEPEND_ON}, "split": "test"}
     missing: dict[str, str] = {}
-    of_frames = frame_metrics(settings.metrics, min(config.frame_size), missing)
+    of_frames = frames.chosen(settings.metrics, settings.lpips, min(config.frame_size), missing)
     of_sets = tuple(metric for metric in settings.metrics if metric not in frames.METRICS)
     pixels = settings.report or evaluation.wants_pixels(of_sets)
     protocol = {
@@ -78,7 +77,7 @@ def evaluate(generator: Generator, settings: Settings, evaluator: Evaluator) -> 
     )
     scored = evaluation.Evaluation(evaluator, real, generator.labels, videos, BATCH, of_sets, pixels, protocol)
     missing |= scored.missing
-    result.require(scored.metrics + of_frames, settings.metrics, missing)
+    result.require([*scored.metrics, *of_frames], settings.metrics, missing)
     found, sets, shown = [], [], Shown(given)
     for predictor in predictors(generator, settings):
         measured = frames.FrameScores(of_frames, predictor.futures, given)
@@ -100,14 +99,14 @@ def evaluate(generator: Generator, settings: Settings, evaluator: Evaluator) -> 
 
 
 def of_folders(
-    real: data.Dataset, fake: data.Dataset, given: int, futures: int, metrics: tuple[str, ...], seed: int, protocol: dict
+    real: data.Dataset, fake: data.Dataset, given: int, futures: int, metrics: Mapping[str, frames.Measure], seed: int, protocol: dict
 ) -> list[dict]:
     """Records of each frame of predictions that are files: the middles of `futures` videos of `fake`, which follow each other by name,
     against that of one video of `real`; and of the baselines, where frames were given.
 
     Args:
         given: first frames of every clip that were given, and are not scored.
-        metrics: some of frames.METRICS.
+        metrics: what is measured of each frame, by name.
         seed: of the standard errors.
         protocol: what a reader must know.
     Raises: UserError for sets of other sizes.
@@ -127,13 +126,6 @@ def of_folders(
     for name, scores in measured.items():
         found += scores.records(name, seed, {**told, "num_fake": scores.futures * real.size})
     return found
-
-
-def frame_metrics(metrics: tuple[str, ...], side: int, missing: dict[str, str]) -> tuple[str, ...]:
-    """Those of the metrics that are taken of each frame, of `side` pixels; `missing` gets the reason for one that cannot be."""
-    if "ssim" in metrics and side < WINDOW:
-        missing["ssim"] = f"frames of {side} pixels a side, where it takes at least {WINDOW}"
-    return tuple(metric for metric in metrics if metric in frames.METRICS and metric not in missing)
 
 
 def predictors(generator: Generator, settings: Settings) -> Iterator[Predictor]:

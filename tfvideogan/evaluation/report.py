@@ -88,7 +88,7 @@ def table(records: list[dict]) -> str:
 <table><tr><th>metric</th><th class="n">value</th><th class="n">standard error</th><th class="n">of real clips</th></tr>
 {"".join(rows)}</table>
 <p>What each is: <code>tfvideogan/evaluation/scores.py</code>. Higher is better for is, mode_score, precision, recall, density,
-coverage, accuracy and ssim and psnr of paired clips; lower for fid, fvd, kid, mmd, swd; as of real clips for the rest.</p>
+coverage, accuracy and ssim and psnr of paired clips; lower for fid, fvd, kid, mmd, swd, lpips; as of real clips for the rest.</p>
 {"".join(f'<p class="warning">Too few clips: {_escape(warning)}.</p>' for warning in warnings)}
 """
 

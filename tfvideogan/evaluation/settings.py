@@ -5,6 +5,7 @@ import math
 
 from tfvideogan.config import UserError
 from tfvideogan.evaluation.scores import METRICS
+from tfvideogan.evaluators.lpips import Lpips
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Settings:
         futures: continuations of each clip, of a prediction.
         given: first frames of the clips of a folder that their predictions were given.
         repeats: sets of generated clips, of seeds that follow each other, whose scores are averaged (TGAN: 4, TGANv2: 10).
+        lpips: the distance that frames of a prediction are scored by, beside the metrics; None: none.
         truncation: of the generated clips.
         curve: truncations of the report's curve of IS against FID.
         audit_videos: training clips, at most, that a report looks for copies of; 0: no audit.
@@ -31,6 +33,7 @@ class Settings:
     futures: int = 1
     given: int = 0
     repeats: int = 1
+    lpips: Lpips | None = None
     truncation: float = 1.0
     curve: tuple[float, ...] = ()
     audit_videos: int = 0

@@ -54,7 +54,7 @@ VOLUMETRIC_BLOCKS = 2  # "the first two residual blocks" of D_T are 3-D (3.2)
 PHI = ("4x4", "2x2", "identity", "crop")
 BN_STATISTICS = ("per_frame", "all_frames")
 FAKE_LABELS = ("data", "drawn")
-Stage = tuple[ConvGRU, GeneratorBlock, GeneratorBlock, SelfAttention | None]
+Stage = tuple[keras.layers.Layer, GeneratorBlock, GeneratorBlock, SelfAttention | None]
 DRAWN_LABELS = 10  # stream of an example's seed, beside those of gan.py
 
 
@@ -112,6 +112,11 @@ class Config(base.Config):
         """Classes that the networks tell apart."""
         return max(self.classes, 1)
 
+    @property
+    def views(self) -> dict[str, str]:
+        """What D_S and D_T see of a picture, each one of PHI."""
+        return {"spatial": "identity", "temporal": self.phi}
+
 
 class Generator(keras.Model):
     """Figure 2: affine to 4x4, then per resolution a ConvGRU and two residual blocks, the second upsampling."""
@@ -130,13 +135,17 @@ class Generator(keras.Model):
         self.affine = SpectralDense(condition, 4 * 4 * width[0], bias=True)
         self.grus, self.blocks, self.attentions = [], [], []
         for stage, (inputs, outputs) in enumerate(zip(width, width[1:], strict=False)):
-            self.grus.append(ConvGRU(inputs, self.frames))
+            self.grus.append(self.recurrence(config, inputs))
             self.blocks.append(GeneratorBlock(inputs, inputs, norm, upsample=None))
             self.blocks.append(GeneratorBlock(inputs, outputs, norm, upsample=UPSAMPLING[config.upsampling]))
             self.attentions.append(SelfAttention(outputs) if config.g_attention == 8 << stage else None)
         self.norm = norm(width[-1])
         self.to_rgb = SpectralConv(width[-1], 3, (3, 3))
         self.built = True
+
+    def recurrence(self, config: Config, channels: int) -> keras.layers.Layer:
+        """The recurrent unit of a stage: maps [N,T or 1,h,w,C] and a state [N,h,w,C] -> the states [N,T,h,w,C]."""
+        return ConvGRU(channels, self.frames)
 
     def call(self, z: tf.Tensor, label: tf.Tensor | None, mode: Mode, states: Sequence[tf.Tensor] = ()) -> tf.Tensor:
         """z [N,latent] ~ N(0,I), label [N] int32 (or weights of the classes, [N,classes]) -> video [N,T,H,W,3] in [-1,1], float32.
@@ -233,10 +242,10 @@ class Discriminator(keras.Model):
 
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
-        self.k, self.phi, self.generated_frames = config.k, config.phi, config.generated_frames
-        temporal_size = {"4x4": config.size // 4, "identity": config.size}.get(config.phi, config.size // 2)
-        self.spatial = Trunk(config, volumetric=0, size=config.size)
-        self.temporal = Trunk(config, volumetric=VOLUMETRIC_BLOCKS, size=temporal_size)
+        self.k, self.views, self.generated_frames = config.k, config.views, config.generated_frames
+        sizes = {"4x4": config.size // 4, "2x2": config.size // 2, "identity": config.size, "crop": config.size // 2}
+        self.spatial = Trunk(config, volumetric=0, size=sizes[self.views["spatial"]])
+        self.temporal = Trunk(config, volumetric=VOLUMETRIC_BLOCKS, size=sizes[self.views["temporal"]])
         self.built = True
 
     def call(self, video: tf.Tensor, label: tf.Tensor | None, seeds: tf.Tensor, mode: Mode) -> dict[str, tf.Tensor]:
@@ -255,22 +264,24 @@ class Discriminator(keras.Model):
         draws = noise.uniform(seeds, [self.generated_frames + 2])
         frames = tf.math.top_k(draws[:, 2:], self.k).indices  # the k largest of T draws: k different frames, all choices alike
         generated = video[:, -self.generated_frames :]
+        shown = tf.gather(generated, frames, axis=1, batch_dims=1)
         return {
-            "spatial": self.spatial(tf.gather(generated, frames, axis=1, batch_dims=1), label, mode=mode),
-            "temporal": self.temporal(self._phi(video, draws[:, :2]), label, mode=mode),
+            "spatial": self.spatial(self._phi(self.views["spatial"], shown, draws[:, :2]), label, mode=mode),
+            "temporal": self.temporal(self._phi(self.views["temporal"], video, draws[:, :2]), label, mode=mode),
         }
 
-    def _phi(self, video: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """[N,T,H,W,3] -> what D_T sees, [N,T,H',W',3]. Crops stand at `draws` [N,2] in [0,1) of the room there is."""
-        if self.phi == "identity":
+    @staticmethod
+    def _phi(phi: str, video: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """[N,T,H,W,3] -> what is seen of it, [N,T,H',W',3]. Crops stand at `draws` [N,2] in [0,1) of the room there is."""
+        if phi == "identity":
             return video
-        if self.phi == "crop":
+        if phi == "crop":
             half = video.shape[2] // 2
             start = tf.cast(draws * (half + 1), tf.int32)  # [N,2], 0..half
             for axis in (2, 3):
                 video = tf.gather(video, start[:, axis - 2, None] + tf.range(half), axis=axis, batch_dims=1)
             return tf.ensure_shape(video, [*video.shape[:2], half, half, 3])
-        factor = int(self.phi[0])
+        factor = int(phi[0])
         return unfold(tf.nn.avg_pool2d(fold(video), factor, factor, "VALID"), video.shape[1])
 
 

@@ -18,6 +18,10 @@ The paper leaves open, and this file takes:
 
 Differences from the paper: those of dvdgan.py.
 
+Options of TrIVD-GAN-FP (Luc et al. 2020, arXiv 2003.04035), which came after it: `--recurrent=tsru` (or tsru_p, tsru_s), a unit that
+moves its state by a flow, in the ConvGRUs' place (layers/tsru.py); and `--d_inputs=crops`: D_S scores frames of half the size, D_T a
+random crop of half the size of all frames. Of that paper the equations of the unit are followed; networks are those of this file.
+
 Parameters of the encoder at ch=16: 3,888,928 (64x64, C=5), 1,750,816 (64x64, C=1), 777,120 (32x32, C=2); at ch=128 and C=5 248,731,904
 (derived by hand in tests/models/dvdgan_fp_test.py).
 """
@@ -36,9 +40,13 @@ from tfvideogan.layers import Mode
 from tfvideogan.layers.recompute import recomputed
 from tfvideogan.layers.residual import DiscriminatorBlock
 from tfvideogan.layers.spectral import SpectralConv
+from tfvideogan.layers.tsru import TSRU
 from tfvideogan.models import dvdgan
 from tfvideogan.models.dvdgan import D_CHANNELS, G_CHANNELS
 from tfvideogan.ops.video import fold, unfold
+
+RECURRENT = {"gru": "", "tsru": "tsru_c", "tsru_p": "tsru_p", "tsru_s": "tsru_s"}  # of --recurrent, the variant of TSRU
+D_INPUTS = ("frames", "crops")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,11 +59,19 @@ class Config(dvdgan.Config):
     steps: int = 1_000_000
     given_frames: int = field(5, "First frames of a clip, which G continues (C); it makes the others of --frames.", network=True)
     conditional: bool = field(False, "Feed the class to G and D.", network=True)
+    recurrent: str = field("gru", "G's recurrent unit: gru, or TrIVD-GAN's tsru (TSRU_c), tsru_p or tsru_s.", network=True)
+    d_inputs: str = field("frames", "D_S and D_T see: frames, and clips by --phi; or crops: halved frames, and crops of half the size.")
 
     def __post_init__(self):
         if not 1 <= self.given_frames < self.frames:
             raise UserError(f"--given_frames={self.given_frames}: expected at least 1 and less than --frames={self.frames}")
         super().__post_init__()
+        self.require_one_of(RECURRENT, "recurrent")
+        self.require_one_of(D_INPUTS, "d_inputs")
+
+    @property
+    def views(self) -> dict[str, str]:
+        return super().views if self.d_inputs == "frames" else {"spatial": "2x2", "temporal": "crop"}
 
     @property
     def generated_frames(self) -> int:
@@ -101,6 +117,11 @@ class Generator(dvdgan.Generator):
     def __init__(self, config: Config):
         super().__init__(config)
         self.encoder = Encoder(config)
+
+    def recurrence(self, config: dvdgan.Config, channels: int) -> keras.layers.Layer:
+        assert isinstance(config, Config)
+        variant = RECURRENT[config.recurrent]
+        return TSRU(channels, self.frames, variant) if variant else super().recurrence(config, channels)
 
     def call(  # type: ignore[override]  # its inputs are named
         self, z: tf.Tensor, first_frames: tf.Tensor, mode: Mode, label: tf.Tensor | None = None
