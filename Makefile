@@ -44,7 +44,7 @@ demo: .venv/installed
 	@touch $@
 
 docs: .venv/docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "== done: build/site/index.html"
 
 test: .venv/installed
