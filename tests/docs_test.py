@@ -70,3 +70,11 @@ def test_the_site_is_built_without_a_broken_link(tmp_path):
     assert "<math" in pages["metrics.html"] and "$$" not in pages["metrics.html"]
     for name, page in pages.items():  # nothing is fetched from elsewhere when it is read
         assert not re.findall(r"<(?:script|img|link|iframe)[^>]*(?:src|href)=\"(?:https?:)?//", page), name
+
+
+@pytest.mark.slow
+def test_the_readmes_lines_of_python_run(tmp_path):
+    (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "exports").symlink_to(ROOT / "exports")
+    subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, check=True, timeout=300)
+    assert (tmp_path / "clips.gif").stat().st_size > 1000
