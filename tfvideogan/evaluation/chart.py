@@ -53,7 +53,7 @@ def curves(lines: dict[str, Sequence[float]], first: int, x_name: str, y_name: s
         for i, (name, values) in enumerate(lines.items()):
             axes.plot(range(first, first + len(values)), values, label=name, color=COLORS[i % len(COLORS)], marker="o", markersize=3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=4)
         return _svg(figure)
 
 
