@@ -2,7 +2,8 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 SIZE = (5.4, 3.5)  # inches; an SVG's are 72 points
 COLORS = ("#3b82c4", "#d9772b", "#3a9a63", "#8b6fd0", "#8a94a6")  # to be told apart on white and on near-black
 INK, RULE = "#010203", "#040506"  # stand for the page's color of text and of lines, which depend on the reader's scheme
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.edgecolor": RULE,
     "axes.labelcolor": INK,
     "axes.spines.right": False,
@@ -30,7 +31,7 @@ STYLE = {
 }
 
 
-def trade_off(points: dict[float, tuple[float, float, float, float]], x_name: str, y_name: str) -> str:
+def trade_off(points: Mapping[float, tuple[float, ...]], x_name: str, y_name: str) -> str:
     """A line through points with error bars, each named by its number.
 
     Args:
@@ -46,7 +47,7 @@ def trade_off(points: dict[float, tuple[float, float, float, float]], x_name: st
         return _svg(figure)
 
 
-def curves(lines: dict[str, Sequence[float]], first: int, x_name: str, y_name: str) -> str:
+def curves(lines: Mapping[str, Sequence[float]], first: int, x_name: str, y_name: str) -> str:
     """Lines over the whole numbers from `first` on, by name, with a legend."""
     with rc_context(STYLE):
         figure, axes = _axes(x_name, y_name)
