@@ -8,7 +8,7 @@ RUN pip install --no-cache-dir "tensorflow${EXTRA}>=2.16,<2.22" . \
     && useradd --create-home --uid 1000 user \
     && mkdir /runs \
     && chown user /runs
-USER user
+USER 1000
 WORKDIR /home/user
 ENTRYPOINT ["tfvideogan"]
 CMD ["list", "models"]

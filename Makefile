@@ -6,10 +6,11 @@ RUN := runs/quickstart
 PRECISION := $(shell grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null && echo mixed_bfloat16 || echo float32)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test test-slow test-io test-beam mutants lint clean
+.PHONY: help demo docs test test-slow test-io test-beam mutants lint clean
 
 help:
 	@echo "make demo       train a small DVD-GAN on made-up clips; evaluate, sample, export it, and load it back"
+	@echo "make docs       the documentation, in build/site/index.html (the build needs no network)"
 	@echo "make test       the fast tests"
 	@echo "make test-slow  the slow ones"
 	@echo "make test-io    s3:// through TF-IO, in an environment of its own (.venv-io: TensorFlow 2.16, so Python 3.10 to 3.12)"
@@ -39,6 +40,14 @@ demo: .venv/installed
 	@echo "== 5/5 loading the export with TF-Hub"
 	$(BIN)/python examples/load.py $(RUN)/export
 	@echo "== done. Clips: $(RUN)/demo.gif  scores: $(RUN)/metrics.jsonl  module: $(RUN)/export  TensorBoard: $(BIN)/tensorboard --logdir=$(RUN)/logs"
+
+.venv/docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --prefer-binary --editable ".[docs]"
+	@touch $@
+
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "== done: build/site/index.html"
 
 test: .venv/installed
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder

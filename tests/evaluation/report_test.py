@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from tfvideogan.evaluation import report
+from tfvideogan.evaluation import chart, report
 from tfvideogan.evaluation.clips import Clips
 
 EVIL = "<script>alert('x')</script>\"&"
@@ -42,7 +42,7 @@ def test_names_are_escaped(page):
 
 
 def test_every_tag_is_closed(page):
-    void, opened = ("meta", "img", "path", "circle", "polyline"), []
+    void, opened = ("meta", "img"), []
     parser = HTMLParser()
     parser.handle_starttag = lambda tag, attributes: opened.append(tag) if tag not in void else None
     parser.handle_startendtag = lambda tag, attributes: None
@@ -51,7 +51,8 @@ def test_every_tag_is_closed(page):
 
 
 def test_it_needs_nothing_from_elsewhere(page):
-    assert re.findall(r"\b(?:src|href)=\"([^\"]{10})", page) == ["data:image"] * 3 and "http" not in page
+    found = re.findall(r"\b(?:src|href)=\"([^#\"][^\"]{9})", page)  # what begins with # is within the page
+    assert found == ["data:image"] * 3 and "http" not in page and "url(" not in re.sub(r"url\(#\w+\)", "", page)
 
 
 def test_it_shows_the_numbers(page):
@@ -60,10 +61,22 @@ def test_it_shows_the_numbers(page):
 
 
 def test_the_curve_has_a_point_a_truncation(page):
-    points = re.search(r'polyline points="([^"]*)"', page).group(1).split()
-    assert len(points) == 2 and page.count("<circle") == 2
-    (left, low), (right, high) = (map(float, point.split(",")) for point in points)
+    assert page.count("<svg") == 1 and ">0.5</text>" in page and ">1</text>" in page
+    line = re.search(rf'<path d="M ([^"]*)"[^>]*style="fill: none; stroke: {chart.COLORS[0]}; stroke-width: 1.5', page).group(1)
+    (left, low), (right, high) = (map(float, point.split()[:2]) for point in line.split("L"))
     assert right > left and high < low  # FID and IS both rise with truncation here; y points down
+
+
+def test_charts_have_the_colors_of_the_page(page):
+    assert "currentColor" in page and "var(--line)" in page and "prefers-color-scheme:dark" in page
+    assert not re.search(r"(?:fill|stroke): #(?:000000|ffffff|010203|040506)", page)
+
+
+def test_a_curve_of_frames_has_a_line_a_name_whatever_the_name():
+    drawn = chart.curves({"$x_1": [1.0, 2.0], EVIL: [3.0]}, 5, "frame", "$ssim")
+    assert drawn == chart.curves({"$x_1": [1.0, 2.0], EVIL: [3.0]}, 5, "frame", "$ssim")
+    assert ">$x_1<" in drawn and ">$ssim<" in drawn and "<script" not in drawn and ">5<" in drawn and ">5.5<" not in drawn
+    assert all(color in drawn for color in chart.COLORS[:2]) and chart.COLORS[2] not in drawn
 
 
 def test_without_curve_or_clips_there_is_none():

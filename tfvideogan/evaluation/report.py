@@ -16,12 +16,15 @@ from tfvideogan.files import write_whole
 from tfvideogan.generation import pictures
 
 FPS = 8
-STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#222}
-table{border-collapse:collapse}td,th{padding:.25em .9em;border-bottom:1px solid #ddd;text-align:left}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-.clips{display:flex;flex-wrap:wrap;gap:2em}.clips img{image-rendering:pixelated;max-width:100%}
-figure{margin:0}figcaption{margin-bottom:.4em}.warning{color:#9a5b00}code{background:#f3f3f3;padding:0 .2em}
-svg text{font:12px system-ui,sans-serif}"""
+STYLE = """:root{color-scheme:light dark;--page:#fff;--text:#222;--soft:#5f6670;--line:#d9dce1;--code:#f2f3f5;--warning:#9a5b00}
+@media(prefers-color-scheme:dark){:root{--page:#15181d;--text:#e4e7eb;--soft:#9aa3af;--line:#363c45;--code:#22272f;--warning:#f0b35e}}
+body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;background:var(--page);color:var(--text)}
+h1,h2{line-height:1.25}h2{margin-top:2em}
+table{border-collapse:collapse}td,th{padding:.25em .9em;border-bottom:1px solid var(--line);text-align:left;overflow-wrap:anywhere}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;overflow-wrap:normal}
+.clips{display:flex;flex-wrap:wrap;gap:2em}.clips>figure{min-width:0}img{image-rendering:pixelated;max-width:100%;border-radius:4px}
+figure{margin:0}figcaption{margin-bottom:.4em;color:var(--soft)}.warning{color:var(--warning)}code{background:var(--code);padding:0 .2em}
+svg{max-width:100%;height:auto}svg text{font-family:system-ui,sans-serif!important}"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +90,9 @@ def table(records: list[dict]) -> str:
     return f"""<h2>Scores</h2>
 <table><tr><th>metric</th><th class="n">value</th><th class="n">standard error</th><th class="n">of real clips</th></tr>
 {"".join(rows)}</table>
-<p>What each is: <code>tfvideogan/evaluation/scores.py</code>. Higher is better for is, mode_score, precision, recall, density,
-coverage, accuracy and ssim and psnr of paired clips; lower for fid, fvd, kid, mmd, swd, lpips; as of real clips for the rest.</p>
+<p>What each is, and when not to trust it: <code>docs/metrics.md</code>. Higher is better for is, mode_score, precision, recall, density,
+coverage and accuracy, and for ssim and psnr of paired clips; lower is better for fid, fvd, kid, mmd and swd and lpips. The rest should be as of real
+clips.</p>
 {"".join(f'<p class="warning">Too few clips: {_escape(warning)}.</p>' for warning in warnings)}
 """
 
@@ -101,36 +105,23 @@ def protocol(records: list[dict]) -> str:
         if all(name in r["protocol"] and r["protocol"][name] == value for r in records)
     }
     rows = "".join(f"<tr><td>{_escape(name)}</td><td>{_escape(_told(value))}</td></tr>" for name, value in common.items())
-    return f"<h2>Protocol</h2>\n<table>{rows}</table>\n<p>What a metric has of its own is in metrics.jsonl.</p>\n"
+    return f"<h2>Protocol</h2>\n<table>{rows}</table>\n<p>Settings of single metrics are in metrics.jsonl.</p>\n"
 
 
 def truncation_curve(records: list[dict]) -> str:
-    """IS against FID, one point a truncation, with standard errors, as an SVG."""
+    """IS against FID, one point a truncation, with standard errors."""
     points: dict[float, dict[str, dict]] = {}
     for record in records:
         points.setdefault(record["protocol"]["truncation"], {})[record["metric"].split("/")[0]] = record
     points = {t: p for t, p in sorted(points.items()) if p["is"]["value"] is not None and p["fid"]["value"] is not None}
     if not points:
         return ""
-    x, y = ({t: (p[name]["value"], p[name]["stderr"] or 0.0) for t, p in points.items()} for name in ("fid", "is"))
-    across, x_ticks = chart.axis(list(x.values()), chart.MARGIN, chart.WIDTH - 16)
-    down, y_ticks = chart.axis(list(y.values()), chart.HEIGHT - chart.MARGIN, 16)
-    lines = [chart.frame(across, x_ticks, down, y_ticks, "FID (lower is better)", "IS (higher is better)")]
-    path = " ".join(f"{across(x[t][0]):.1f},{down(y[t][0]):.1f}" for t in points)
-    lines.append(f'<polyline points="{path}" fill="none" stroke="#2b6cb0" stroke-width="1.5"/>')
-    for t in points:
-        (fid, fid_error), (score, score_error) = x[t], y[t]
-        lines.append(
-            f'<path d="M{across(fid - fid_error):.1f} {down(score):.1f}H{across(fid + fid_error):.1f}'
-            f'M{across(fid):.1f} {down(score - score_error):.1f}V{down(score + score_error):.1f}" stroke="#2b6cb0"/>'
-            f'<circle cx="{across(fid):.1f}" cy="{down(score):.1f}" r="4" fill="#2b6cb0"/>'
-            f'<text x="{across(fid) + 7:.1f}" y="{down(score) - 7:.1f}">{t:g}</text>'
-        )
+    values = {t: tuple(float(p[name][key] or 0.0) for name in ("fid", "is") for key in ("value", "stderr")) for t, p in points.items()}
     first = next(iter(points.values()))
     return f"""<h2>Truncation</h2>
 <figure><figcaption>{_escape(first["is"]["metric"])} against {_escape(first["fid"]["metric"])}; numbers are the scale of z, bars one
 standard error.</figcaption>
-{chart.svg("".join(lines))}</figure>
+{chart.trade_off(values, "FID (lower is better)", "IS (higher is better)")}</figure>
 """
 
 
@@ -144,7 +135,7 @@ def frame_curves(records: list[dict]) -> str:
     if not metrics:
         return ""
     first = next(record["protocol"]["first_frame_scored"] for record in records if "curve" in record)
-    charts = [chart.curves(lines, first, "frame, from 0 on", metric) for metric, lines in metrics.items()]
+    charts = [f"<figure>{chart.curves(lines, first, 'frame, from 0 on', metric)}</figure>" for metric, lines in metrics.items()]
     return f'<h2>Frame by frame</h2>\n<div class="clips">{"".join(charts)}</div>\n'
 
 

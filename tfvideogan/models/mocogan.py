@@ -232,7 +232,7 @@ class Generator(keras.Model):
         self.built = True
 
     def codes(self, z: tf.Tensor, label: tf.Tensor, mode: Mode) -> tf.Tensor:
-        """What G_I draws the frames from: [z_C, z_A, z_M(t)] [N,T,.], without z_A where R_M reads it."""
+        """What G_I draws the frames from: [z_C, z_A, z_M(t)] of shape [N,T,.], without z_A where R_M reads it."""
         return self.walk(z, label, mode)[0]
 
     def walk(self, z: tf.Tensor, label: tf.Tensor, mode: Mode, before: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
