@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfvideogan.installed import PACKAGE, bundled
 
-PROGRAMS = ("prepare", "train", "evaluate", "sample", "export", "train_evaluator", "convert", "list")
+PROGRAMS = ("prepare", "train", "evaluate", "sample", "export", "play", "train_evaluator", "convert", "list")
 
 
 def summary(file: Path) -> str:

@@ -58,9 +58,14 @@ class Generator:
         return specs_of(self.source.predict)[0].shape[1] if self.kind == "prediction" else 0
 
     @property
+    def input_names(self) -> list[str]:
+        """Of what `generate` reads."""
+        return [spec.name for spec in specs_of(self.source.generate)]
+
+    @property
     def has_latent(self) -> bool:
         """Whether the same inputs can give several clips."""
-        return "z" in [spec.name for spec in specs_of(self.source.generate)]
+        return "z" in self.input_names
 
     def draw(self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float) -> tf.Tensor:
         """Clips [N,T,H,W,3] float32 in [0,1]; of a prediction, the given frames and those that follow.
