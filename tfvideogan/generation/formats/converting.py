@@ -19,12 +19,12 @@ from types import ModuleType
 import numpy as np
 
 from tfvideogan.config import UserError
-from tfvideogan.generation.formats import keras, onnx, tflite
+from tfvideogan.generation.formats import keras, onnx, tflite, web
 from tfvideogan.generation.formats.source import Source
 from tfvideogan.generation.module import Generator
 from tfvideogan.quiet import stderr_held
 
-FORMATS: dict[str, ModuleType] = {"tflite": tflite, "onnx": onnx, "keras": keras}
+FORMATS: dict[str, ModuleType] = {"tflite": tflite, "onnx": onnx, "keras": keras, "web": web}
 TOLERANCE = 1e-3  # the largest difference of pixels in [0,1]: a quarter of one of 255 levels, which no file of 8 bits shows
 EXAMPLES = 3
 
