@@ -22,6 +22,7 @@ FLOORS = {
     "generation": 5,
     "data.preparation": 6,
     "evaluators": 6,
+    "playground": 6,
     "evaluation": 7,
     "training": 8,
     "cli": 9,
@@ -29,6 +30,7 @@ FLOORS = {
     "evaluate": 10,
     "sample": 10,
     "export": 10,
+    "play": 10,
     "prepare": 10,
     "convert": 10,
     "train_evaluator": 10,
@@ -39,13 +41,14 @@ FLOORS = {
 }
 # Outside packages that only some may know, and who.
 KNOWN_BY = {
-    "absl.flags": {"cli", "train", "evaluate", "sample", "export", "prepare", "convert", "train_evaluator"},
+    "absl.flags": {"cli", "train", "evaluate", "sample", "export", "play", "prepare", "convert", "train_evaluator"},
     "absl": {
         "cli",
         "train",
         "evaluate",
         "sample",
         "export",
+        "play",
         "prepare",
         "convert",
         "train_evaluator",

@@ -23,6 +23,7 @@ from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
 from tfvideogan.data.paths import NOT_UTF8, is_utf8
 from tfvideogan.files import require_writable
+from tfvideogan.generation import hugging_face
 from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.installed import found
 from tfvideogan.ops import forms
@@ -140,7 +141,7 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None, 
     """The Config of a command line. Raises UserError or flags.Error, with a one-line message."""
     arguments, before = _from_files(with_bundled_flagfiles(argv[1:])), {}
     for name in saved:
-        folder = found(os.path.expanduser(_peek(arguments, name)))
+        folder = place_of(os.path.expanduser(_peek(arguments, name)))
         file = Path(folder) / FLAGS_FILE
         if folder and file.is_file():
             before = from_flags(file.read_text(encoding="utf-8"))
@@ -210,8 +211,13 @@ def define_strategy_flags() -> None:
 
 def define_generator_flags() -> None:
     """--module and --checkpoint, for the programs that call `open_generator`."""
-    define_path("module", None, "Folder of an exported module, or its TF-Hub handle, in place of --workdir.")
+    define_path("module", None, "Folder of an exported module, hf://USER/NAME or a TF-Hub handle, in place of --workdir.")
     flags.DEFINE_enum("checkpoint", "newest", ["newest", "best"], "Which checkpoint of --workdir.", allow_override=True)
+
+
+def place_of(path: str) -> str:
+    """The folder that --workdir or --module names: as it lies, of the package, or fetched from the Hugging Face Hub."""
+    return hugging_face.downloaded(path) if hugging_face.is_handle(path) else found(path)
 
 
 def open_generator(config: Config, interpolate_frames: int = 1, truncations: tuple[float, ...] = (1.0,)) -> Generator:

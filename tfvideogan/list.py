@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfvideogan.installed import PACKAGE, bundled
 
-PROGRAMS = ("prepare", "train", "evaluate", "sample", "export", "train_evaluator", "convert", "list")
+PROGRAMS = ("prepare", "train", "evaluate", "sample", "export", "play", "train_evaluator", "convert", "list")
 
 
 def summary(file: Path) -> str:
@@ -60,7 +60,8 @@ def metrics() -> dict[str, str]:
 def exports() -> dict[str, str]:
     """Exported modules that come with the package, and the titles of their cards."""
     cards = [file.parent / "README.md" for file in sorted(bundled("exports").glob("*/saved_model.pb"))]
-    return {f"exports/{card.parent.name}": card.read_text().splitlines()[0].lstrip("# ") for card in cards}
+    titles = (next(line for line in card.read_text().splitlines() if line.startswith("# ")) for card in cards)
+    return {f"exports/{card.parent.name}": title.lstrip("# ") for card, title in zip(cards, titles, strict=True)}
 
 
 KINDS: dict[str, Callable[[], dict[str, str]]] = {

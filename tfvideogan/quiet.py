@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
@@ -15,23 +15,36 @@ def start_up(arguments: list[str]) -> Iterator[None]:
     if any(re.match(r"--?(v|verbosity)=[1-9]", argument) for argument in arguments):
         yield
         return
-    try:
-        place = tempfile.TemporaryFile()
-    except OSError:  # no folder for it: then they are shown
-        yield
-        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with place as held:
-        os.dup2(held.fileno(), 2)
+    with stderr_held() as shown:
         try:
             yield
             sys.modules["tensorflow"].config.list_physical_devices()
         except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
+            shown()
             raise
+
+
+@contextlib.contextmanager
+def stderr_held() -> Iterator[Callable[[], None]]:
+    """Holds back what this process writes to stderr within it, C++ parts too. What it gives writes it out after all."""
+    try:
+        place = tempfile.TemporaryFile()
+    except OSError:  # no folder for it: then it is shown
+        yield lambda: None
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+
+    def shown() -> None:
+        sys.stderr.flush()
+        place.seek(0)
+        os.write(kept, place.read())
+
+    with place:
+        os.dup2(place.fileno(), 2)
+        try:
+            yield shown
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)

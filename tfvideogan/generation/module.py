@@ -16,7 +16,8 @@ import tensorflow_hub as hub
 from tfvideogan import __version__
 from tfvideogan.config import FLAGS_FILE, Config, UserError, to_flags
 from tfvideogan.files import require_writable, without_patterns
-from tfvideogan.generation import rollout
+from tfvideogan.generation import hugging_face, rollout
+from tfvideogan.generation.card_header import header
 from tfvideogan.generation.sampler import fixed_sampler, is_picture, taking_int64
 from tfvideogan.ops import forms
 from tfvideogan.ops.video import to_unit
@@ -57,9 +58,14 @@ class Generator:
         return specs_of(self.source.predict)[0].shape[1] if self.kind == "prediction" else 0
 
     @property
+    def input_names(self) -> list[str]:
+        """Of what `generate` reads."""
+        return [spec.name for spec in specs_of(self.source.generate)]
+
+    @property
     def has_latent(self) -> bool:
         """Whether the same inputs can give several clips."""
-        return "z" in [spec.name for spec in specs_of(self.source.generate)]
+        return "z" in self.input_names
 
     def draw(self, batch: dict[str, tf.Tensor], seed: tf.Tensor, truncation: float) -> tf.Tensor:
         """Clips [N,T,H,W,3] float32 in [0,1]; of a prediction, the given frames and those that follow.
@@ -118,9 +124,11 @@ def specs_of(function: tf.types.experimental.PolymorphicFunction) -> tuple[tf.Te
 
 
 def from_module(handle: str, config: Config) -> Generator:
-    """An exported module. Its frames, size and labels are its own; the rest of the Config is `config`'s."""
+    """An exported module: its folder, hf://USER/NAME or a TF-Hub handle. Its frames, size and labels are its own; the rest of the
+    Config is `config`'s."""
+    folder = hugging_face.downloaded(handle) if hugging_face.is_handle(handle) else handle
     try:
-        with without_patterns(handle) if Path(handle).is_dir() else contextlib.nullcontext(handle) as place:
+        with without_patterns(folder) if Path(folder).is_dir() else contextlib.nullcontext(folder) as place:
             module = hub.load(place)
             _, frames, height, width, _ = module.signatures["serving_default"].structured_outputs["video"].shape
             labels = tuple(Path(module.labels.asset_path.numpy().decode()).read_text().splitlines())
@@ -182,7 +190,7 @@ def serving(generate: tf.types.experimental.PolymorphicFunction) -> tf.types.exp
 
 
 def card(generator: Generator) -> str:
-    """What a user of the module must know, in Markdown."""
+    """What a user of the module must know, in Markdown, under a head for model hubs."""
     config, source = generator.config, generator.source
     height, width = config.frame_size
     clip = f"float32 [N,{config.frames},{height},{width},3] in [0,1]"
@@ -227,7 +235,8 @@ def card(generator: Generator) -> str:
         calls.append(("next(state, inputs)", f"a state, and a dict of them {given}, of one frame", "the next frame, and the next state"))
     rows = [f"| {r['metric']} | {r['value']:.4g} | {r['stderr']:.2g} | {json.dumps(r['protocol'])} |" for r in generator.scores]
     table = ["| metric | value | standard error | protocol |", "|---|---|---|---|", *rows] if rows else ["Not evaluated."]
-    return f"""# {config.model} on {config.dataset}, {config.frames} frames of {width}x{height}
+    return f"""{header(config, generator.kind, generator.scores)}
+# {config.model} on {config.dataset}, {config.frames} frames of {width}x{height}
 
 A video generator ({generator.kind}) trained with tfvideogan {__version__} for {generator.step} steps, exported with averaged weights
 and standing statistics, computing in {source.precision}. {sum(int(tf.size(v)) for v in source.trainable_variables):,} parameters.

@@ -44,6 +44,7 @@ class Sampler(tf.Module):
         generate(**inputs)                         the generator's inputs -> [N,T,H,W,3]
         sample(label, seed, truncation)            synthesis: int32 [N], int32 [2], float32 []
         sample_content_fixed, sample_motion_fixed  as `sample`, but the clips share that part of the latent
+        latent_parts                               first and last + 1 of the numbers of z that are a clip's "content", its "motion"
         blend(z, weights)                          as `generate`, with weights of the classes [N,classes]
         predict(first_frames, seed, truncation)    prediction: [N,C,H,W,3] -> the frames that follow; of classes, with a `label` at the end
         start, next                                `sample` or `predict` in parts without end (`generation/rollout.py`), if the model can
@@ -77,6 +78,8 @@ class Sampler(tf.Module):
             norm.tabulate(len(truncations))
         self.trainable_variables = [v.value for v in network.trainable_variables]
         self.variables = [v.value for v in network.variables] + [s for norm in self._norms for s in norm.standing]
+        # Saved with the module, so that others can tell content and motion apart.
+        self.latent_parts = {name: tf.Variable([part.start, part.stop], trainable=False) for name, part in gan.latent_parts.items()}
         self.kind, self.latent_distribution, self.precision = kind_of(specs), law.name, gan.config.precision
         vector, pair, number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.float32)
         norms, blends = self._norms, gan.blends and gan.config.classes
