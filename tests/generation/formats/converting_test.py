@@ -91,7 +91,9 @@ def test_every_kind_of_generator_is_converted(name, tmp_path):
     module.write(module.Generator(name, config, labels, 0, Sampler(gan)), str(tmp_path / "module"), overwrite=False)
     generator = module.from_module(str(tmp_path / "module"), config)
     for format, package in CONVERTERS.items():
+        if (name, format) == ("dvdgan_fp", "tflite"):
+            continue  # see tflite.py: refused, as its clips differ
         if format != "onnx" or pytest.importorskip(package):
-            assert converting.write(generator, format, str(tmp_path / f"clips.{format}")) < 1e-4
+            assert converting.write(generator, format, str(tmp_path / f"clips.{format}")) <= converting.TOLERANCE
             clips = [converting.FORMATS[format].load(tmp_path / f"clips.{format}")(converting.Source(generator).example(n)) for n in (0, 1)]
             assert np.abs(clips[0] - clips[1]).max() > 1e-3

@@ -1,4 +1,7 @@
-"""TFLite: one clip a call, of fixed shapes, which phones and XNNPACK ask for. LiteRT's converter, which comes with TensorFlow."""
+"""TFLite: one clip a call, of fixed shapes, which phones and XNNPACK ask for. LiteRT's converter, which comes with TensorFlow.
+
+Of DVD-GAN-FP the converter of TensorFlow 2.21 makes a file that draws other frames, also by its reference kernels: that is refused.
+"""
 
 import re
 from collections.abc import Callable
