@@ -151,7 +151,8 @@ def test_the_protocol_says_how(found):
 def test_the_report_has_curves_and_shows_given_real_and_futures(found, tmp_path, truth):
     result.write_report(tmp_path, found)
     page = (tmp_path / "report.html").read_text()
-    assert page.count("<polyline") == 4 + 4 + 1 and "predicted/best" in page
+    lines = re.findall(r"stroke: #[0-9a-f]{6}; stroke-width: 1.5", page)
+    assert len(lines) == 2 * (4 + 4 + 1) and "predicted/best" in page  # each curve, and its sample in the legend
     (section,) = found.sections
     assert "given, real, predicted 1, predicted 2, predicted 3, copy_last, linear" in section.text and section.columns == 7
     assert len(re.findall(r"<svg .*?</svg>", page, re.S)) == 3

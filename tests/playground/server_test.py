@@ -59,6 +59,7 @@ def synthesis() -> Iterator[server.Playground]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawing, "seeds_are_ours", lambda generator: False)  # so it is, and XLA need not compile `sample` to find out
         with serving(from_module(str(bundled("exports/moving_shapes64")), Config())) as playground:
+            patch.undo()
             yield playground
 
 
