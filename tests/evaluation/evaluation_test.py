@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfvideogan import data, metrics, train_evaluator
 from tfvideogan.config import Config, UserError
+from tfvideogan.evaluation import frames
 from tfvideogan.evaluation.clips import Clips, look
 from tfvideogan.evaluation.evaluation import QUICK, Evaluation, of_config
 from tfvideogan.evaluation.pairs import paired
@@ -129,7 +130,7 @@ def test_without_pixels_only_numbers_are_kept():
 
 def test_paired_scores_are_of_clips_at_the_same_place():
     x, y = (np.concatenate([video for video, _ in batches(20, seed=seed)])[:20] for seed in (0, 1))
-    found = paired([tf.constant(x[:16]), tf.constant(x[16:])], [tf.constant(y[:16]), tf.constant(y[16:])], 20, ("ssim", "psnr"))
+    found = paired([tf.constant(x[:16]), tf.constant(x[16:])], [tf.constant(y[:16]), tf.constant(y[16:])], 20, frames.METRICS)
     assert found["ssim"] == pytest.approx(metrics.ssim(x, y, 2.0)) and found["psnr"] == pytest.approx(metrics.psnr(x, y, 2.0))
 
 
