@@ -88,6 +88,13 @@ def test_a_run_begun_elsewhere_is_found_in_its_home_with_its_data(read, tmp_path
         read("--workdir=~/none", saved=("workdir",))
 
 
+def test_a_module_may_be_an_address_and_a_run_may_not(read):
+    with pytest.raises(flags.UnrecognizedFlagError, match="'module'"):  # no folder is looked for; `train`, as here, has no such flag
+        read("--module=https://tfhub.dev/user/module/1", saved=("workdir", "module"))
+    with pytest.raises(UserError, match="--workdir=https:.*: no such folder"):
+        read("--workdir=https://tfhub.dev/user/module/1", saved=("workdir", "module"))
+
+
 def test_run_flags_may_be_edited():
     config = dataclasses.replace(Config(), seed=3, flip=True)
     text = to_flags(config).replace("--flip=true", "--flip").replace("\n", "\r\n")

@@ -146,7 +146,7 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None, 
         if folder and file.is_file():
             before = from_flags(file.read_text(encoding="utf-8"))
             arguments = [f"--{field}={value}" for field, value in before.items()] + arguments
-        elif folder and not Path(folder).is_dir():
+        elif folder and not Path(folder).is_dir() and not (name == "module" and "://" in folder):  # TF-Hub takes addresses
             raise UserError(f"--{name}={folder}: no such folder")
     made: Any = kind or models.find(_peek(arguments, "model") or Config.model).Config
     fields: tuple[dataclasses.Field, ...] = dataclasses.fields(made)

@@ -39,7 +39,7 @@ POOLED = {"alex": (3, 6), "vgg": (5, 10, 17, 24)}  # max pooling of stride 2 bef
 WINDOW = {"alex": 3, "vgg": 2}
 TAPS = {"alex": (0, 3, 6, 8, 10), "vgg": (2, 7, 14, 21, 28)}
 LEAST = {"alex": 31, "vgg": 16}  # pixels a side: less leaves nothing of the last maps
-WANTED = "expected --lpips=NETWORK,HEADS (alexnet-*.pth,alex.pth or vgg16-*.pth,vgg.pth; or as .npz), or one file of both"
+EXPECTED = "expected --lpips=NETWORK,HEADS (alexnet-*.pth,alex.pth or vgg16-*.pth,vgg.pth; or as .npz), or one file of both"
 
 
 class Lpips:
@@ -111,17 +111,17 @@ def load(files: Sequence[str]) -> Lpips:
     for file in files:
         path = Path(file).expanduser()
         if not path.is_file():
-            raise UserError(f"{flag}: no file {file}; {WANTED}")
+            raise UserError(f"{flag}: no file {file}; {EXPECTED}")
         try:
             digest.update(path.read_bytes())
             found |= _npz(path) if path.suffix == ".npz" else state_dict.read(path)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{flag}: {file} cannot be read: {' '.join(str(error).split())}; {WANTED}") from error
+            raise UserError(f"{flag}: {file} cannot be read: {' '.join(str(error).split())}; {EXPECTED}") from error
     weights = {name: value for published, value in found.items() if (name := _name(published))}
     first = weights.get("features.0.weight", np.zeros(0)).shape
     network = {(64, 3, 11, 11): "alex", (64, 3, 3, 3): "vgg"}.get(first)
     if network is None:
-        raise UserError(f"{flag}: got no first convolution of AlexNet or VGG16 (shape {list(first)}); {WANTED}")
+        raise UserError(f"{flag}: got no first convolution of AlexNet or VGG16 (shape {list(first)}); {EXPECTED}")
     wanted: dict[str, tuple[int, ...]] = {f"heads.{i}": (CONVOLUTIONS[network][tap][-1],) for i, tap in enumerate(TAPS[network])}
     for number, (kernel, _, _, inputs, outputs) in CONVOLUTIONS[network].items():
         wanted |= {f"features.{number}.weight": (outputs, inputs, kernel, kernel), f"features.{number}.bias": (outputs,)}
@@ -129,7 +129,7 @@ def load(files: Sequence[str]) -> Lpips:
     wrong = [name for name, shape in wanted.items() if name not in weights or weights[name].shape != shape]
     wrong += [name for name in weights if name not in wanted]
     if wrong:
-        raise UserError(f"{flag}: got other weights than those of {network}: {wrong[0]} and {len(wrong) - 1} more; {WANTED}")
+        raise UserError(f"{flag}: got other weights than those of {network}: {wrong[0]} and {len(wrong) - 1} more; {EXPECTED}")
     return Lpips(network, digest.hexdigest(), weights)
 
 

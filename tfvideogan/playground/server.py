@@ -164,12 +164,12 @@ class Handler(BaseHTTPRequestHandler):
             if name == "/clip.png":
                 return ".png", sheet(clip)
             return (".gif", gif_bytes(clip, fps)) if name == "/clip.gif" else (".mp4", mp4_bytes(clip, fps))
-        raise Refused(HTTPStatus.NOT_FOUND, f"got {name[:80]!r}, which there is not")
+        raise Refused(HTTPStatus.NOT_FOUND, f"{name[:80]!r}: no such page")
 
     def _posted(self, address) -> tuple[str, bytes]:
         length = self.headers.get("Content-Length", "")
         if address.path != "/source":
-            raise Refused(HTTPStatus.NOT_FOUND, f"got {address.path[:80]!r}, which there is not")
+            raise Refused(HTTPStatus.NOT_FOUND, f"{address.path[:80]!r}: no such page")
         if not length.isdecimal() or "Transfer-Encoding" in self.headers:
             raise Refused(HTTPStatus.LENGTH_REQUIRED, "expected a file and its Content-Length")
         if int(length) > uploads.MOST_BYTES:

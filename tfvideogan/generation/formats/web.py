@@ -34,9 +34,9 @@ def convert(source: Source, path: Path) -> None:
         shutil.copy(PAGE / name, path / to)
     inputs = {name: {"type": spec.dtype.name, "shape": [*spec.shape[1:]]} for name, spec in source.specs.items()}
     if facts["latent"]:
-        law, table = latents.distribution(source.generator), latents.of_seeds(source.generator, [*range(SEEDS)])
-        facts["law"] = law.name
-        if law is not NORMAL:  # kept as what erf takes to it, in which it is interpolated
+        distribution, table = latents.distribution(source.generator), latents.of_seeds(source.generator, [*range(SEEDS)])
+        facts["distribution"] = distribution.name
+        if distribution is not NORMAL:  # kept as what erf takes to it, in which it is interpolated
             table = tf.math.erfinv(tf.constant(table)).numpy()
     else:
         table = np.zeros([0], np.float32)

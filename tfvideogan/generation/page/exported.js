@@ -32,9 +32,9 @@ function erf(x) {
   return Math.sign(x) * (1 - sum * Math.exp(-x * x));
 }
 
-// The table holds what latents are mixed in: normal numbers, or of a uniform law what erf takes to it (ops/latent.py).
+// The table holds what latents are mixed in: normal numbers, or of a uniform distribution what erf takes to it (ops/latent.py).
 function latent({seed, other, mix, content = -1, motion = -1, truncation}) {
-  const made = (x) => facts.law === "N(0,1)" ? x : erf(x);
+  const made = (x) => facts.distribution === "N(0,1)" ? x : erf(x);
   const [first, last] = [Math.sin(Math.PI / 2 * (1 - mix)), Math.sin(Math.PI / 2 * mix)];
   const z = Float32Array.from(ofSeed(seed), (x, n) => made(first * x + last * ofSeed(other)[n]));
   for (const [name, of] of [["content", content], ["motion", motion]]) {
