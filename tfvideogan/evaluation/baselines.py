@@ -20,6 +20,11 @@ def linear(inputs: Inputs, frames: int) -> np.ndarray:
     return np.clip(last + ahead * (last - before), -1.0, 1.0)
 
 
+def copy_source(inputs: Inputs, frames: int) -> np.ndarray:
+    """The last frames of "source" [N,T,H,W,3] as they are."""
+    return inputs["source"][:, -frames:]
+
+
 def of_prediction(given_frames: int) -> dict[str, Baseline]:
     """Those of a prediction from so many frames, by name. A line needs two."""
     return {"copy_last": copy_last, **({"linear": linear} if given_frames > 1 else {})}

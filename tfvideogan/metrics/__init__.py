@@ -22,6 +22,7 @@ from tfvideogan.metrics.precision_recall import precision_recall
 from tfvideogan.metrics.psnr import psnr
 from tfvideogan.metrics.sliced_wasserstein_distance import sliced_wasserstein_distance
 from tfvideogan.metrics.ssim import ssim
+from tfvideogan.metrics.warp_error import warp_error
 
 __all__ = [
     "average_content_distance",
@@ -37,4 +38,5 @@ __all__ = [
     "psnr",
     "sliced_wasserstein_distance",
     "ssim",
+    "warp_error",
 ]
