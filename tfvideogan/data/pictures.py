@@ -1,7 +1,7 @@
 """Pictures, decoded by Pillow as an image viewer shows them: strips of square frames, animations, folders of frames."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 import numpy as np
@@ -57,7 +57,12 @@ def probe_folder(folder: str) -> Facts:
 
 def names(folder: str) -> list[str]:
     """The frames of a folder in the order of the numbers in their names: 2.png before 10.png, t-1.png before t0.png."""
-    found = [name for name in paths.children(folder) if paths.suffix(name) in SUFFIXES and paths.is_utf8(name)]
+    return in_order(name for name in paths.children(folder) if paths.suffix(name) in SUFFIXES and paths.is_utf8(name))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of files in the order of the numbers in them."""
+    found = list(names)
     heads = {re.split(r"\d", name)[0] for name in found}
 
     def order(name: str) -> list[int | str]:
