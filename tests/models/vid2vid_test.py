@@ -257,6 +257,12 @@ def test_the_generator_computes_the_tables(gan, first_frames):
         np.testing.assert_allclose(part[:, 0], of_part, atol=2e-3 * max(1, abs(of_part).max()), err_msg=name)
 
 
+def test_blocks_of_a_finer_scale_follow_the_sum_with_the_coarser_features(gan):
+    coarse, fine = gan.generator.scales  # of blocks=3 in all, two stand before the sum; of local_blocks=1, none
+    assert [len(net.body) for net in (coarse.of_source, coarse.of_past, coarse.image, coarse.motion)] == [2, 2, 1, 1]
+    assert [len(net.body) for net in (fine.of_source, fine.of_past, fine.image, fine.motion)] == [0, 0, 1, 1]
+
+
 def test_zero_flow_is_the_identity_to_the_last_bit():
     still = vid2vid.Generator(config_of(foreground=""))
     for scale in still.scales:

@@ -5,6 +5,7 @@ from tests.mutants import Mutant
 FILE, SVC, RMSPROP = "tfvideogan/models/tgan.py", "tfvideogan/ops/singular_value_clipping.py", "tfvideogan/training/optimizers.py"
 LATENT = "tfvideogan/ops/latent.py"
 TEST = "tests/models/tgan_test.py"
+LAYERS_SVC = "tests/layers/layers_test.py -k singular_value_decomposition"
 
 MUTANTS = [
     Mutant(LATENT, "2.0 * noise.uniform(seeds, [width]) - 1.0", "2.0 * noise.uniform(seeds, [width])", f"{TEST} -k z0", "z0 ~ U[0,2]"),
@@ -102,7 +103,7 @@ MUTANTS = [
         f"{TEST} -k 'fifth or by_hand'",
         "singular values and their squares exchanged",
     ),
-    Mutant(SVC, "tf.maximum(squares, limit * limit)", "squares", f"{TEST} -k 'fifth or by_hand'", "small singular values are raised to 1"),
+    Mutant(SVC, "tf.maximum(squares, limit * limit)", "squares", LAYERS_SVC, "small singular values are raised to 1"),
     Mutant(
         SVC,
         "tf.clip_by_value(gain, least * sigma, sigma)",

@@ -5,6 +5,7 @@ from tests.mutants import Mutant
 FILE = "tfvideogan/models/vid2vid.py"
 TEST = "tests/models/vid2vid_test.py"
 TABLES = f"{TEST} -k computes_the_tables"
+BLOCKS = f"{TEST} -k blocks_of_a_finer_scale"
 LOSSES = f"{TEST} -k losses_are_those"
 CHUNKS = f"{TEST} -k two_chunks"
 SHAPES = "tfvideogan/data/sources/moving_shapes.py"
@@ -20,7 +21,7 @@ MUTANTS = [
     ),
     Mutant(FILE, "warp(past[:, -1], flow)", "warp(past[:, 0], flow)", TABLES, "the frame before last is warped"),
     Mutant(FILE, "self.flow_unit = FLOW_UNIT * 2**scale", "self.flow_unit = FLOW_UNIT", TABLES, "finer flows are not longer"),
-    Mutant(FILE, "before, after = (0, config.local_blocks)", "before, after = (config.local_blocks, 0)", TABLES, "blocks before the sum"),
+    Mutant(FILE, "before, after = (0, config.local_blocks)", "before, after = (config.local_blocks, 0)", BLOCKS, "blocks before the sum"),
     Mutant(FILE, 'self.motion(joined("motion"))', 'self.motion(joined("image"))', TABLES, "the flow reads the image's coarse features"),
     Mutant(FILE, "copies(alone + (1.0 - alone) * mask, 3)", "copies(1.0 * mask, 3)", TABLES, "the first frame is warped from nothing"),
     Mutant(FILE, "self.labels_now = PAST * config.source_maps", "self.labels_now = 0", TABLES, "the foreground of two frames ago"),
