@@ -23,9 +23,14 @@ ROUNDING = 5e-3  # of pixels in [-1,1], from one CPU to another: moments of two 
 
 
 def given(specs: Iterable[tf.TensorSpec]) -> dict[str, tf.Tensor]:
-    """Two examples of what a generator reads: numbers in (-1,1) for tensors of floats, 0 and 1 for labels."""
-    wave = lambda shape: tf.reshape(tf.sin(tf.range(2 * np.prod(shape), dtype=tf.float32)), [2, *shape])  # noqa: E731
-    return {spec.name: wave(spec.shape[1:]) if spec.dtype.is_floating else tf.range(2) for spec in specs}
+    """Two examples of what a generator reads: numbers in (-1,1) for tensors of floats, 0 and 1 for labels; free sizes are 16."""
+
+    def example(spec: tf.TensorSpec) -> tf.Tensor:
+        shape = [2, *(size or 16 for size in spec.shape[1:])]
+        numbers = tf.reshape(tf.range(int(np.prod(shape))), shape)
+        return tf.sin(tf.cast(numbers, tf.float32)) if spec.dtype.is_floating else numbers % 2
+
+    return {spec.name: example(spec) for spec in specs}
 
 
 def config_of(flags: dict[str, str]) -> Config:
