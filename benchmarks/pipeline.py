@@ -3,7 +3,7 @@
     python -m benchmarks.pipeline --videos=DIR [--memory_clips=100000]
 
 DIR holds a folder of videos for each class, as UCF-101's. Everything is measured in one process, one after the other: batches
-of 16, after the first two; clips/s, and CPU time a clip, which other work on the machine changes less. "Naive" decodes a
+of 16, after the first two; clips/s, and CPU time a clip, of this process, which other work on the machine changes less. "Naive" decodes a
 whole video with PyAV for each clip, picks the frames and resizes them, once in a loop and once on all cores; the training
 step is DVD-GAN's at this size, narrow (ch 12) to be hungry.
 """
@@ -11,6 +11,8 @@ step is DVD-GAN's at this size, narrow (ch 12) to be hungry.
 import itertools
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ from tqdm import tqdm
 from tfvideogan import data, models, prepare
 from tfvideogan.data.clips import crop, fit
 from tfvideogan.data.preparation.preparing import Settings
+from tfvideogan.data.service import served_by
 from tfvideogan.data.sources import listing
 from tfvideogan.models.dvdgan import Config
 from tfvideogan.training.optimizers import make_optimizers
@@ -35,6 +38,14 @@ MEMORY_CLIPS = flags.DEFINE_integer("memory_clips", 0, "Clips to read of the pre
 SIZE = flags.DEFINE_integer("size", 64, "Height and width of a clip.")
 FRAMES = flags.DEFINE_integer("frames", 16, "Frames of a clip.")
 BATCH = 16
+SERVERS = """
+from tensorflow.data.experimental.service import DispatchServer, DispatcherConfig, WorkerConfig, WorkerServer
+dispatcher = DispatchServer(DispatcherConfig())
+address = dispatcher.target.removeprefix("grpc://")
+workers = [WorkerServer(WorkerConfig(dispatcher_address=address)) for _ in range(2)]
+print(address, flush=True)
+dispatcher.join()
+"""
 
 
 def config(**changes: object) -> Config:
@@ -55,6 +66,19 @@ def speed(batches: Iterator[int]) -> tuple[float, float]:
 def reader(**changes: object) -> Iterator[int]:
     dataset = data.load(config(**changes), "train")
     return (len(batch["label"]) for batch in dataset.batches(BATCH))
+
+
+def served(prepared: str) -> Iterator[int]:
+    """Training batches of a prepared set, by tf.data service: two workers in another process of this machine, ended with the last batch."""
+    servers = subprocess.Popen([sys.executable, "-c", SERVERS], stdout=subprocess.PIPE, text=True)
+    assert servers.stdout
+    try:
+        dataset = served_by(data.load(config(dataset="prepared", data_dir=prepared), "train"), servers.stdout.readline().strip())
+        for batch in dataset.batches(BATCH):
+            yield len(batch["label"])
+    finally:
+        servers.kill()
+        servers.wait()
 
 
 def naive_clip(path: str, seed: int) -> np.ndarray:
@@ -107,14 +131,17 @@ def measure(prepared: str, lossless: str) -> dict[str, tuple[float, float]]:
         "naive, all cores": naive_parallel,
         "folder, as it lies": reader,
         "prepared, JPEG": lambda: reader(dataset="prepared", data_dir=prepared),
+        "prepared, by a service": lambda: served(prepared),
         "prepared, lossless": lambda: reader(dataset="prepared", data_dir=lossless),
         "moving_shapes": lambda: reader(dataset="moving_shapes", data_dir=""),
         "training step takes": training,
     }
     speeds = {}
     for name, make in readers.items():
-        speeds[name] = speed(make())
-        print(f"{name:20} {speeds[name][0]:10.2f} clips/s {1000 * speeds[name][1]:10.2f} ms of CPU a clip", flush=True)
+        batches = make()
+        speeds[name] = speed(batches)
+        del batches  # and what runs ahead for it
+        print(f"{name:22} {speeds[name][0]:10.2f} clips/s {1000 * speeds[name][1]:10.2f} ms of CPU a clip", flush=True)
     return speeds
 
 
@@ -143,7 +170,7 @@ def main(_: list[str]) -> None:
             prepare.main(Settings(**settings, lossless=name == "lossless", workers=1))
         sizes = memory(f"{folder}/jpeg", MEMORY_CLIPS.value) if MEMORY_CLIPS.value else []
         speeds = measure(f"{folder}/jpeg", f"{folder}/lossless")
-    for name in ("naive, a loop", "naive, all cores", "training step takes"):
+    for name in ("naive, a loop", "naive, all cores", "prepared, by a service", "training step takes"):
         (fast, fast_cpu), (slow, slow_cpu) = speeds["prepared, JPEG"], speeds[name]
         print(f"prepared, JPEG: {fast / slow:.1f} x the clips/s of {name!r}, {slow_cpu / fast_cpu:.1f} x fewer CPU seconds")
     if sizes:

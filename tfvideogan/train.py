@@ -13,6 +13,7 @@ from absl import flags, logging
 from tfvideogan import data, models
 from tfvideogan.cli import define_strategy_flags, launch
 from tfvideogan.config import Config, UserError
+from tfvideogan.data.service import served_by
 from tfvideogan.generation import module
 from tfvideogan.training import cost
 from tfvideogan.training.loop import train
@@ -21,7 +22,9 @@ from tfvideogan.training.strategy import is_chief, make_strategy
 
 define_strategy_flags()
 DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the Config, the networks and the cost of a step, and stop.")
-
+DATA_SERVICE = flags.DEFINE_string(
+    "data_service", "", "HOST:PORT of a tf.data service's dispatcher, whose workers then read the clips of --dataset=prepared."
+)
 DETERMINISTIC = flags.DEFINE_boolean("deterministic", False, "Every operation gives the same bits in every run, on GPUs too; slower.")
 
 
@@ -37,6 +40,8 @@ def main(config: Config) -> None:
     strategy = make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas)
     dataset = models.dataset(config, config.split)
     config = _with_classes(config, dataset)
+    if DATA_SERVICE.value:
+        dataset = served_by(dataset, DATA_SERVICE.value)
     train(config, dataset, workdir, strategy, whole=flags.FLAGS.xla == "true")
     if is_chief(strategy):
         module.write(

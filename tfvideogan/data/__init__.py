@@ -9,7 +9,7 @@ import difflib
 import functools
 import importlib
 import pkgutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from types import ModuleType
 
 import tensorflow as tf
@@ -58,6 +58,11 @@ class Dataset:
         Returns: elements of batch_size / (workers * replicas) clips.
         Raises: UserError if that is no whole number.
         """
+        example, share = self.examples(batch_size, worker, workers, replicas)
+        return in_floats(_batched(tf.data.Dataset.range(start * share * replicas, tf.int64.max), example, share, drop_remainder=True))
+
+    def examples(self, batch_size: int, worker: int, workers: int, replicas: int) -> tuple[Callable[[tf.Tensor], Batch], int]:
+        """Of the batches of these arguments: the example at a place, int64 [], in the row of them all, and how many an element has."""
         share, rest = divmod(batch_size, workers * replicas)
         if rest:
             raise UserError(f"--batch_size={batch_size}: expected a multiple of {workers * replicas}, the number of replicas")
@@ -69,11 +74,12 @@ class Dataset:
             index = tf.random.experimental.index_shuffle(n % self.size, epoch, tf.constant(self.size - 1, tf.int64))
             return self._example(index, n, training=True)
 
-        return _batched(tf.data.Dataset.range(start * block, tf.int64.max), example, share, drop_remainder=True)
+        return example, share
 
     def once(self, batch_size: int) -> tf.data.Dataset:
         """Every clip once, in the order of their indices: its centre, never mirrored. The last batch may be smaller."""
-        return _batched(tf.data.Dataset.range(self.size), lambda n: self._example(n, n, training=False), batch_size, drop_remainder=False)
+        clips = tf.data.Dataset.range(self.size)
+        return in_floats(_batched(clips, lambda n: self._example(n, n, training=False), batch_size, drop_remainder=False))
 
     @functools.cached_property
     def specs(self) -> dict[str, tf.TensorSpec]:
@@ -119,9 +125,15 @@ def _file(name: str) -> ModuleType:
     return importlib.import_module(f"{sources.__name__}.{name}")
 
 
-def _batched(positions: tf.data.Dataset, example, size: int, drop_remainder: bool) -> tf.data.Dataset:
+def in_floats(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The batches with their pictures in [-1,1], made while the one before is used."""
+
     def to_float(batch: Batch) -> Batch:
         return {name: from_uint8(value) if value.dtype == tf.uint8 else value for name, value in batch.items()}
 
+    return batches.map(to_float).prefetch(tf.data.AUTOTUNE)
+
+
+def _batched(positions: tf.data.Dataset, example: Callable[[tf.Tensor], Batch], size: int, drop_remainder: bool) -> tf.data.Dataset:
     examples = positions.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return examples.batch(size, drop_remainder=drop_remainder).map(to_float).prefetch(tf.data.AUTOTUNE)
+    return examples.batch(size, drop_remainder=drop_remainder)

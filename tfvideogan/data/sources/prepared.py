@@ -26,7 +26,6 @@ SPLITS = ("train", "validation", "test", "train+validation", "train+test", "trai
 FEATURES_FILE = "features.json"  # marks a folder that TFDS prepared
 LENGTHS_FILE = "lengths-{split}.npy"  # bytes of each record, int64, in the order of the shards: saves a look at every record
 FRAMING = 16  # bytes a TFRecord file adds to a record: its length, uint64, and crc, uint32, before; the record's crc after
-HEAD = 12
 
 
 def source(config: Clips, variant: str, split: str) -> Source:
@@ -118,7 +117,7 @@ def pictures_source(
     shown = {"times": tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)} if config.fps else {}
 
     def parsed(index: tf.Tensor, stored: dict) -> dict[str, tf.Tensor]:
-        return tf.io.parse_single_example(tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), []), stored)
+        return tf.io.parse_single_example(tf.ensure_shape(read(index), []), stored)
 
     def numbers(example: dict[str, tf.Tensor], name: str, seed: tf.Tensor, training: bool) -> tf.Tensor:
         if config.fps:
@@ -152,32 +151,41 @@ def pictures_source(
     return Source(labels, size, clip, {"flow": flow_of} if flow else {}, files=looks)
 
 
-def _records(builder: tfds.core.DatasetBuilder, split: str, folder: str) -> tuple[Callable[[np.int64], bytes], int]:
-    """A function from a number to that serialized example, and the number of examples."""
+def _records(builder: tfds.core.DatasetBuilder, split: str, folder: str) -> tuple[Callable[[tf.Tensor], tf.Tensor], int]:
+    """A function, in a graph, from a number int64 [] to that serialized example, string [], and the number of examples.
+
+    Of TFRecord shards it is TensorFlow's operations alone, which any machine that has the files can run; TensorFlow has none for
+    ArrayRecord.
+    """
     splits = builder.info.splits
     for part in split.split("+"):
         if part not in splits:
             raise UserError(f"--split={split}: {folder} has {', '.join(splits)}")
     if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
         records = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
-        return lambda index: bytes(records[int(index)]), len(records)
+        # As bytes: TensorFlow 2.21 never frees an object array that numpy_function returns.
+        one = functools.partial(tf.numpy_function, lambda index: bytes(records[int(index)]), Tout=tf.string, stateful=False)
+        return lambda index: one([index]), len(records)
     files: list[str] = []
     tables = []  # [records,3]: number of the file, offset, bytes
     for part in split.split("+"):
         for file, lengths in _lengths(folder, splits[part]):
-            offsets = HEAD + np.cumsum(lengths + FRAMING) - (lengths + FRAMING)
+            offsets = np.cumsum(lengths + FRAMING) - (lengths + FRAMING)
             tables.append(np.stack([np.full_like(lengths, len(files)), offsets, lengths], 1))
             files.append(file)
-    table = np.concatenate(tables)
+    table = tf.constant(np.concatenate(tables))
+    names = tf.constant(files)
 
-    def read(index: np.int64) -> bytes:  # as bytes: TensorFlow 2.21 never frees an object array that numpy_function returns
-        number, offset, length = table[index].tolist()
-        # For a local file gfile would read half a megabyte ahead.
-        with tf.io.gfile.GFile(files[number], "rb") if "://" in files[number] else open(files[number], "rb") as file:
-            file.seek(offset)
-            return file.read(length)
+    def read(index: tf.Tensor) -> tf.Tensor:
+        number, offset, length = tf.unstack(table[index][:, tf.newaxis])
+        # Of the record alone: for a local file gfile reads half a megabyte ahead, and tf.data's FixedLengthRecordDataset all before it.
+        records = tf.raw_ops.TFRecordDatasetV2(
+            filenames=tf.gather(names, number), compression_type="", buffer_size=length[0] + FRAMING, byte_offsets=offset
+        )
+        first = tf.raw_ops.TakeDataset(input_dataset=records, count=1, output_types=[tf.string], output_shapes=[[]])
+        return tf.raw_ops.DatasetToSingleElement(dataset=first, output_types=[tf.string], output_shapes=[[]])[0]
 
-    return read, len(table)
+    return read, sum(map(len, tables))
 
 
 def _lengths(folder: str, split: tfds.core.SplitInfo) -> list[tuple[str, np.ndarray]]:
