@@ -2,6 +2,7 @@
 
 Decodes, resizes, and writes a TFDS data set, for `--dataset=prepared --data_dir=OUTPUT` (and tfds.builder_from_directory).
 Stop it when you like, and start it again with the same command: the files that come out are the same, byte for byte.
+Of --dataset=poses, videos are written with stick figures of the person in them, estimated or read from OpenPose's files.
 Of --dataset=cartoon, of VIDEOS/photos and VIDEOS/cartoons, come pictures, those of cartoons with smoothed edges too.
 What cannot be used is listed, with the reason, in OUTPUT/rejected.jsonl.
 """

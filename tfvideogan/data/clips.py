@@ -65,10 +65,18 @@ def shape_flow(config: Clips, flow: tf.Tensor, seed: tf.Tensor, training: bool) 
     return flow
 
 
+def place(config: Clips, places: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Rows and columns float32 [T,2] in frames of a size, int32 [2] -> int32 [T,2] in those of the clip: where `shape` puts them, without
+    random crops and flips. They may be outside."""
+    before, after = _sizes(size, *config.frame_size, config.short_side)
+    scaled = places * tf.cast(after / before, tf.float32)
+    return tf.cast(tf.floor(scaled), tf.int32) - (after - tf.constant(config.frame_size)) // 2
+
+
 def fit(video: tf.Tensor, height: int, width: int, short_side: int = 0, nearest: bool = False) -> tf.Tensor:
     """uint8 [T,h,w,3] -> uint8 [T,h',w',3], the smallest that covers height x width and whose short side is at least
     `short_side`: bilinear with antialiasing, or the nearest pixel, the aspect ratio kept."""
-    before, after = _sizes(video, height, width, short_side)
+    before, after = _sizes(tf.shape(video)[1:3], height, width, short_side)
 
     def resize() -> tf.Tensor:
         if nearest:
@@ -81,7 +89,7 @@ def fit(video: tf.Tensor, height: int, width: int, short_side: int = 0, nearest:
 
 def fit_flow(flow: tf.Tensor, height: int, width: int, short_side: int = 0) -> tf.Tensor:
     """float32 [T,h,w,2] -> float32 [T,h',w',2]: resized as `fit` does its frames, and in pixels of the new size."""
-    before, after = _sizes(flow, height, width, short_side)
+    before, after = _sizes(tf.shape(flow)[1:3], height, width, short_side)
 
     def resize() -> tf.Tensor:
         scale = tf.cast(after, tf.float32) / tf.cast(before, tf.float32)
@@ -97,13 +105,12 @@ def crop(video: tf.Tensor, height: int, width: int, top: tf.Tensor | None = None
     return tf.ensure_shape(video[:, top : top + height, left : left + width], [video.shape[0], height, width, video.shape[-1]])
 
 
-def _sizes(video: tf.Tensor, height: int, width: int, short_side: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """(height, width) of the frames, int32 [2], before and after `fit`."""
-    h, w = tf.shape(video)[1], tf.shape(video)[2]
+def _sizes(before: tf.Tensor, height: int, width: int, short_side: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """(height, width) of frames, int32 [2], before and after `fit`."""
+    h, w = before[0], before[1]
     over, under = tf.cond(height * w >= width * h, lambda: (height, h), lambda: (width, w))  # the scale, as a fraction
     short = tf.minimum(h, w)
     over, under = tf.cond(short_side * under > over * short, lambda: (short_side, short), lambda: (over, under))
-    before = tf.stack([h, w])
     return before, tf.cast(tf.round(before * over / under), tf.int32)
 
 

@@ -20,7 +20,9 @@ from tqdm import tqdm
 
 from tfvideogan.config import UserError, field
 from tfvideogan.data import optical_flow, paths
+from tfvideogan.data.pose_estimation import Tracker
 from tfvideogan.data.preparation import records
+from tfvideogan.data.preparation.figures import Poses, target_of
 from tfvideogan.data.preparation.records import INFO_FILE, UNFINISHED, Format, Task
 from tfvideogan.data.sources import archives, folder, kinetics, moving_mnist, ucf101
 from tfvideogan.data.sources.listing import Listing, Rejected, Video, tell, warn
@@ -34,7 +36,7 @@ CHUNK = 64  # videos looked at between two marks of progress
 class Settings:
     """What a data set is prepared with. Raises UserError for values it cannot have."""
 
-    dataset: str = field("folder", "folder, ucf101[/split1|/split2|/split3], kinetics[/400|/600|/700], moving_mnist, or cartoon.")
+    dataset: str = field("folder", "folder, ucf101[/split1|/split2|/split3], kinetics[/400|/600|/700], moving_mnist, poses, or cartoon.")
     videos: str = field(
         "",
         "Folder of the videos, or their CSV file; for ucf101 also of its archives, for moving_mnist the .npz of digits, for cartoon "
@@ -50,6 +52,13 @@ class Settings:
     lossless: bool = field(False, "Frames as PNG instead.")
     flow: str = field("", "Estimate optical flow: dis or farneback (OpenCV), or the folder of a SavedModel; see docs/data.md. Empty: none.")
     flow_limit: float = field(8.0, "Longest flow along an axis, in pixels of the prepared frames; longer is clipped.")
+    poses: str = field(
+        "",
+        "Of --dataset=poses: folder of OpenPose's JSON or YAML files, those of each video in a folder of its name without the ending. "
+        "Empty: poses are estimated.",
+        path=True,
+    )
+    normalize_to: str = field("", "Of --dataset=poses: run, or its prepared set, whose dancer the poses are fitted to.", path=True)
     held_out: str = field("", "Regular expression: of a folder, the files CLASS/NAME it is found in are split test.")
     labels: str = field(
         "",
@@ -78,6 +87,9 @@ class Settings:
             raise UserError(f"--quality={self.quality}: expected 1 to 100; --lossless keeps every bit")
         if self.flow and self.dataset == "cartoon":
             raise UserError(f"--flow={self.flow}: expected none of --dataset=cartoon, which has pictures")
+        for name in ("poses", "normalize_to"):
+            if getattr(self, name) and self.dataset != "poses":
+                raise UserError(f"--{name}={getattr(self, name)}: expected none of --dataset={self.dataset}; it is of poses")
         if not 0 < self.flow_limit < math.inf:
             raise UserError(f"--flow_limit={self.flow_limit:g}: expected more than 0")
         if not 0 <= self.max_rejected <= 1:
@@ -88,6 +100,7 @@ class Settings:
         elsewhere = {"output", "max_rejected", "workers", "beam", "preview"}
         unused = {"every_seconds"} if self.dataset != "cartoon" else set()
         unused |= {"flow_limit"} if not self.flow else set()
+        unused |= {"poses", "normalize_to"} if self.dataset != "poses" else set()
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere | unused}
 
 
@@ -115,6 +128,7 @@ def prepare(settings: Settings) -> None:
     check_share(settings, source.rejected, total, [])  # before hours of work
     if settings.flow:  # is the estimator there, and does it take such frames?
         optical_flow.estimate(np.zeros([2, settings.size, settings.size, 3], np.uint8), settings.flow)
+    poses = poses_of(settings)
     tf.io.gfile.makedirs(unfinished)
     write_whole(paths.join(output, SETTINGS_FILE), (json.dumps(settings.contents(), indent=1) + "\n").encode())
     claim(unfinished, source)
@@ -125,7 +139,8 @@ def prepare(settings: Settings) -> None:
     usable, facts, rejected, marks = choose(source, unfinished, tasks)
     check_share(settings, rejected, total, marks)
 
-    format = Format(**{one.name: getattr(settings, one.name) for one in dataclasses.fields(Format)})
+    chosen = {one.name: getattr(settings, one.name) for one in dataclasses.fields(Format)}
+    format = Format(**{**chosen, "poses": poses})
     name = settings.dataset.partition("/")[0]
     shards = records.shards(name, usable, settings.videos_per_shard)
     run(partial(records.write, bare, output, format), [task for tasks in shards.values() for task in tasks], settings, "writing shards")
@@ -156,14 +171,25 @@ def prepare(settings: Settings) -> None:
     logging.info("%s: %d of %d videos, %d classes", output, len(written), total, len(source.labels))
 
 
+def poses_of(settings: Settings) -> Poses | None:
+    """Where the poses of --dataset=poses come from. Raises UserError where they cannot, before any work."""
+    if settings.dataset != "poses":
+        return None
+    if not settings.poses:
+        Tracker()  # are the networks there?
+    elif not paths.is_folder(settings.poses):
+        raise UserError(f"--poses={settings.poses}: no such folder, expected one of OpenPose's files")
+    return Poses(settings.poses, target_of(settings.normalize_to) if settings.normalize_to else None)
+
+
 def listing(settings: Settings, unfinished: str) -> Listing:
     """The videos of --dataset. Raises UserError for an unknown one, and where it is not to be found."""
     name, _, variant = settings.dataset.partition("/")
     labels = tuple(line.strip() for line in _read_labels(settings.labels) if line.strip())
-    if labels and name not in ("folder", "kinetics"):
+    if labels and name not in ("folder", "kinetics", "poses"):
         raise UserError(f"--labels={settings.labels}: {name} has labels of its own")
     try:
-        if name == "folder" and not variant:
+        if name in ("folder", "poses") and not variant:
             return folder.listing(settings.videos, settings.held_out, labels)
         if name == "ucf101":
             number = ucf101.number_of(settings.dataset, variant)
@@ -174,7 +200,9 @@ def listing(settings: Settings, unfinished: str) -> Listing:
             return moving_mnist.listing(settings.videos, settings.clips)
     except UserError as error:
         raise UserError(str(error).replace("--data_dir=", "--videos=")) from error  # the readers' name of the same flag
-    raise UserError(f"--dataset={settings.dataset}: expected folder, ucf101[/splitN], kinetics[/400|/600|/700] or moving_mnist")
+    raise UserError(
+        f"--dataset={settings.dataset}: expected folder, ucf101[/splitN], kinetics[/400|/600|/700], moving_mnist, poses or cartoon"
+    )
 
 
 def _read_labels(path: str) -> list[str]:

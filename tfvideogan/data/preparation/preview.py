@@ -34,9 +34,10 @@ def write(folder: str, videos_file: str, rejected_file: str, settings: dict) -> 
 
 
 def sheet(folder: str, size: int) -> bytes:
-    """A PNG of clips, one a row with its label beside it, of as many classes as there are rows; below a clip the colors of its flow."""
+    """A PNG of clips, one a row with its label beside it, of as many classes as there are rows; below a clip its source, and the colors
+    of its flow."""
     split = next(iter(prepared.open_builder(folder).info.splits))
-    dataset = data.load(Config(dataset="prepared", data_dir=folder, size=size, frames=FRAMES), split, ["flow"])
+    dataset = data.load(Config(dataset="prepared", data_dir=folder, size=size, frames=FRAMES), split, ["flow", "source"])
     chosen: dict[int, dict[str, np.ndarray]] = {}
     for batch in itertools.islice(dataset.once(1).as_numpy_iterator(), LOOKED):
         chosen.setdefault(int(batch["label"][0]), batch)
@@ -46,6 +47,9 @@ def sheet(folder: str, size: int) -> bytes:
     for label in sorted(chosen):
         clips.append(np.rint((chosen[label]["video"][0] + 1) * 127.5).astype(np.uint8))
         names.append(dataset.labels[label])
+        if "source" in chosen[label]:
+            clips.append(np.rint((chosen[label]["source"][0] + 1) * 127.5).astype(np.uint8))
+            names.append("source")
         if "flow" in chosen[label]:
             flow = chosen[label]["flow"][0]
             longest = max(float(np.linalg.norm(flow, axis=-1).max()), 1.0)  # 1: what hardly moves looks so

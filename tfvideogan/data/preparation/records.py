@@ -2,8 +2,9 @@
 
 A record is a video, or a piece of it: "video" (frames as JPEG or PNG), "label", "file" (the source's name below its folder)
 and "times" (of its frames, in seconds of the source); with --flow also "flow" (pictures of data/flows.py), their "flow_limit"
-and the "flow_estimator". Which videos are in which shard follows from their names alone, and a shard is written whole or not
-at all: so it does not matter how often the work stops, or who does which part of it.
+and the "flow_estimator"; of --dataset=poses also stick figures, "source", and what goes with them (figures.py). Which videos are in which
+shard follows from their names alone, and a shard is written whole or not at all: so it does not matter how often the work stops, or who
+does which part of it.
 
 The two steps, each a map over tasks that leaves a file for every task done: `examine` looks at every file, `write` writes shards.
 """
@@ -24,6 +25,8 @@ import tensorflow_datasets as tfds
 
 from tfvideogan.data import flows, optical_flow, paths
 from tfvideogan.data.clips import crop, fit
+from tfvideogan.data.preparation import figures
+from tfvideogan.data.preparation.figures import Poses
 from tfvideogan.data.sources import listing as listings
 from tfvideogan.data.sources.listing import Listing, Rejected, Video
 from tfvideogan.data.sources.prepared import LENGTHS_FILE
@@ -47,6 +50,7 @@ class Format:
         lossless: PNG instead.
         flow: estimator of optical flow, as of `optical_flow.estimate`; none if empty.
         flow_limit: longest flow along an axis, in pixels of the written frames; longer is clipped.
+        poses: where those of the videos come from; None without stick figures.
     """
 
     size: int
@@ -57,6 +61,7 @@ class Format:
     lossless: bool
     flow: str
     flow_limit: float
+    poses: Poses | None
 
 
 @dataclass(frozen=True)
@@ -126,8 +131,17 @@ def features(labels: Sequence[str], format: Format) -> tfds.features.FeaturesDic
             "file": tfds.features.Text(),
             "times": tfds.features.Tensor(shape=(None,), dtype=np.float32),
             **(flow if format.flow else {}),
+            **(figures.features(*_figure_size(format)) if format.poses else {}),
         }
     )
+
+
+def _figure_size(format: Format) -> tuple[int | None, int | None]:
+    """Of stick figures, where all have one."""
+    assert format.poses is not None
+    if format.poses.target is not None:
+        return format.poses.target.height, format.poses.target.width
+    return (format.size, format.size) if format.crop else (None, None)
 
 
 def chunks(videos: Sequence[Video], size: int) -> list[Task]:
@@ -181,8 +195,11 @@ def _split(name: str, of_shards: list[list[int]], template: tfds.core.ShardedFil
 def _examples(source: Listing, format: Format, video: Video) -> Iterator[dict]:
     """The examples of a video: one, or its pieces. Raises ValueError for a damaged one."""
     facts, images, moves = source.probe(video.path), [], []
-    resize, encode, encode_flow = _resizer(format.size), _encoder(format, format.lossless), _encoder(format, True)
+    side, quality = format.size if format.crop else 0, 0 if format.lossless else format.quality
+    resize, encode, encode_flow = _resizer(format.size), _encoder(side, quality), _encoder(side, 0)
     frames, before = source.stream(video.path, facts), np.zeros([0])
+    points: list[np.ndarray] = []
+    pose_of = format.poses.of_video(video.name, facts.frames) if format.poses else None
     while block := list(itertools.islice(frames, BLOCK)):
         resized = resize(np.stack(block)).numpy()
         images += encode(resized).numpy().tolist()
@@ -190,9 +207,12 @@ def _examples(source: Listing, format: Format, video: Video) -> Iterator[dict]:
             flow = optical_flow.estimate(np.concatenate([before, resized]) if len(before) else resized, format.flow)[len(before) :]
             moves += encode_flow(flows.to_pictures(flow, format.flow_limit)).numpy().tolist()
             before = resized[-1:]
+        if pose_of is not None:  # of frames as they lie
+            points += [pose_of(frame) for frame in block]
     if len(images) < max(format.min_frames, 0.9 * facts.frames):
         raise ValueError(f"only {len(images)} of its {facts.frames} frames decode")
     images = images[: facts.frames]
+    drawn = format.poses.figures(np.stack(points[: facts.frames]), facts, format.size, format.crop) if format.poses else None
     piece = format.clip_frames or len(images)
     for start in range(0, len(images), piece):
         part = images[start : start + piece]
@@ -200,6 +220,8 @@ def _examples(source: Listing, format: Format, video: Video) -> Iterator[dict]:
             example = {"video": part, "label": video.label, "file": video.name, "times": facts.times[start : start + len(part)]}
             if format.flow:
                 example |= {"flow": moves[start : start + len(part)], "flow_limit": format.flow_limit, "flow_estimator": format.flow}
+            if drawn is not None:
+                example |= drawn.features(slice(start, start + len(part)))
             yield example
 
 
@@ -217,18 +239,20 @@ def _resizer(size: int) -> Callable:
 
 
 @functools.cache
-def _encoder(format: Format, lossless: bool) -> Callable:
-    """A function from resized frames, uint8 [n,h,w,3], to them cropped, if they are to be, and encoded, string [n]."""
+def _encoder(side: int, quality: int) -> Callable:
+    """A function from resized frames, uint8 [n,h,w,3], to them encoded, string [n]: as JPEG of a quality, or as PNG if that is 0.
+
+    The center square of this side is cut out before, unless it is 0.
+    """
 
     def picture(frame: tf.Tensor) -> tf.Tensor:
-        if lossless:
+        if not quality:
             return tf.io.encode_png(frame)
         # Colours at full resolution: at 64 pixels the source's, of half its 240, are finer than half of these.
-        return tf.io.encode_jpeg(frame, quality=format.quality, chroma_downsampling=False)
+        return tf.io.encode_jpeg(frame, quality=quality, chroma_downsampling=False)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)], autograph=False)
     def encode(frames: tf.Tensor) -> tf.Tensor:
-        video = crop(frames, format.size, format.size) if format.crop else frames
-        return tf.map_fn(picture, video, fn_output_signature=tf.string)
+        return tf.map_fn(picture, crop(frames, side, side) if side else frames, fn_output_signature=tf.string)
 
     return encode

@@ -1,4 +1,5 @@
-"""Data sets prepared by TFDS: `--dataset=prepared --data_dir=DIR` reads any that has a "video" and a "label", and "flow" if it is there.
+"""Data sets prepared by TFDS: `--dataset=prepared --data_dir=DIR` reads any that has a "video" and a "label", and
+what it has of "flow", "source", what a model translates, and "face", the row and column of a face's center in each frame.
 
 What `python -m tfvideogan.prepare` writes is one (see records.py). Clips are found by their number, without reading what
 comes before: in TFRecord shards through the offsets of their records, in ArrayRecord shards as they are.
@@ -10,7 +11,7 @@ import functools
 import shutil
 import struct
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +19,7 @@ import tensorflow_datasets as tfds
 
 from tfvideogan.config import Clips, UserError
 from tfvideogan.data import flows, paths
-from tfvideogan.data.clips import cut, cut_by_stride, shape, shape_flow
+from tfvideogan.data.clips import cut, cut_by_stride, place, shape, shape_flow
 from tfvideogan.data.source import Source
 from tfvideogan.files import without_patterns
 
@@ -26,6 +27,7 @@ SPLITS = ("train", "validation", "test", "train+validation", "train+test", "trai
 FEATURES_FILE = "features.json"  # marks a folder that TFDS prepared
 LENGTHS_FILE = "lengths-{split}.npy"  # bytes of each record, int64, in the order of the shards: saves a look at every record
 FRAMING = 16  # bytes a TFRecord file adds to a record: its length, uint64, and crc, uint32, before; the record's crc after
+MORE = "flow", "source", "face"  # features of each frame that a set may have: see data/preparation/records.py
 
 
 def source(config: Clips, variant: str, split: str) -> Source:
@@ -83,7 +85,16 @@ def builder_source(config: Clips, builder: tfds.core.DatasetBuilder, split: str,
     if not all(name in features and isinstance(features[name], kind) for name, kind in wanted.items()):
         place = folder or builder.data_dir
         raise UserError(f"--data_dir={config.data_dir}: {place} has {', '.join(features)}; expected a video and a class label")
-    return pictures_source(config, builder, split, folder, "video", "times" in features, tuple(features["label"].names), "flow" in features)
+    more = tuple(name for name in MORE if name in features)
+    return pictures_source(config, builder, split, folder, "video", "times" in features, tuple(features["label"].names), more)
+
+
+def features(folder: str, split: str, stored: dict[str, tf.io.FixedLenFeature]) -> Iterator[dict[str, np.ndarray]]:
+    """Some features of each record of a prepared folder, as they are stored."""
+    read, size = _records(open_builder(folder), split, folder)
+    for index in range(size):
+        example = tf.io.parse_single_example(read(tf.constant(index, tf.int64)), stored)
+        yield {name: value.numpy() for name, value in example.items()}
 
 
 def pictures_source(
@@ -94,7 +105,7 @@ def pictures_source(
     video: str,
     times: bool,
     labels: tuple[str, ...],
-    flow: bool = False,
+    more: tuple[str, ...] = (),
 ) -> Source:
     """Clips of a prepared data set with one sequence of encoded pictures an example.
 
@@ -103,9 +114,9 @@ def pictures_source(
         video: name of the sequence.
         times: whether there are "times" of the pictures, float32, in seconds.
         labels: names of the classes, whose numbers are under "label"; of one class alone, there are none.
-        flow: whether there is the "flow" of each picture, as data/flows.py has it, and its "flow_limit".
+        more: which of MORE there are.
 
-    Raises: UserError for a split the data set has not, and for damaged shards.
+    Raises: UserError for a split the data set has not, for damaged shards, and for faces where pictures are cut at random.
     """
     folder = folder or str(builder.data_dir)
     if config.fps and not times:
@@ -146,9 +157,22 @@ def pictures_source(
         moves = flows.along(numbers(example, "flow", seed, training), stored_flow)
         return shape_flow(config, moves, seed, training)
 
+    def source_of(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+        example = parsed(index, {"source": pictures, **shown})
+        return shape(config, decoded(example["source"], numbers(example, "source", seed, training)), seed, training)
+
+    def face_of(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+        if config.flip or config.random_crop:
+            raise UserError("--flip or --random_crop: expected neither, with faces")
+        places = tf.io.FixedLenSequenceFeature([2], tf.float32, allow_missing=True)
+        example = parsed(index, {"face": places, "figure_size": tf.io.FixedLenFeature([2], tf.int64), **shown})
+        places = tf.gather(example["face"], numbers({**example, "face": example["face"][:, 0]}, "face", seed, training))
+        return place(config, places, tf.cast(example["figure_size"], tf.int32))
+
     parts = [builder.info.splits[part] for part in split.split("+")]
     looks = tuple(f"{builder.info.full_name} {part.name}\t{part.num_examples} records, {part.num_bytes} bytes" for part in parts)
-    return Source(labels, size, clip, {"flow": flow_of} if flow else {}, files=looks)
+    entries = {"flow": flow_of, "source": source_of, "face": face_of}
+    return Source(labels, size, clip, {name: entries[name] for name in more}, files=looks)
 
 
 def _records(builder: tfds.core.DatasetBuilder, split: str, folder: str) -> tuple[Callable[[tf.Tensor], tf.Tensor], int]:
