@@ -1,8 +1,8 @@
 """Stick figures of poses, as Everybody Dance Now's authors draw them, in the colors that are seen.
 
-White canvas that fits into 1920x1080. Joints of the body are discs of radius 8, limbs ellipses of half width 4 in the color of their first
-joint, laid on at .6; of the face eight black dots; of hands 21 small discs and their fingers. The code draws in the order blue, green, red
-and turns the picture round afterwards: its tables are read from right to left.
+White canvas that fits into 1920x1080, of small frames at four times their size. Joints of the body are discs of radius 8, limbs ellipses of
+half width 4 in the color of their first joint, laid on at .6; of the face eight black dots; of hands 21 small discs and their fingers. The
+code draws in the order blue, green, red and turns the picture round afterwards: its tables are read from right to left.
 """
 
 import colorsys
@@ -13,6 +13,7 @@ from PIL import Image
 from tfvideogan.data.poses import layout_of, parts
 
 CANVAS = 1080, 1920  # height and width that radii are of
+LARGER = 4  # than a frame is a canvas at most: more is no longer seen
 JOINT, LIMB, LAID_ON = 8, 4, 0.6  # radius, half width, and how much of a limb's color is laid on what is below
 FACE_POINTS, FACE_DOT, FACE_CONFIDENCE = (27, 30, 8, 0, 16, 33, 68, 69), 4, 0.2  # nose, chin, sides and pupils of 70
 HAND_DOT, FINGER, HAND_CONFIDENCE = 3, 2, 0.05
@@ -56,41 +57,43 @@ def draw(points: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Returns: uint8 [height,width,3], white where nothing is.
     """
-    scale = min(CANVAS[0] / height, CANVAS[1] / width)
+    full = min(CANVAS[0] / height, CANVAS[1] / width)
+    scale = min(full, LARGER)
+    unit = scale / full  # of radii
     canvas = np.full([round(height * scale), round(width * scale), 3], 255, np.uint8)
     body, face, left, right = parts(points * [scale, scale, 1.0])
     colors = COLORS[len(body)]
     for joint, color in zip(body, colors, strict=True):
         if joint[2] > 0:
-            _disc(canvas, joint, JOINT, color)
+            _disc(canvas, joint, unit * JOINT, color)
     for a, b in layout_of(points).limbs:
         if body[a, 2] > 0 and body[b, 2] > 0:
-            _limb(canvas, body[a], body[b], LIMB, colors[a])
+            _limb(canvas, body[a], body[b], unit * LIMB, colors[a])
     if face[:, 2].mean() >= FACE_CONFIDENCE:
         for number in FACE_POINTS:
             if face[number, 2] > 0:
-                _disc(canvas, face[number], FACE_DOT, (0, 0, 0))
+                _disc(canvas, face[number], unit * FACE_DOT, (0, 0, 0))
     for hand in (right, left):
-        _hand(canvas, hand)
+        _hand(canvas, hand, unit)
     return np.asarray(Image.fromarray(canvas).resize((width, height), Image.Resampling.LANCZOS))
 
 
-def _hand(canvas: np.ndarray, hand: np.ndarray) -> None:
+def _hand(canvas: np.ndarray, hand: np.ndarray, unit: float) -> None:
     seen = hand[:, 2] > HAND_CONFIDENCE
     for number in np.flatnonzero(seen):
-        _disc(canvas, hand[number], HAND_DOT, HAND_COLORS[number])
+        _disc(canvas, hand[number], unit * HAND_DOT, HAND_COLORS[number])
     for first in range(1, 21, 4):  # a finger, from its root to its tip, and then from the wrist to its root
         for a, b in ((first, first + 1), (first + 1, first + 2), (first + 2, first + 3), (0, first)):
             if seen[a] and seen[b]:
-                _limb(canvas, hand[a], hand[b], FINGER, HAND_COLORS[b])
+                _limb(canvas, hand[a], hand[b], unit * FINGER, HAND_COLORS[b])
 
 
-def _disc(canvas: np.ndarray, center: np.ndarray, radius: int, color: tuple[float, float, float]) -> None:
+def _disc(canvas: np.ndarray, center: np.ndarray, radius: float, color: tuple[float, float, float]) -> None:
     window, dx, dy = _around(canvas, center[:2], radius)
     canvas[window][dx**2 + dy**2 <= radius**2] = color
 
 
-def _limb(canvas: np.ndarray, a: np.ndarray, b: np.ndarray, half_width: int, color: tuple[float, float, float]) -> None:
+def _limb(canvas: np.ndarray, a: np.ndarray, b: np.ndarray, half_width: float, color: tuple[float, float, float]) -> None:
     """An ellipse from joint to joint."""
     along = (b - a)[:2] / 2
     half_length = np.hypot(*along)

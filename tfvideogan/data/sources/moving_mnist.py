@@ -23,7 +23,7 @@ from tfvideogan.data.decode import PICTURE_FPS, Facts
 from tfvideogan.data.source import Source
 from tfvideogan.data.sources import prepared
 from tfvideogan.data.sources.listing import Listing, Video
-from tfvideogan.data.sources.moving_shapes import uniforms
+from tfvideogan.data.uniforms import uniforms
 
 PAIRS = tuple((one, other) for one in range(10) for other in range(one, 10))
 LABELS = tuple(f"{one}+{other}" for one, other in PAIRS)

@@ -9,8 +9,10 @@ shape_motion: circles and squares on plain backgrounds that move right or down, 
 4,000 videos of both shapes in varying size and colour, left to right or top to bottom along Bezier curves), and
 labels: what a picture of labels is to become. Its "source" says what each pixel is, 0 the background and 1 to 3 a ring, square or triangle,
 and "instances" which thing it is of, int32 [T,H,W] both. Backgrounds, and colors of a shape, are the same in every clip; a shape has a
-stripe, which moves with it.
-Splits: train is clips 0..47,999, test the 2,400 after; of shape_motion 0..3,999 and the 400 after.
+stripe, which moves with it. And
+dancer: a made-up person with a striped body (moving_shapes_dancer.py), of any shape of frame. Its "source" is its stick figure, and
+"face" the row and column of its nose, int32 [T,2]; it has no flow.
+Splits: train is clips 0..47,999, test the 2,400 after; of shape_motion and dancer 0..3,999 and the 400 after.
 """
 
 import dataclasses
@@ -22,12 +24,14 @@ import tensorflow as tf
 
 from tfvideogan.config import Clips, UserError
 from tfvideogan.data.source import Source
+from tfvideogan.data.sources import moving_shapes_dancer as dancer
+from tfvideogan.data.uniforms import uniforms
 
 SHAPES = ("ring", "square", "triangle")
 MOTIONS = ("right", "left", "up", "down")
 LABELS = tuple(f"{shape}_{motion}" for shape in SHAPES for motion in MOTIONS)
 SHAPE_MOTION_LABELS = ("circle_right", "circle_down", "square_right", "square_down")
-VARIANTS = ("plain", "textured", "mixed", "shape_motion", "labels")
+VARIANTS = ("plain", "textured", "mixed", "shape_motion", "labels", "dancer")
 WAVES = 3  # sinusoids in a texture
 LABELED_COLORS = {"ring": (0.95, 0.35, 0.3), "square": (0.35, 0.9, 0.4), "triangle": (0.4, 0.5, 1.0)}
 STRIPES = 1.5  # cycles of brightness across a labeled shape
@@ -35,10 +39,12 @@ STRIPES = 1.5  # cycles of brightness across a labeled shape
 
 def source(config: Clips, variant: str, split: str) -> Source:
     """Clips of config.frames frames and config.size pixels. Raises UserError for an unknown variant."""
-    config.require_square("dataset")
     variant = variant or "mixed"
     if variant not in VARIANTS:
         raise UserError(f"--dataset={config.dataset}: expected moving_shapes/ and one of {', '.join(VARIANTS)}")
+    if variant == "dancer":
+        return dancing(config, clips_of(variant, split))
+    config.require_square("dataset")
     clips = clips_of(variant, split)
     draw = partial(render, frames=config.frames, size=config.size, variant=variant)
 
@@ -60,14 +66,36 @@ def source(config: Clips, variant: str, split: str) -> Source:
     return Source(labels_of(variant), len(clips), clip, more)
 
 
+def dancing(config: Clips, clips: range) -> Source:
+    """The source of variant dancer."""
+    height, width = config.frame_size
+
+    def drawn(draw: Callable[..., np.ndarray], shape: list[int], dtype: tf.DType, index: tf.Tensor) -> tf.Tensor:
+        made = tf.numpy_function(
+            partial(draw, frames=config.frames, height=height, width=width), [index + clips.start], dtype, stateful=False
+        )
+        return tf.ensure_shape(made, [config.frames, *shape])
+
+    def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+        return {"video": drawn(dancer.bodies, [height, width, 3], tf.uint8, index), "label": tf.constant(0)}
+
+    more = {
+        "source": lambda index, seed, training: drawn(dancer.figures, [height, width, 3], tf.uint8, index),
+        "face": lambda index, seed, training: drawn(dancer.faces, [2], tf.int32, index),
+    }
+    return Source(labels_of("dancer"), len(clips), clip, more)
+
+
 def labels_of(variant: str) -> tuple[str, ...]:
     """The classes of a variant."""
+    if variant == "dancer":
+        return ("dancer",)
     return SHAPE_MOTION_LABELS if variant == "shape_motion" else LABELS
 
 
 def clips_of(variant: str, split: str) -> range:
     """The numbers of the clips of a split: train, test or train+test."""
-    train, test = (4000, 400) if variant == "shape_motion" else (48_000, 2400)
+    train, test = (4000, 400) if variant in ("shape_motion", "dancer") else (48_000, 2400)
     return {"train": range(train), "test": range(train, train + test), "train+test": range(train + test)}[split]
 
 
@@ -125,6 +153,8 @@ def times(frames: int) -> np.ndarray:
 
 def render(index: int, frames: int, size: int, variant: str) -> tuple[np.ndarray, np.int32]:
     """Draws clip `index`: video uint8 [frames,size,size,3], and its label. `variant` is one of VARIANTS."""
+    if variant == "dancer":
+        return dancer.bodies(index, frames, size, size), np.int32(0)
     scene = scene_of(index, variant)
     textured = variant == "textured" or (variant == "mixed" and int(index) // len(LABELS) % 2 == 1)
     hue, saturation, value = scene.draws[7:10]
@@ -183,19 +213,6 @@ def _windows(scene: Scene, x: np.ndarray, y: np.ndarray, size: int) -> Iterator[
 
 def _grid(size: int) -> np.ndarray:
     return (np.arange(size) + 0.5) / size  # pixel centers
-
-
-def uniforms(index: int, count: int) -> np.ndarray:
-    """`count` numbers in [0,1) that belong to `index`: SplitMix64, because NumPy may change its own streams."""
-    golden = 0x9E3779B97F4A7C15
-    states = _mix(np.array([index], np.uint64)) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(golden)
-    return (_mix(states) >> np.uint64(11)) * 2.0**-53
-
-
-def _mix(z: np.ndarray) -> np.ndarray:
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
 
 
 def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:

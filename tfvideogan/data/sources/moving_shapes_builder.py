@@ -1,4 +1,4 @@
-"""Moving shapes as a TFDS data set, `moving_shapes/{plain,textured,mixed,shape_motion,labels}`, for programs that read TFDS.
+"""Moving shapes as a TFDS data set, `moving_shapes/{plain,textured,mixed,shape_motion,labels,dancer}`, for programs that read TFDS.
 
     from tfvideogan.data.moving_shapes_builder import MovingShapes
     MovingShapes(config="mixed", data_dir=DIR).download_and_prepare()

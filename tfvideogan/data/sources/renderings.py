@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfvideogan.config import Clips, UserError
 from tfvideogan.data.source import Source, unpaired
-from tfvideogan.data.sources.moving_shapes import uniforms
+from tfvideogan.data.uniforms import uniforms
 
 VARIANTS = "unpaired", "paired"
 SCENES = {"train": range(4000), "test": range(4000, 4400), "train+test": range(4400)}
