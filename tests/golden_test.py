@@ -70,7 +70,7 @@ def test_an_earlier_versions_checkpoint_is_read_and_its_generator_draws_the_same
     np.testing.assert_allclose(drawn, np.load(written / "drawn.npz")["run"], atol=ROUNDING)
 
 
-@pytest.mark.slow_for("dvdgan", "dvdgan_fp")
+@pytest.mark.slow_for("dvdgan", "dvdgan_fp", "vid2vid")
 def test_an_earlier_versions_export_is_loaded_and_serves_the_same(written):
     module = tf.saved_model.load(str(written / "export"))
     inputs = given(module.signatures["serving_default"].structured_input_signature[1].values())
