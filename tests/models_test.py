@@ -13,9 +13,10 @@ from tensorflow.python.eager import context
 from tests.conftest import small
 from tfvideogan import models
 from tfvideogan.config import Config, UserError
-from tfvideogan.gan import GAN, layers_of
+from tfvideogan.gan import GAN, fake_of, layers_of
 from tfvideogan.generation.module import Generator
 from tfvideogan.generation.sampler import Sampler, fixed_sampler, is_picture
+from tfvideogan.layers import spectral
 from tfvideogan.layers.norm import StandingNorm
 from tfvideogan.ops import fused, noise
 from tfvideogan.ops.video import to_unit
@@ -130,8 +131,71 @@ def test_losses_are_named_finite_scalars(gan):
     for loss, player in ((gan.discriminator_loss, "d_"), (gan.generator_loss, "g_")):
         terms, watched = loss(batch_of(gan.config, 2))
         assert terms and all(name.startswith(player) for name in terms)
-        for value in {**terms, **watched}.values():
+        for value in terms.values():
             assert value.shape == () and value.dtype == tf.float32 and np.isfinite(value)
+        scores = {name for real in gan.score_names for name in (real, fake_of(real))} if player == "d_" else set()
+        assert scores <= watched.keys()
+        for name, value in watched.items():
+            assert value.dtype == tf.float32 and np.all(np.isfinite(value)) and (value.shape == () or name in scores)
+
+
+def losses_of(gan: GAN, batch: dict[str, tf.Tensor]) -> dict[str, float]:
+    """Both players' terms, of a D whose spectral norms stand still."""
+    with spectral.hold():
+        terms = {**gan.discriminator_loss(batch)[0], **gan.generator_loss(batch)[0]}
+    return {name: float(value) for name, value in terms.items()}
+
+
+def test_d_sees_clips_through_the_augmentation_or_it_is_refused(gan, monkeypatch):
+    if not gan.score_names:
+        for name, value, off in (("augment", "ada", "none"), ("r1_weight", 1.0, "0.0"), ("lecam_weight", 1.0, "0.0")):
+            told = f"^--{name}={value}: {gan.config.model} has no scores of whole clips; expected {off}$"
+            with pytest.raises(UserError, match=told):
+                models.build(dataclasses.replace(gan.config, **{name: value}))
+        return
+    batch, seen = batch_of(gan.config, 4), []
+    assert not gan.adaptive and gan.augment(batch["video"], batch["seed"]) is batch["video"]
+    before = losses_of(gan, batch)
+    monkeypatch.setattr(gan, "augment", lambda video, seeds: seen.append((video, seeds)) or 0.5 * video)
+    halved = losses_of(gan, batch)
+    fakes_and_reals = [name for name in before if name not in ("g_mask", "g_flow_mask", "g_texture_mask")]
+    assert all(halved[name] != before[name] for name in fakes_and_reals)
+    # Real clips and generated ones have draws of their own.
+    drawn = [tuple(map(tuple, seeds.numpy())) for _, seeds in seen]
+    assert len(set(drawn)) >= 2 and all(len(seeds) in (4, 8) for seeds in drawn)
+    video = tf.concat([video for video, _ in seen if video.shape[-3:-1] == batch["video"].shape[2:4] and len(video.shape) == 5], 0)
+    key = "flow" if video.shape[-1] == 2 else "video"
+    assert key == "flow" or any(np.array_equal(batch["video"][0], clip) for clip in video) or gan.own_penalty
+
+
+def test_a_model_with_a_penalty_of_its_own_gets_no_second_one(gan):
+    if gan.score_names:
+        other = models.build(dataclasses.replace(gan.config, r1_weight=2.0))
+        assert (other.lazy_r1 is None) == (gan.config.model == "tganv2")
+
+
+@pytest.mark.slow_for(*DEEP)
+@pytest.mark.parametrize("augment", ["diffaugment", "ada"])
+def test_an_augmented_regularized_step_trains(gan, augment):
+    if not gan.score_names:
+        pytest.skip("refused: see above")
+    if augment == "ada" and gan.config.model == "tgan":
+        with pytest.raises(
+            UserError, match="^--augment=ada: got --loss=wgan_svc, whose scores' signs mean nothing; expected --loss=vanilla$"
+        ):
+            dataclasses.replace(gan.config, augment=augment)
+        return
+    weights = {"r1_weight": 1.0, "r1_every": 1 if gan.own_penalty else 2, "lecam_weight": 0.1, "d_steps": 1}
+    fresh = models.build(dataclasses.replace(gan.config, augment=augment, ada_clips=16, **weights))
+    before = [weight.numpy() for weight in fresh.generator.trainable_variables]
+    step, penalties = step_of(fresh), []
+    for i in range(4):
+        scalars = step([batch_of(fresh.config, 4, first=4 * i)])
+        assert all(np.isfinite(value) for value in scalars.values())
+        penalties.append(float(scalars["d_penalty" if gan.own_penalty else "d_r1"]))
+    assert penalties[0] > 0 and (gan.own_penalty or penalties[0] == penalties[1] != penalties[2] == penalties[3])
+    assert any(np.any(old != weight) for old, weight in zip(before, fresh.generator.trainable_variables, strict=True))
+    assert ("augment_p" in scalars) == (augment == "ada") and all(np.isfinite(v) for v in fresh.adaptive.values())
 
 
 @pytest.mark.parametrize("player", ["d", "g"])

@@ -14,6 +14,7 @@ FLAGS_FILE = "run.flags"  # of a run folder, and of an exported module
 SCHEDULES = ("constant", "linear", "halving")
 RENAMED = {"attention": ("g_attention", "d_attention")}  # fields of earlier versions, and what they are now
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+AUGMENTATIONS = ("none", "diffaugment", "ada")
 
 
 class UserError(ValueError):
@@ -170,6 +171,24 @@ class Config(Evaluation):
     rmsprop_decay: float = field(0.99, "RMSProp's decay of the mean square.")
     rmsprop_epsilon: float = field(1e-8, "RMSProp's epsilon, added to the root.")
     weight_decay: float = field(0.0, "L2: this times a weight is added to its gradient, for every weight of both players.")
+    augment: str = field(
+        "none",
+        "What D sees of every clip, real or generated: none: the clip; diffaugment: its color, place and a part cut out are changed, the "
+        "same in all of its frames; ada: so, with a probability that rises while D tells real clips by heart, and falls else.",
+        fixed=True,
+    )
+    augment_strength: float = field(1.0, "What the ranges of --augment are multiplied by, in (0,1].")
+    augment_per_frame: bool = field(False, "With --augment, every frame is changed by itself: a clip flickers, and so will G's.")
+    ada_target: float = field(0.6, "Mean sign of D's score of real clips above which --augment=ada raises its probability.")
+    ada_clips: int = field(
+        5000,
+        "Clips that D sees while --augment=ada moves its probability from 0 to 1, if it moves one way: for runs of minutes to hours. "
+        "The paper's 500,000 are for runs of 25 million.",
+    )
+    r1_weight: float = field(0.0, "Weight in D's loss of |dD/dx|^2, its mean over real clips, added up over D's (gamma / 2 of R1).")
+    r1_every: int = field(16, "D updates from one with --r1_weight to the next; the weight is multiplied by that.")
+    lecam_weight: float = field(0.0, "Weight of LeCAM in D's loss: squared distances of scores from the other side's mean.", fixed=True)
+    lecam_decay: float = field(0.99, "Decay of the moving averages of D's scores that LeCAM reads.")
     ema_decay: float = field(0.9999, "Decay of the moving average of G's weights that is sampled and exported.")
     ema_start_step: int = field(20_000, "Step from which the weights are averaged; before, the average is a copy.")
     standing_batches: int = field(16, "Batches behind the standing statistics of BN.")
@@ -185,12 +204,19 @@ class Config(Evaluation):
         self.require_at_least(1, "channels", "d_steps", "standing_batches", "keep_checkpoints")
         self.require_at_least(1, "accumulate_steps", "log_every_steps", "checkpoint_every_steps", "sample_every_steps")
         self.require_at_least(0, "classes", "steps", "evaluate_every_steps", "max_rollbacks", "decay_start_step")
+        self.require_at_least(1, "ada_clips", "r1_every")
+        self.require_at_least(0, "r1_weight", "lecam_weight")
         self.require_at_least(0, "g_learning_rate", "d_learning_rate", "adam_epsilon", "rmsprop_epsilon", "weight_decay")
         self.require_parts(replicas=1)
-        for name in ("beta_1", "beta_2", "rmsprop_decay", "ema_decay"):
+        for name in ("beta_1", "beta_2", "rmsprop_decay", "ema_decay", "lecam_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name):g}: expected at least 0 and less than 1")
         self.require_one_of(OPTIMIZERS, "optimizer")
+        self.require_one_of(AUGMENTATIONS, "augment")
+        if not 0 < self.augment_strength <= 1:
+            raise UserError(f"--augment_strength={self.augment_strength:g}: expected above 0, and at most 1")
+        if not -1 < self.ada_target < 1:
+            raise UserError(f"--ada_target={self.ada_target:g}: expected between -1 and 1, as the mean of a sign")
         self.require_one_of(SCHEDULES, "learning_rate_schedule")
         self.require_one_of(PRECISIONS, "precision")
         if self.learning_rate_schedule == "halving":

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfvideogan.config import Config, UserError
+from tfvideogan.layers.augment import augment
 from tfvideogan.ops import noise
 from tfvideogan.ops.latent import NORMAL, Distribution
 
@@ -18,6 +19,7 @@ Constraint = tuple[tf.Variable, Callable[..., tf.Tensor], tuple[tf.Variable, ...
 
 # Streams of an example's seed (see ops.noise.fork); data sources draw from streams of 1000 and above.
 LATENT, REAL_FRAMES, FAKE_FRAMES, GENERATOR_STEP = range(4)
+AUGMENT = 900  # added to the stream that D's own draws for the same clips are of, or would be
 
 
 class GAN(keras.Model):
@@ -44,6 +46,12 @@ class GAN(keras.Model):
         free_size: of what number height and width are to be multiples, if the generator's weights are the same for frames of any
             size, so that a trained one can translate pictures and films at their own; 0: they are not.
         chunks: parts, one after the other in time, that each batch is learned in; see `chunk`.
+        score_names: of D's scores of real clips, among what `discriminator_loss` watches: score_real, or score_real_image and so on;
+            those of generated clips have "fake" for "real". A model that has some hands D its clips through `augment`, and can be
+            augmented and regularized (training/regularizers.py); one that has none is refused these options.
+        own_penalty: whether `discriminator_loss` has a gradient penalty already, by `r1_weight`.
+        adaptive: numbers that training moves as D learns, by name; none for most settings. Checkpoints hold them.
+        lazy_r1: of a model that training adds R1 to, the penalty of the last update that had one, which is only shown; else None.
 
     A phase of training that has no D, or no G to train, gives a network without trainable weights; that player takes no step, and
     its loss is not asked for.
@@ -58,6 +66,8 @@ class GAN(keras.Model):
     unrolls = False
     free_size = 0
     chunks = 1
+    score_names: tuple[str, ...] = ()
+    own_penalty = False
 
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
@@ -65,6 +75,36 @@ class GAN(keras.Model):
         generator, discriminator = self.networks
         self.generator, self.ema_generator = generator(config), generator(config)
         self.discriminator = discriminator(config)
+        self._refuse_options_without_scores()
+        self.adaptive = {name: tf.Variable(0.0, trainable=False) for name in self._adaptive_names()}
+        self.lazy_r1 = tf.Variable(0.0, trainable=False) if config.r1_weight and not self.own_penalty else None
+
+    def _refuse_options_without_scores(self) -> None:
+        """Raises UserError if an option is asked for that reads D's scores, of a model that gives none."""
+        config = self.config
+        for name, off in (("augment", "none"), ("r1_weight", 0.0), ("lecam_weight", 0.0)):
+            if not self.score_names and getattr(config, name) != off:
+                raise UserError(f"--{name}={getattr(config, name)}: {config.model} has no scores of whole clips; expected {off}")
+
+    def _adaptive_names(self) -> Iterator[str]:
+        if self.config.augment == "ada":
+            yield from ("augment_p", *(f"{name}_sign" for name in self.score_names))
+        if self.config.lecam_weight:
+            yield from (f"lecam_{kind}" for name in self.score_names for kind in (name, fake_of(name)))
+
+    def augment(self, video: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        """What D is to see of clips, real or generated, in D's and in G's step (`--augment`).
+
+        Args:
+            video: clips [N,T,H,W,3] in [-1,1], or frames [N,H,W,3], or flows with two channels; float32. Clips with the same seeds have
+                the same draws, whatever their size.
+            seeds: [N,2] int32, of a stream of its own for real and for generated clips.
+        """
+        config = self.config
+        if config.augment == "none":
+            return video
+        p = self.adaptive["augment_p"] if config.augment == "ada" else 1.0
+        return augment(video, noise.fork(seeds, AUGMENT), config.augment_strength, p, config.augment_per_frame)
 
     @classmethod
     def batch_specs(cls, config: Config) -> Specs:
@@ -102,7 +142,7 @@ class GAN(keras.Model):
         return {name: tf.TensorSpec([None, *t.shape[1:]], t.dtype, name) for name, t in function.structured_outputs.items()}
 
     def discriminator_loss(self, batch: Batch) -> tuple[Scalars, Scalars]:
-        """Named terms, which the loop sums and logs, and named scalars that it only logs."""
+        """Named terms, which the loop sums and logs, and what it only logs: named scalars, and D's scores [N,...], whose mean it logs."""
         raise NotImplementedError
 
     def generator_loss(self, batch: Batch) -> tuple[Scalars, Scalars]:
@@ -165,6 +205,11 @@ class GAN(keras.Model):
         """(average, weight, averaged?) of the two generators. The u of spectral norm is copied, not averaged."""
         for average, weight in zip(self.ema_generator.variables, self.generator.variables, strict=True):
             yield average.value, weight.value, weight.trainable
+
+
+def fake_of(name: str) -> str:
+    """The name of D's scores of generated clips, from that of real clips."""
+    return name.replace("real", "fake")
 
 
 def layers_of(network: keras.Model, kind: type) -> list:

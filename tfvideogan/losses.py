@@ -42,6 +42,11 @@ def logistic_generator(fake: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.softplus(-fake))
 
 
+def lecam(real: tf.Tensor, fake: tf.Tensor, average_real: tf.Tensor, average_fake: tf.Tensor) -> tf.Tensor:
+    """E[(D(x) - a_F)^2] + E[(D(G(z)) - a_R)^2], with moving averages of either side's scores (Tseng et al. 2021, section 3.2)."""
+    return tf.reduce_mean(tf.square(real - average_fake)) + tf.reduce_mean(tf.square(fake - average_real))
+
+
 def least_squares(scores: tf.Tensor, target: float, weight: tf.Tensor | None = None) -> tf.Tensor:
     """E[(D - target)^2] (Mao et al. 2017, LSGAN): D's terms have target 1 for real and 0 for fake, G's has 1. Each example's times
     its weight [N]."""

@@ -31,7 +31,7 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        '(video, inputs.get("label"), noise.fork',
+        '(self.augment(video, seeds), inputs.get("label")',
         '(video, 0 * inputs["label"], noise.fork',
         STEP,
         "G's fakes are judged as of the first class",

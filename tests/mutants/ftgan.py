@@ -90,8 +90,8 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        "logistic_generator(self.discriminator.flow(flow",
-        "-tf.reduce_mean(self.discriminator.flow(flow",
+        "logistic_generator(self._score(self.discriminator.flow",
+        "-tf.reduce_mean(self._score(self.discriminator.flow",
         STEP.format("flow"),
         "FlowGAN's G has Wasserstein's loss",
     ),
@@ -119,8 +119,8 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        "self.discriminator.texture(video, read,",
-        "self.discriminator.texture(video, flow,",
+        "self.discriminator.texture, (video, read),",
+        "self.discriminator.texture, (video, flow),",
         STEP.format("joint"),
         "D's flow with weight 1",
     ),

@@ -90,8 +90,8 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        'fake = self.discriminator(frame, video, noise.fork(batch["seed"], FAKE_NOISE), mode="train")\n        terms, watched',
-        'fake = self.discriminator(frame, batch["video"], noise.fork(batch["seed"], FAKE_NOISE), mode="train")\n        terms, watched',
+        'fake = self._score(frame, video, noise.fork(batch["seed"], FAKE_NOISE))\n        terms, watched',
+        'fake = self._score(frame, batch["video"], noise.fork(batch["seed"], FAKE_NOISE))\n        terms, watched',
         f"{TEST} -k by_hand",
         "D_V is shown real clips as generated ones",
     ),

@@ -73,8 +73,8 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        'cross_entropy(self.discriminator(video, mode="train"), REAL_CLASS)',
-        '-cross_entropy(self.discriminator(video, mode="train"), FAKE_CLASS)',
+        "cross_entropy(self._logits(video, batch, gan.FAKE_FRAMES), REAL_CLASS)",
+        "-cross_entropy(self._logits(video, batch, gan.FAKE_FRAMES), FAKE_CLASS)",
         f"{TEST} -k losses",
         "G's loss saturates",
     ),

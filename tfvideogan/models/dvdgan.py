@@ -293,6 +293,7 @@ class Model(gan.GAN):
     blends = True
     free_frames = True
     unrolls = True
+    score_names = "score_real_spatial", "score_real_temporal"
 
     @property
     def latent_width(self) -> int:
@@ -319,19 +320,21 @@ class Model(gan.GAN):
         seeds = [noise.fork(batch["seed"], stream) for stream in (gan.REAL_FRAMES, gan.FAKE_FRAMES)]
         # Real and fake in one pass: one power iteration, larger convolutions. D has no BN, so nothing mixes.
         label = tf.concat([batch["label"], inputs["label"]], 0) if "label" in inputs else None
-        scores = self.discriminator(tf.concat([batch["video"], fake], 0), label, tf.concat(seeds, 0), mode="train")
+        seeds, video = tf.concat(seeds, 0), tf.concat([batch["video"], fake], 0)
+        scores = self.discriminator(self.augment(video, seeds), label, seeds, mode="train")
         terms, watched = {}, {}
         for name, score in scores.items():
             real, fake = tf.split(score, 2)
             terms[f"d_{name}"] = hinge_discriminator(real, fake)
-            watched[f"score_real_{name}"], watched[f"score_fake_{name}"] = tf.reduce_mean(real), tf.reduce_mean(fake)
+            watched[f"score_real_{name}"], watched[f"score_fake_{name}"] = real, fake
         return terms, watched
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """-E[D_S] - E[D_T], and orthogonal regularization where asked for."""
         inputs = self.inputs(batch)
         video = self.generator(**inputs, mode="train")
-        scores = self.discriminator(video, inputs.get("label"), noise.fork(batch["seed"], gan.FAKE_FRAMES), mode="train")
+        seeds = noise.fork(batch["seed"], gan.FAKE_FRAMES)
+        scores = self.discriminator(self.augment(video, seeds), inputs.get("label"), seeds, mode="train")
         terms = {f"g_{name}": hinge_generator(score) for name, score in scores.items()}
         if self.config.orthogonal_regularization:
             terms["g_orthogonal"] = self.config.orthogonal_regularization * self._non_orthogonality()

@@ -37,6 +37,7 @@ from tfvideogan.layers import Mode
 from tfvideogan.layers.conv import Conv, ConvTranspose
 from tfvideogan.layers.norm import BatchNorm
 from tfvideogan.losses import logistic_discriminator, logistic_generator
+from tfvideogan.ops import noise
 from tfvideogan.ops.flow_color import flow_to_color
 from tfvideogan.ops.video import from_uint8
 
@@ -297,6 +298,11 @@ class Model(gan.GAN):
         return {**specs, "flow": tf.TensorSpec([None, config.frames, *config.frame_size, 2], tf.float32)}
 
     @property
+    def score_names(self) -> tuple[str, ...]:  # type: ignore[override]  # of a phase
+        parts = {"flow": self.discriminator.flow, "texture": self.discriminator.texture}
+        return tuple(f"{name}_score_real" for name, critic in parts.items() if critic is not None)
+
+    @property
     def latent_parts(self) -> dict[str, slice]:
         """z_flow is a clip's motion, z_texture its content."""
         width = self.config.latent
@@ -330,10 +336,18 @@ class Model(gan.GAN):
         watched: gan.Scalars = {}
         for name, critic in (("flow", self.discriminator.flow), ("texture", self.discriminator.texture)):
             if critic is not None:
-                real, fake = (critic(*inputs, mode="train") for inputs in pairs[name])
+                real, fake = (
+                    self._score(critic, inputs, batch, stream)
+                    for inputs, stream in zip(pairs[name], (gan.REAL_FRAMES, gan.FAKE_FRAMES), strict=True)
+                )
                 terms[f"d_{name}"] = logistic_discriminator(real, fake)
-                watched |= {f"{name}_score_real": tf.reduce_mean(real), f"{name}_score_fake": tf.reduce_mean(fake)}
+                watched |= {f"{name}_score_real": real, f"{name}_score_fake": fake}
         return terms, watched
+
+    def _score(self, critic: Critic, inputs: Sequence[tf.Tensor], batch: gan.Batch, stream: int) -> tf.Tensor:
+        """Of clips and their flows, augmented alike."""
+        seeds = noise.fork(batch["seed"], stream)
+        return critic(*(self.augment(part, seeds) for part in inputs), mode="train")
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Of each G, the non-saturating logistic loss and the penalty of its mask."""
@@ -342,7 +356,7 @@ class Model(gan.GAN):
         if z_flow is not None:
             flow, mask = self.generator.flow(z_flow, mode="train")
             watched["flow_mask"] = tf.reduce_mean(mask)
-            terms["g_flow"] = logistic_generator(self.discriminator.flow(flow, mode="train"))
+            terms["g_flow"] = logistic_generator(self._score(self.discriminator.flow, (flow,), batch, gan.FAKE_FRAMES))
             terms["g_flow_mask"] = weight * watched["flow_mask"]
         else:
             flow = scaled(batch["flow"], self.config.flow_limit)
@@ -356,7 +370,7 @@ class Model(gan.GAN):
             video, mask = self.generator.texture(z_texture, read, mode="train")
             opening = tf.reduce_sum(mask)  # not the mean, whose gradient float16 would lose
         watched["texture_mask"] = tf.reduce_mean(mask)
-        terms["g_texture"] = logistic_generator(self.discriminator.texture(video, read, mode="train"))
+        terms["g_texture"] = logistic_generator(self._score(self.discriminator.texture, (video, read), batch, gan.FAKE_FRAMES))
         terms["g_texture_mask"] = weight * watched["texture_mask"]
         if z_flow is not None:
             # The penalty's gradient passes with weight C too, but is to have weight 1: the rest of it, as that of a term of value 0.

@@ -384,6 +384,7 @@ class Model(gan.GAN):
 
     config: Config
     networks = Generator, Discriminator
+    score_names = "score_real_image", "score_real_video"
     free_frames = True
     unrolls = True
 
@@ -413,12 +414,12 @@ class Model(gan.GAN):
         frame, video, category = self._fakes(batch)
         index = self._frames(noise.fork(batch["seed"], gan.REAL_FRAMES))
         real_frame = tf.gather(batch["video"], index, axis=1, batch_dims=1)
-        real = self.discriminator(real_frame, batch["video"], noise.fork(batch["seed"], REAL_NOISE), mode="train")
-        fake = self.discriminator(frame, video, noise.fork(batch["seed"], FAKE_NOISE), mode="train")
+        real = self._score(real_frame, batch["video"], noise.fork(batch["seed"], REAL_NOISE))
+        fake = self._score(frame, video, noise.fork(batch["seed"], FAKE_NOISE))
         terms, watched = {}, {}
         for name in ("image", "video"):
             terms[f"d_{name}"] = logistic_discriminator(real[name], fake[name], self.config.real_target)
-            watched[f"score_real_{name}"], watched[f"score_fake_{name}"] = tf.reduce_mean(real[name]), tf.reduce_mean(fake[name])
+            watched[f"score_real_{name}"], watched[f"score_fake_{name}"] = real[name], fake[name]
         if self.config.use_categories:
             terms["d_category"] = cross_entropy(real["category"], batch["label"])
         if self.config.use_infogan and self.config.q_on_generated:
@@ -428,11 +429,15 @@ class Model(gan.GAN):
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Cross-entropies of being taken for real, and InfoGAN's: of the category Q finds, with the one that was drawn."""
         frame, video, category = self._fakes(batch)
-        fake = self.discriminator(frame, video, noise.fork(batch["seed"], FAKE_NOISE), mode="train")
+        fake = self._score(frame, video, noise.fork(batch["seed"], FAKE_NOISE))
         terms = {f"g_{name}": logistic_generator(fake[name]) for name in ("image", "video")}
         if self.config.use_infogan:
             terms["g_category"] = cross_entropy(fake["category"], category)
         return terms, {}
+
+    def _score(self, frame: tf.Tensor, video: tf.Tensor, seeds: tf.Tensor) -> dict[str, tf.Tensor]:
+        frame, video = self.augment(frame, noise.fork(seeds, IMAGE_NOISE)), self.augment(video, seeds)
+        return self.discriminator(frame, video, seeds, mode="train")
 
     def _fakes(self, batch: gan.Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Frames [N,H,W,3] for D_I, clips [N,T,H,W,3] of other latents for D_V, and the clips' categories [N]."""

@@ -87,6 +87,8 @@ class Config(base.Config):
         if self.channels % 2:
             raise UserError(f"--channels={self.channels}: expected an even number, as the narrowest layer has half of it")
         self.require_one_of(LOSSES, "loss")
+        if self.augment == "ada" and self.loss != "vanilla":
+            raise UserError(f"--augment=ada: got --loss={self.loss}, whose scores' signs mean nothing; expected --loss=vanilla")
         self.require_one_of(INITIALIZERS, "initializer")
 
 
@@ -236,6 +238,7 @@ class Model(gan.GAN):
     config: Config
     networks = Generator, Discriminator
     latent_distribution = UNIFORM
+    score_names = ("score_real",)
 
     @property
     def latent_width(self) -> int:
@@ -252,10 +255,7 @@ class Model(gan.GAN):
         real_score = self._score(batch["video"], batch, gan.REAL_FRAMES)
         fake_score = self._score(fake, batch, gan.FAKE_FRAMES)
         loss = logistic_discriminator if self.config.loss == "vanilla" else wasserstein_discriminator
-        return {"d_loss": loss(real_score, fake_score)}, {
-            "score_real": tf.reduce_mean(real_score),
-            "score_fake": tf.reduce_mean(fake_score),
-        }
+        return {"d_loss": loss(real_score, fake_score)}, {"score_real": real_score, "score_fake": fake_score}
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """-E[D], or the non-saturating logistic loss."""
@@ -263,7 +263,8 @@ class Model(gan.GAN):
         return {"g_loss": (logistic_generator if self.config.loss == "vanilla" else wasserstein_generator)(score)}, {}
 
     def _score(self, video: tf.Tensor, batch: gan.Batch, stream: int) -> tf.Tensor:
-        return self.discriminator(video, batch["label"], noise.fork(batch["seed"], stream), mode="train")
+        seeds = noise.fork(batch["seed"], stream)
+        return self.discriminator(self.augment(video, seeds), batch["label"], seeds, mode="train")
 
     def discriminator_constraints(self, step: tf.Tensor) -> Iterator[gan.Constraint]:
         """Table 2 every `clip_every_steps` steps, or every weight clipped after every step."""

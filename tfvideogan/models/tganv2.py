@@ -61,7 +61,8 @@ class Config(base.Config):
     levels: int = field(4, "Levels of frames, each of half of the frames and twice the size of the one below.", network=True)
     subsample: str = field("pick", "From two frames' maps to the next level's: pick one, or take their mean.")
     official_pooling: bool = field(False, "Pool an axis of 1 to 3, between two zeros, as the authors' code does.", network=True)
-    r1_weight: float = field(16.0, "Weight of |dD/dx|^2 of real clips, summed over levels, its mean over clips; 8 for FaceForensics.")
+    r1_weight: float = 16.0  # 8 for FaceForensics
+    r1_every: int = 1
     g_learning_rate: float = 1e-4
     d_learning_rate: float = 1e-4
     learning_rate_schedule: str = "linear"  # from step 0 on
@@ -73,7 +74,8 @@ class Config(base.Config):
         super().__post_init__()
         self.require_square()
         self.require_at_least(1, "latent", "lstm_channels")
-        self.require_at_least(0, "r1_weight")
+        if self.r1_every != 1:
+            raise UserError(f"--r1_every={self.r1_every}: expected 1, tganv2's own penalty is part of every update")
         most = len(G_WIDTHS) - START + 1
         if not 1 <= self.levels <= most:
             raise UserError(f"--levels={self.levels}: expected 1 to {most}")
@@ -287,6 +289,8 @@ class Model(gan.GAN):
     config: Config
     networks = Generator, Discriminator
     latent_distribution = UNIFORM
+    score_names = ("score_real",)
+    own_penalty = True
 
     @property
     def latent_width(self) -> int:
@@ -306,18 +310,23 @@ class Model(gan.GAN):
         real, fake = real_pyramid(batch["video"], self.real_offsets(batch["seed"])), self.fakes(batch)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(real)
-            real_score = self.discriminator(real, mode="train")
+            real_score = self._score(real, batch, gan.REAL_FRAMES)
             total = tf.reduce_sum(real_score)  # no clip's score depends on another clip
         penalty = tf.add_n([tf.reduce_mean(squared_length(gradient)) for gradient in tape.gradient(total, real)])
-        fake_score = self.discriminator(fake, mode="train")
+        fake_score = self._score(fake, batch, gan.FAKE_FRAMES)
         return {"d_loss": logistic_discriminator(real_score, fake_score), "d_penalty": self.config.r1_weight * penalty}, {
-            "score_real": tf.reduce_mean(real_score),
-            "score_fake": tf.reduce_mean(fake_score),
+            "score_real": real_score,
+            "score_fake": fake_score,
         }
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """The non-saturating logistic loss."""
-        return {"g_loss": logistic_generator(self.discriminator(self.fakes(batch), mode="train"))}, {}
+        return {"g_loss": logistic_generator(self._score(self.fakes(batch), batch, gan.FAKE_FRAMES))}, {}
+
+    def _score(self, videos: list[tf.Tensor], batch: gan.Batch, stream: int) -> tf.Tensor:
+        """Of clips, whose levels are augmented alike."""
+        seeds = noise.fork(batch["seed"], stream)
+        return self.discriminator([self.augment(video, seeds) for video in videos], mode="train")
 
     def fakes(self, batch: gan.Batch) -> list[tf.Tensor]:
         """The levels of generated clips."""

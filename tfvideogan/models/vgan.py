@@ -32,6 +32,7 @@ from tfvideogan.config import UserError, field
 from tfvideogan.layers import Mode
 from tfvideogan.layers.conv import Conv, ConvTranspose
 from tfvideogan.layers.norm import BatchNorm
+from tfvideogan.ops import noise
 
 WIDTHS = (1, 2, 4, 8)  # multiples of ch of D and the encoder, from the frame on; the generators have them backwards
 SIZES = (32, 64)
@@ -190,6 +191,7 @@ class Model(gan.GAN):
 
     config: Config
     networks = Generator, Discriminator
+    score_names = ("score_real",)
 
     @classmethod
     def batch_specs(cls, config: base.Config) -> gan.Specs:
@@ -207,14 +209,15 @@ class Model(gan.GAN):
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Cross-entropies of real and generated clips, which are normalized apart, added."""
         fake = self.generator(**self.inputs(batch), mode="train")
-        real_logits, fake_logits = (self.discriminator(video, mode="train") for video in (batch["video"], fake))
+        pairs = (batch["video"], gan.REAL_FRAMES), (fake, gan.FAKE_FRAMES)
+        real_logits, fake_logits = (self._logits(video, batch, stream) for video, stream in pairs)
         terms = {"d_real": cross_entropy(real_logits, REAL_CLASS), "d_fake": cross_entropy(fake_logits, FAKE_CLASS)}
         return terms, {"score_real": score(real_logits), "score_fake": score(fake_logits)}
 
     def generator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """The cross-entropy of being taken for real; the mask's mean, or the distance from the given frame."""
         video, mask = self.generator.with_mask("train", **self.inputs(batch))
-        terms, watched = {"g_loss": cross_entropy(self.discriminator(video, mode="train"), REAL_CLASS)}, {}
+        terms, watched = {"g_loss": cross_entropy(self._logits(video, batch, gan.FAKE_FRAMES), REAL_CLASS)}, {}
         if self.config.conditional:
             terms["g_first_frame"] = self.config.first_frame_weight * tf.reduce_mean(abs(video[:, 0] - batch["video"][:, 0]))
         elif self.config.streams == 2:
@@ -223,10 +226,13 @@ class Model(gan.GAN):
             watched["mask"] = tf.reduce_mean(mask)
         return terms, watched
 
+    def _logits(self, video: tf.Tensor, batch: gan.Batch, stream: int) -> tf.Tensor:
+        return self.discriminator(self.augment(video, noise.fork(batch["seed"], stream)), mode="train")
+
 
 def score(logits: tf.Tensor) -> tf.Tensor:
-    """Mean log-odds of REAL_CLASS, of logits [N,2]."""
-    return tf.reduce_mean(logits[:, REAL_CLASS] - logits[:, FAKE_CLASS])
+    """Log-odds of REAL_CLASS, of logits [N,2]: [N]."""
+    return logits[:, REAL_CLASS] - logits[:, FAKE_CLASS]
 
 
 def cross_entropy(logits: tf.Tensor, kind: int) -> tf.Tensor:

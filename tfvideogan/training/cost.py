@@ -82,7 +82,8 @@ def step_flops(config: Config) -> int:
 
 
 def _measure(config: Config) -> tuple[Cost, GAN]:
-    parts, whole = config.accumulate_steps, dataclasses.replace(config, accumulate_steps=1)
+    # R1 in every update: what is measured is a step with it, as of lazy R1 every so many are.
+    parts, whole = config.accumulate_steps, dataclasses.replace(config, accumulate_steps=1, r1_every=1)
     gan, *rest = _updates(whole)
     cost = _cost(whole, gan, *rest)
     if parts > 1:  # only one part's activations are held; the gradients of the parts before it stand beside its own

@@ -56,7 +56,7 @@ class Monitoring:
             return
         rate = self.config.batch_size * steps / seconds
         eta = time.strftime("%H:%M:%S", time.gmtime((self.config.steps - step) * seconds / steps))
-        shown = "  ".join(f"{name} {value:.3g}" for name, value in scalars.items() if name.startswith(("d_", "g_")))
+        shown = "  ".join(f"{name} {value:.3g}" for name, value in scalars.items() if name.startswith(("d_", "g_", "augment_")))
         logging.info(
             "step %d/%d  %.1f videos/s  ETA %s  data %.1f%%  %s", step, self.config.steps, rate, eta, 100 * waited / seconds, shown
         )

@@ -70,6 +70,7 @@ class Run:
             parts["discriminator"] = checkpoints.paths(gan.discriminator)
             parts["d_optimizer"] = checkpoints.of_optimizer(optimizers["d_optimizer"], gan.discriminator)
             parts["g_optimizer"] = checkpoints.of_optimizer(optimizers["g_optimizer"], gan.generator)
+            parts["adaptive"] = gan.adaptive
         self.variables = {"step": self.step, "best": self.best, "watched": self.watched, "skipped": self.skipped}
         self.variables |= {f"{name}/{path}": variable for name, part in parts.items() for path, variable in part.items()}
 

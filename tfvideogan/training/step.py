@@ -1,5 +1,6 @@
 """The training step, the same for every model, strategy and precision."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 from tfvideogan.gan import GAN, GENERATOR_STEP, Batch, Scalars
 from tfvideogan.layers import spectral
 from tfvideogan.ops import noise
+from tfvideogan.training import regularizers
 
 BACKWARD = "backward"  # name scope of gradients that layers write by hand; TensorFlow's own stand in gradient_tape/
 Sum = tuple[list[tf.Tensor], Scalars]  # gradients, and what is logged: of a part, or of several added
@@ -112,7 +114,7 @@ def make_step(
         with tf.name_scope(BACKWARD):
             # An embedding's gradient is of slices, some of the same row: the norm wants their sum.
             gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(total, weights)]
-        return gradients, {name: value / parts for name, value in {**terms, **watched}.items()}
+        return gradients, {name: mean(value) / parts for name, value in {**terms, **watched}.items()}
 
     def apply(player: Player, gradients: list[tf.Tensor], scalars: Scalars) -> Scalars:
         norm = tf.linalg.global_norm(gradients) * (replicas / loss_scale(player.optimizer))
@@ -148,7 +150,9 @@ def make_step(
     def generator_loss(batch: Batch) -> tuple[Scalars, Scalars]:
         return gan.generator_loss({**batch, "seed": noise.fork(batch["seed"], GENERATOR_STEP)})
 
-    d = Player("d", gan.discriminator_loss, gan.discriminator, optimizers["d_optimizer"])
+    d_loss = functools.partial(regularizers.discriminator_loss, gan)
+    d = Player("d", d_loss, gan.discriminator, optimizers["d_optimizer"])
+    penalized_d = d._replace(loss=functools.partial(d_loss, penalize=True))
     g = Player("g", generator_loss, gan.generator, optimizers["g_optimizer"])
 
     def constrain(weight: tf.Variable, constraint: Callable, reads: tuple[tf.Variable, ...]) -> None:
@@ -161,9 +165,18 @@ def make_step(
         ema.assign(weight)
 
     def d_update(batch: Batch) -> Scalars:
-        scalars = update(d, batch)
+        before = tf.identity(d.optimizer.iterations.value)
+        if gan.lazy_r1 is None:
+            scalars = update(d, batch)
+        elif config.r1_every == 1:
+            scalars = update(penalized_d, batch)
+        else:
+            due = regularizers.is_due(gan, before)
+            scalars = tf.cond(due, lambda: update(penalized_d, batch), lambda: update(d, batch))
         for weight, constraint, reads in gan.discriminator_constraints(step + 1):
             strategy.extended.update(weight, constrain, args=(constraint, reads), group=False)
+        if gan.adaptive or gan.lazy_r1 is not None:
+            regularizers.follow(gan, over_replicas(scalars), before)
         return scalars
 
     def g_update(batch: Batch) -> Scalars:
@@ -176,6 +189,9 @@ def make_step(
         for ema, weight, averaged in gan.ema_pairs():
             function, args = (average, (weight, *rates)) if averaged else (copy, (weight,))
             strategy.extended.update(ema, function, args=args, group=False)
+        return {**over_replicas(scalars), **regularizers.shown(gan)}
+
+    def over_replicas(scalars: Scalars) -> Scalars:
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in scalars.items()}
 
     def cut(batch: Batch) -> tuple[list[Batch], Batch]:
@@ -188,6 +204,11 @@ def make_step(
         return python if flat else tf.function(python, autograph=False, jit_compile=whole or None)
 
     return Step(function(d_update), function(g_update), function(finish), gan.chunks, function(cut), function(advance))
+
+
+def mean(value: tf.Tensor) -> tf.Tensor:
+    """Of scores [N,...], or of a scalar, which is its own."""
+    return tf.reduce_mean(value) if value.shape.rank else value
 
 
 def part_of(batch: Batch, i: tf.Tensor, parts: int) -> Batch:
