@@ -6,10 +6,11 @@ RUN := runs/quickstart
 PRECISION := $(shell grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null && echo mixed_bfloat16 || echo float32)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo docs test test-slow test-io test-beam mutants lint clean
+.PHONY: help demo demo-video docs test test-slow test-io test-beam mutants lint clean
 
 help:
 	@echo "make demo       train a small DVD-GAN on made-up clips; evaluate, sample, export it, and load it back"
+	@echo "make demo-video VIDEOS=DIR   train a MoCoGAN on a folder of your clips for 20 minutes; evaluate, and show real and generated side by side"
 	@echo "make docs       the documentation, in build/site/index.html (the build needs no network)"
 	@echo "make test       the fast tests"
 	@echo "make test-slow  the slow ones"
@@ -40,6 +41,25 @@ demo: .venv/installed
 	@echo "== 5/5 loading the export with TF-Hub"
 	$(BIN)/python examples/load.py $(RUN)/export
 	@echo "== done. Clips: $(RUN)/demo.gif  scores: $(RUN)/metrics.jsonl  module: $(RUN)/export  TensorBoard: $(BIN)/tensorboard --logdir=$(RUN)/logs"
+
+# Your own clips, one folder a class or all in one. The first step traces the networks, a minute or two; TRAIN_SECONDS end the training with
+# all saved, and the same command goes on from there. FLAGS is for --steps=N and other settings of training.
+VIDEOS ?=
+OWN := runs/demo_video
+TRAIN_SECONDS ?= 1200
+demo-video: .venv/installed
+	@test -d "$(VIDEOS)" || { echo "VIDEOS=$(VIDEOS): got no folder, expected one of videos, as in: make demo-video VIDEOS=my_clips"; exit 2; }
+	@echo "== 1/4 preparing the videos"
+	$(BIN)/python -m tfvideogan.prepare --videos="$(VIDEOS)" --output=$(OWN)/data --size=64 --preview
+	@echo "== 2/4 training for $(TRAIN_SECONDS) seconds"
+	timeout --preserve-status --signal=TERM $(TRAIN_SECONDS) $(BIN)/python -m tfvideogan.train --flagfile=configs/few_mocogan.flags \
+		--dataset=prepared --data_dir=$(OWN)/data --precision=$(PRECISION) --workdir=$(OWN)/run $(FLAGS)
+	@echo "== 3/4 evaluating: beside scores, real clips, generated ones and what is nearest to them among yours"
+	$(BIN)/python -m tfvideogan.evaluate --workdir=$(OWN)/run --metrics=fid,kid,precision_recall --num_videos=200 --curve= --report=$(OWN)/report
+	@echo "== 4/4 sampling"
+	$(BIN)/python -m tfvideogan.sample --workdir=$(OWN)/run --output=$(OWN)/clips.gif
+	$(BIN)/python -m tfvideogan.sample --workdir=$(OWN)/run --output=$(OWN)/sheet.png
+	@echo "== done. Side by side: $(OWN)/report/report.html  clips: $(OWN)/clips.gif  frame by frame: $(OWN)/sheet.png  your videos: $(OWN)/data/preview.html"
 
 .venv/docs: .venv/installed
 	$(BIN)/python -m pip install --quiet --prefer-binary --editable ".[docs]"

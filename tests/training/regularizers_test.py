@@ -21,7 +21,7 @@ from tfvideogan.training import regularizers
 from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.step import make_step
 
-ALL = {"augment": "ada", "ada_clips": 32, "r1_weight": 0.5, "r1_every": 3, "lecam_weight": 0.1, "lecam_decay": 0.5}
+ALL = {"augment": "ada", "ada_clips": 128, "ada_target": -0.9, "r1_weight": 0.5, "r1_every": 3, "lecam_weight": 0.1, "lecam_decay": 0.5}
 
 
 class Scored(toy.Model):
@@ -169,23 +169,14 @@ def test_each_alone_has_an_effect(name, trained):
     assert np.any(plain["discriminator/score/kernel"] != other["discriminator/score/kernel"])
 
 
-@pytest.mark.parametrize("d_steps", [1, 2])
-def test_a_resumed_run_is_the_uninterrupted_one_with_all_its_state(d_steps, trained):
-    config = config_of(steps=7, d_steps=d_steps, **ALL)
+@pytest.mark.parametrize("r1_weight", [0.0, pytest.param(0.5, marks=pytest.mark.slow)])
+def test_a_resumed_run_is_the_uninterrupted_one_with_all_its_state(r1_weight, trained):
+    config = config_of(steps=5, d_steps=2, **{**ALL, "r1_weight": r1_weight})
     whole = trained("whole", config, Scored)
     state = {name for name in whole if name.startswith("adaptive/")}
     assert state == {f"adaptive/{name}" for name in ("augment_p", "score_real_sign", "lecam_score_real", "lecam_score_fake")}
-    for steps in (1, 3, 6):
-        trained("parts", dataclasses.replace(config, steps=steps), Scored)
+    trained("parts", dataclasses.replace(config, steps=3), Scored)  # after six updates of D: in the middle of both intervals
     assert_equal(trained("parts", config, Scored), whole)
-
-
-def test_the_state_is_used_once_it_is_restored(trained, tmp_path):
-    # p of a D that scores all real clips above 0 goes on rising from where it was.
-    config = config_of(steps=8, augment="ada", ada_clips=64, d_learning_rate=0.05)
-    p = [trained("run", dataclasses.replace(config, steps=steps), Scored)["adaptive/augment_p"] for steps in (4, 8)]
-    assert p[0] == trained("whole", dataclasses.replace(config, steps=4), Scored)["adaptive/augment_p"]
-    assert p[1] == trained("whole", config, Scored)["adaptive/augment_p"]
 
 
 def test_what_decides_on_the_state_cannot_change(trained):
@@ -208,7 +199,7 @@ def test_a_batch_in_parts_takes_the_step_of_the_whole():
         np.testing.assert_allclose(halves[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
-COLORS = tf.constant([[0.7, -0.1, -0.5], [-0.3, 0.6, 0.2]])  # of the clips of two classes
+COLORS = np.array([[0.7, -0.1, -0.5], [-0.3, 0.6, 0.2]], np.float32)  # of the clips of two classes
 
 
 class Colored(Scored):
@@ -248,7 +239,7 @@ def test_neither_color_nor_class_of_what_is_generated_is_augmented(augment, leak
     step, mean = trainer_of(gan), []
     for i in range(240):
         seeds, label = tf.stack([tf.zeros([32], tf.int32), tf.range(32 * i, 32 * i + 32)], 1), tf.range(32) % 2
-        video = tf.broadcast_to(tf.gather(COLORS, label)[:, None, None, None], [32, *toy.SHAPE])
+        video = tf.broadcast_to(tf.gather(tf.constant(COLORS), label)[:, None, None, None], [32, *toy.SHAPE])
         scalars = step([{"video": video, "label": label, "seed": seeds}])
         mean.append(gan.generator.embeddings.numpy())
     color = np.mean(mean[-80:], 0)
@@ -298,8 +289,8 @@ def test_two_replicas_follow_what_one_does(tmp_path):
         )
         assert done.returncode == 0, done.stderr[-3000:]
     one, two = np.load(tmp_path / "1.npz"), np.load(tmp_path / "2.npz")
-    assert one.keys() == two.keys() and "augment_p" in one and "lecam_score_fake" in one and one["d_r1"] > 0
-    for name in one:
+    assert one.keys() == two.keys() and "augment_p" in one and "lecam_score_fake" in one and one["d_r1"] > 0 < one["augment_p"]
+    for name in one.keys() - {"d_gradient_norm", "g_gradient_norm"}:  # which are of a replica's own gradient
         np.testing.assert_allclose(two[name], one[name], rtol=1e-3, atol=1e-5, err_msg=name)
 
 
