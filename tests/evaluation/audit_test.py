@@ -28,7 +28,10 @@ def test_copies_of_training_clips_are_found_and_shown_beside_them():
     generator = Generator("copies", config, training.labels, 1, source)
     scored = evaluation.of_config(config, training.labels, ("fid",), 1.0, True, evaluator)
     fake = scored.generated(lambda batch, seed: generator.draw(batch, seed, 1.0), config.seed)
-    section = audit.memorized(config, generator, fake, 1.0, evaluator, 128, lambda settings, make: make())
+    section, record = audit.memorized(config, generator, fake, 1.0, evaluator, 128, lambda settings, make: make(), {"truncation": 1.0})
+    assert (record["metric"], record["value"], record["stderr"]) == ("copying/moving_shapes", 1.0, 0.0)
+    told = record["protocol"]
+    assert (told["num_train"], told["num_held_out"], told["num_fake"], told["truncation"]) == (128, 128, 32, 1.0)
     assert "copying 1;" in section.text and "closer_than_p1 1;" in section.text
     rows = section.clips.reshape(audit.PAIRS, section.columns, *section.clips.shape[1:])
     np.testing.assert_array_equal(rows[:, 0], rows[:, 1])  # each beside the clip it is a copy of
@@ -38,7 +41,7 @@ def test_copies_of_training_clips_are_found_and_shown_beside_them():
 def test_no_audit_without_held_out_clips(caplog):
     config = small("dvdgan", dataset="moving_shapes/plain", split="train+test")
     with caplog.at_level("WARNING", logger="absl"):
-        assert audit.memorized(config, None, None, 1.0, load("moving_shapes"), 128, lambda settings, make: make()) is None
+        assert audit.memorized(config, None, None, 1.0, load("moving_shapes"), 128, lambda settings, make: make(), {}) is None
     assert "no memorization audit" in caplog.messages[-1]
 
 

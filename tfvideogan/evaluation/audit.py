@@ -9,6 +9,7 @@ from absl import logging
 from tfvideogan import data, models
 from tfvideogan.config import Config
 from tfvideogan.evaluation import evaluation, interpolation, memorization
+from tfvideogan.evaluation.bootstrap import standard_error
 from tfvideogan.evaluation.clips import Clips
 from tfvideogan.evaluation.report import Section
 from tfvideogan.evaluators.evaluator import Evaluator
@@ -20,15 +21,16 @@ STEPS, ROWS = 7, 3  # of the interpolation sheets: clips in a row, rows within a
 
 
 def memorized(
-    config: Config, generator: Generator, fake: Clips, truncation: float, evaluator: Evaluator, videos: int, remember
-) -> Section | None:
-    """The audit of generated clips; None where no clips were held out.
+    config: Config, generator: Generator, fake: Clips, truncation: float, evaluator: Evaluator, videos: int, remember, protocol: dict
+) -> tuple[Section, dict] | None:
+    """The audit of generated clips, and its record of `copying`; None where no clips were held out.
 
     Args:
         config: of the evaluation; its `split` is what the generator was trained on.
         fake: what was kept of the generated clips, as `evaluation.Evaluation.generated` makes them.
         videos: training clips, at most, among which neighbors are looked for, and held-out ones.
         remember: as of `evaluation.of_config`.
+        protocol: of the evaluation.
     """
     config = dataclasses.replace(config, flip=False, max_stride=0, random_crop=False)
     training, held_out = data.load(config, config.split), data.load(config, "test")
@@ -48,7 +50,7 @@ def memorized(
         found += [_real(training, int(index), len(seen)) for index in audit.neighbors[sample]]
         rows.append(np.stack(found))
     text = "; ".join(f"{name} {value:.3g}" for name, value in audit.summary().items())
-    return Section(
+    section = Section(
         "Memorization",
         f"Each row: a generated clip, and the training clips nearest to it by {evaluator.name}'s features; the {PAIRS} nearest of "
         f"{len(fake)} generated clips, among {len(seen)} training clips, with {len(unseen)} held-out clips as the yardstick. {text}. "
@@ -57,6 +59,11 @@ def memorized(
         1 + audit.neighbors.shape[1],
         (),
     )
+    by = {"evaluator": evaluator.name, "evaluator_sha256": evaluator.sha256, **evaluator.protocol}
+    numbers = {"num_train": len(seen), "num_held_out": len(unseen), "num_fake": len(fake)}
+    error = standard_error(memorization.copying, audit.distances[:, 0], audit.held_out_distances[:, 0], seed=config.seed)
+    record = {"metric": f"copying/{evaluator.name}", "value": audit.copying(), "stderr": float(error), "real": 0.5}
+    return section, {**record, "protocol": {**protocol, **by, **numbers}}
 
 
 def interpolated(generator: Generator, truncation: float) -> Section:

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 SIZE = (5.4, 3.5)  # inches; an SVG's are 72 points
 COLORS = ("#3b82c4", "#d9772b", "#3a9a63", "#8b6fd0", "#8a94a6")  # to be told apart on white and on near-black
+DASHES = ("-", "--", ":")  # of lines of one color
 INK, RULE = "#010203", "#040506"  # stand for the page's color of text and of lines, which depend on the reader's scheme
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": RULE,
@@ -55,6 +56,18 @@ def curves(lines: Mapping[str, Sequence[float]], first: int, x_name: str, y_name
             axes.plot(range(first, first + len(values)), values, label=name, color=COLORS[i % len(COLORS)], marker="o", markersize=3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=4)
+        return _svg(figure)
+
+
+def progress(lines: Mapping[str, Sequence[tuple[float, float, float]]], x_name: str, y_name: str) -> str:
+    """Lines through points (x, y, its error) with error bars, by name, with a legend."""
+    with rc_context(STYLE):
+        figure, axes = _axes(x_name, y_name)
+        for i, (name, points) in enumerate(lines.items()):
+            x, y, error = zip(*points, strict=True)
+            style, color = DASHES[i // len(COLORS) % len(DASHES)], COLORS[i % len(COLORS)]
+            axes.errorbar(x, y, error, label=name, color=color, linestyle=style, marker="o", markersize=3, elinewidth=1)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
         return _svg(figure)
 
 

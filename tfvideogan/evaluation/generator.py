@@ -53,15 +53,12 @@ def evaluate(generator: Generator, settings: Settings, evaluator: Evaluator) -> 
         curve += scored.score(clips, OF_CURVE, config.seed, {**scored.protocol, "truncation": truncation})
     name = f"{Path(generator.name).name}: {config.model} on {config.dataset}"
     sets = report.Set("real", scored.real, generator.labels), report.Set("generated", fake, generator.labels)
-    shown = _sections(generator, settings, fake, evaluator, remember) if settings.report else ()
-    return result.Result(name, generator.step, averaged(runs), curve, sets, shown)
-
-
-def _sections(
-    generator: Generator, settings: Settings, fake: Clips, evaluator: Evaluator, remember: evaluation.Remember
-) -> tuple[report.Section, ...]:
-    """What a report shows beside scores and clips."""
-    videos, truncation = settings.audit_videos if generator.kind == "synthesis" else 0, settings.truncation
-    memorized = audit.memorized(generator.config, generator, fake, truncation, evaluator, videos, remember) if videos > 0 else None
-    interpolated = [audit.interpolated(generator, truncation)] if generator.kind == "synthesis" else []
-    return *([memorized] if memorized else []), *interpolated
+    records, shown = averaged(runs), []
+    if settings.report and generator.kind == "synthesis":
+        videos = settings.audit_videos
+        found = audit.memorized(config, generator, fake, settings.truncation, evaluator, videos, remember, protocol) if videos > 0 else None
+        if found:
+            shown.append(found[0])
+            records.append(found[1])
+        shown.append(audit.interpolated(generator, settings.truncation))
+    return result.Result(name, generator.step, records, curve, sets, tuple(shown))

@@ -37,12 +37,8 @@ class Audit:
         return float(np.mean(self.distances[:, 0] < np.percentile(self.held_out_distances[:, 0], percentile)))
 
     def copying(self) -> float:
-        """Probability that a sample is nearer to the training clips than a held-out clip is (Mann and Whitney's U over N H):
-        0.5 without memorization, 1 if all samples are nearer than all held-out clips."""
-        held_out = np.sort(self.held_out_distances[:, 0])
-        farther = len(held_out) - np.searchsorted(held_out, self.distances[:, 0], "right")
-        equal = np.searchsorted(held_out, self.distances[:, 0], "right") - np.searchsorted(held_out, self.distances[:, 0], "left")
-        return float(np.mean(farther + 0.5 * equal) / len(held_out))
+        """`copying` of the nearest training clips."""
+        return copying(self.distances[:, 0], self.held_out_distances[:, 0])
 
     def summary(self) -> dict[str, float]:
         """The audit in numbers: `copying`, `closer_than_p<q>` for q of PERCENTILES, and the median distances of both."""
@@ -67,6 +63,14 @@ def audit(samples: np.ndarray, training: np.ndarray, held_out: np.ndarray, neigh
     if min(len(samples), len(held_out)) < 1:
         raise ValueError(f"{len(samples)} samples and {len(held_out)} held-out clips: expected at least 1 of each")
     return Audit(*nearest(samples, training, neighbors), *nearest(held_out, training, neighbors))
+
+
+def copying(distances: np.ndarray, held_out: np.ndarray) -> float:
+    """Probability that a sample, of N distances to its nearest training clip, is nearer to the training clips than a held-out clip is, of H
+    distances (Mann and Whitney's U over N H): 0.5 without memorization, 1 if all samples are nearer than all held-out clips."""
+    held_out = np.sort(held_out)
+    left, right = (np.searchsorted(held_out, distances, side) for side in ("left", "right"))
+    return float(np.mean(len(held_out) - right + 0.5 * (right - left)) / len(held_out))
 
 
 def nearest(queries: np.ndarray, references: np.ndarray, neighbors: int) -> tuple[np.ndarray, np.ndarray]:
