@@ -1,75 +1,202 @@
-"""Every model for the same time on the same clips: `python -m benchmarks.compare [--minutes=10] [--models=dvdgan,mocogan,tgan,vgan]`.
+"""Settings of training, each for the same time on the same clips: judged, ranked, and shown on one page.
 
-Each model trains with its own small flagfile (quickstart.flags, or MODEL_shapes.flags: 8 frames of 32x32, moving_shapes/plain) until its
-time is over, counted from its first steps on, so that tracing is not; then the shipped evaluator judges it. Prints a table in Markdown.
-Only rows of one run compare, and only on a machine that does nothing else.
+    python -m benchmarks.compare --output=DIR [--minutes=10] [--points=2] [--seeds=1]
+        [--models=dvdgan,mocogan,...] [--setting="NAME --flagfile=FILE --flag=value ..."]... [--common="--data_dir=DIR ..."]
+
+A model's setting is its small flagfile (quickstart.flags, or MODEL_shapes.flags: 8 frames of 32x32, moving_shapes/plain). --common goes to
+every setting: a folder of clips, what is held out of it, --evaluator trained on it.
+
+Time counts from the first steps on, so that tracing is not of it; it is cut into --points parts, after each of which the run is stopped
+and judged: scores are curves over minutes. Killed, the same command goes on where it was; of a part that was cut short, the time counts.
+Prints the table in Markdown, best FID first; the page is DIR/index.html. Only rows of one run compare, and only on a machine that does
+nothing else.
 """
 
+import argparse
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
-from absl import app, flags
-
+from benchmarks import compare_page
+from benchmarks.compare_page import Point, Trial
+from tfvideogan.files import write_whole
 from tfvideogan.training.run_folder import METRICS as RECORDS
 from tfvideogan.training.run_folder import newest_first
 
-MINUTES = flags.DEFINE_float("minutes", 10, "Training time of each model.")
-MODELS = flags.DEFINE_list("models", ["dvdgan", "mocogan", "tgan", "vgan"], "Models, one a row.")
-VIDEOS = flags.DEFINE_integer("videos", 2400, "Clips of each set that are judged.")
+USUAL = "dvdgan,mocogan,tgan,vgan"
 FLAGFILES = {"dvdgan": "configs/quickstart.flags"}
-METRICS = "fid,kid,is,accuracy,precision_recall"
-SHOWN = ("fid", "kid", "is", "accuracy", "precision", "recall")
-FIRST = 10  # steps before the time begins
+METRICS = "fid,kid,is,accuracy,precision_recall,density_coverage"
+NEVER = 10**9  # steps
+LOG_EVERY = 5  # steps: time begins with the first line that tells of one
 
 
-def main(_: list[str]) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="compare_"))
-    print(f"runs in {folder}", flush=True)
-    rows = [row(model, folder / model) for model in MODELS.value]
-    names = list(rows[0])
-    for cells in (names, ["---"] * len(names), *([one[name] for name in names] for one in rows)):
+class Setting(NamedTuple):
+    """A row: its name, and flags of `tfvideogan.train`."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+class Time(NamedTuple):
+    """Of each run: seconds of training, parts of it after each of which the run is judged, and clips that are."""
+
+    seconds: float
+    parts: int
+    videos: int
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="folder of the runs and of the page")
+    parser.add_argument("--minutes", type=float, default=10, help="training time of each setting and seed")
+    parser.add_argument("--points", type=int, default=2, help="how often each run is judged: after equal parts of its time")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each setting: with seeds 0, 1, ...")
+    parser.add_argument("--models", default="", help=f"models, by comma, one a setting; without --setting too: {USUAL}")
+    parser.add_argument("--setting", action="append", default=[], help="a name, and flags of tfvideogan.train; several times")
+    parser.add_argument("--common", default="", help="flags of every setting")
+    parser.add_argument("--videos", type=int, default=2400, help="clips of each set that are judged, at most")
+    asked = parser.parse_args(arguments)
+    for name, least in (("points", 1), ("seeds", 1), ("videos", 2)):
+        if getattr(asked, name) < least:
+            parser.error(f"--{name}={getattr(asked, name)}: expected at least {least}")
+    if asked.minutes <= 0:
+        parser.error(f"--minutes={asked.minutes:g}: expected above 0")
+    try:
+        rows = list(settings(asked.models or ("" if asked.setting else USUAL), asked.setting))
+    except ValueError as error:
+        parser.error(str(error))
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the run under way is stopped, and its time written down
+    told = f"{asked.minutes:g} minutes of training each, {asked.seeds} seeds, {asked.videos} clips judged at most; {asked.common}"
+    each, trials, table = Time(60 * asked.minutes, asked.points, asked.videos), [], []
+    for seed in range(asked.seeds):  # a whole table of one seed first
+        for name, flags in rows:
+            trials.append(finished(asked.output, name, seed, (*flags, *shlex.split(asked.common), f"--seed={seed}"), each))
+            table = compare_page.rows(trials)
+            compare_page.write(asked.output / "index.html", trials, table, told)
+    names = list(table[0])
+    for cells in (names, ["---"] * len(names), *([row[name] for name in names] for row in table)):
         print(f"| {' | '.join(cells)} |")
+    print(f"page: {asked.output / 'index.html'}")
 
 
-def row(model: str, workdir: Path) -> dict[str, str]:
-    """Trains and judges one model."""
-    command = [sys.executable, "-m", "tfvideogan.train", f"--flagfile={FLAGFILES.get(model, f'configs/{model}_shapes.flags')}"]
-    command += ["--steps=1000000", "--evaluate_every_steps=0", "--sample_every_steps=1000000", f"--log_every_steps={FIRST}"]
-    log = workdir.with_suffix(".log")
+def settings(models: str, named: list[str]) -> Iterator[Setting]:
+    """Those of models, by comma, and those given by a name and flags. Raises ValueError for what is none."""
+    for model in filter(None, models.split(",")):
+        file = FLAGFILES.get(model, f"configs/{model}_shapes.flags")
+        if not Path(file).is_file():
+            raise ValueError(f"--models={model}: got no {file}; name its flagfile with --setting")
+        yield Setting(model, (f"--flagfile={file}",))
+    for text in named:
+        name, *arguments = shlex.split(text) or [""]
+        if not re.fullmatch(r"\w([\w.+-]*\w)?", name):
+            raise ValueError(f"--setting={text}: expected a name of letters, digits, dots and dashes, then flags")
+        yield Setting(name, tuple(arguments))
+
+
+def finished(output: Path, name: str, seed: int, arguments: tuple[str, ...], each: Time) -> Trial:
+    """One run, trained and judged until its time is over; what is done already is kept."""
+    folder = output / name / str(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    begun, progress, part = folder / "arguments.json", folder / "progress.jsonl", each.seconds / each.parts
+    told = {"arguments": list(arguments), "part": part, "videos": each.videos}
+    if not begun.exists():
+        write_whole(begun, json.dumps(told))
+    elif (before := json.loads(begun.read_text())) != told:
+        fail(f"--output={output}: {folder} was begun otherwise, with {before}; expected {told}")
+
+    def done() -> list[dict]:
+        return [json.loads(line) for line in progress.read_text().splitlines()] if progress.exists() else []
+
+    for number in range(1, each.parts + 1):
+        seconds = sum(entry["seconds"] for entry in done())
+        if seconds < number * part:
+            print(f"{name}, seed {seed}: training until minute {number * part / 60:.3g} of {each.seconds / 60:.3g}", flush=True)
+            train(folder, arguments, number * part - seconds, progress)
+        if not any("scores" in entry and entry["part"] == number for entry in done()):
+            scores = judge(folder, each.videos)
+            write_line(progress, {"seconds": 0.0, "part": number, "step": step_of(folder), "scores": scores})
+    judged = [entry for entry in done() if "scores" in entry]
+    points = tuple(Point(entry["part"] * part / 60, entry["step"], entry["scores"]) for entry in judged)
+    parameters = re.search(r"(\d+) generator and (\d+) discriminator parameters", (folder / "train.log").read_text())
+    batch = re.search(r"--batch_size=(\d+)", (folder / "run" / "run.flags").read_text())
+    if not parameters or not batch:
+        fail(f"{folder}: got no run there that train wrote, expected one")
+    clips = folder / "clips.gif"
+    if not clips.exists():
+        program("sample", folder, f"--output={clips}", f"--seed={seed}")
+    videos = points[-1].step * int(batch[1]) / each.seconds
+    return Trial(name, seed, shlex.join(arguments), points, int(parameters[1]), int(parameters[2]), videos, clips)
+
+
+def train(folder: Path, arguments: tuple[str, ...], seconds: float, progress: Path) -> None:
+    """Trains a run on for so long, and writes down how long it was, also if this program is stopped meanwhile."""
+    before, log = step_of(folder), folder / "train.log"
+    command = [sys.executable, "-m", "tfvideogan.train", *arguments, f"--steps={NEVER}", "--evaluate_every_steps=0"]
+    command += [f"--sample_every_steps={NEVER}", f"--checkpoint_every_steps={NEVER}", f"--log_every_steps={LOG_EVERY}"]
+    with open(log, "a") as file:
+        start = file.tell()
+        process = subprocess.Popen([*command, f"--workdir={folder / 'run'}"], stdout=file, stderr=file)
+    began = None
+    try:
+        while process.poll() is None and (began is None or time.time() < began + seconds):
+            time.sleep(0.1)
+            if began is None and re.search(rf"step \d+/{NEVER}", log.read_text()[start:]):
+                began = time.time()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        lasted = time.time() - began if began else 0.0
+        process.wait()
+        if step_of(folder) > before:
+            write_line(progress, {"seconds": lasted, "step": step_of(folder)})
+    if lasted < seconds:
+        fail(f"{folder}: the run ended by itself: {last_line(log)}")
+
+
+def judge(folder: Path, videos: int) -> dict[str, tuple[float | None, float | None]]:
+    """Scores of the newest checkpoint with their errors, by metric."""
+    report = folder / "report"
+    (report / RECORDS).unlink(missing_ok=True)
+    program("evaluate", folder, f"--metrics={METRICS}", f"--evaluate_videos={videos}", f"--report={report}", "--curve=")
+    records = [json.loads(line) for line in (report / RECORDS).read_text().splitlines()]
+    return {record["metric"].split("/")[0]: (record["value"], record["stderr"]) for record in records}
+
+
+def program(verb: str, folder: Path, *arguments: str) -> None:
+    """Runs `tfvideogan VERB --workdir=` of a run."""
+    log = folder / f"{verb}.log"
     with open(log, "w") as file:
-        process = subprocess.Popen([*command, f"--workdir={workdir}"], stdout=file, stderr=file)
-    while not re.search(rf"step {FIRST}/", log.read_text()):
-        if process.poll() is not None:
-            raise SystemExit(f"{model}: the run failed with exit code {process.returncode}; see {log}")
-        time.sleep(0.1)
-    began = time.time()
-    time.sleep(60 * MINUTES.value)
-    process.send_signal(signal.SIGTERM)
-    seconds = time.time() - began
-    process.wait()
-    step = int(newest_first(workdir)[0].name[5:])
-    print(f"{model}: {step} steps", flush=True)
-    command = [sys.executable, "-m", "tfvideogan.evaluate", f"--workdir={workdir}", f"--metrics={METRICS}"]
-    subprocess.run([*command, f"--evaluate_videos={VIDEOS.value}"], check=True, stderr=subprocess.DEVNULL)
-    records = [json.loads(line) for line in (workdir / RECORDS).read_text().splitlines()]
-    scores = {record["metric"].split("/")[0]: f"{record['value']:.3g} ± {record['stderr']:.1g}" for record in records}
-    parameters = re.search(r"(\d+) generator and (\d+) discriminator parameters", log.read_text())
-    batch = int(re.search(r"--batch_size=(\d+)", (workdir / "run.flags").read_text())[1])
-    return {
-        "model": model,
-        **{name.upper() if len(name) < 4 else name: scores[name] for name in SHOWN},
-        "parameters of G": f"{int(parameters[1]):,}",
-        "of D": f"{int(parameters[2]):,}",
-        "steps": str(step),
-        "videos/s": f"{(step - FIRST) * batch / seconds:.0f}",
-    }
+        command = [sys.executable, "-m", f"tfvideogan.{verb}", f"--workdir={folder / 'run'}", *arguments]
+        if subprocess.run(command, stdout=file, stderr=file).returncode:
+            fail(f"{folder}: {verb} failed: {last_line(log)}")
+
+
+def step_of(folder: Path) -> int:
+    """Steps done at the newest checkpoint."""
+    found = newest_first(folder / "run")
+    return int(found[0].name[5:]) if found else 0
+
+
+def write_line(path: Path, entry: dict) -> None:
+    with open(path, "a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def last_line(log: Path) -> str:
+    return (log.read_text().splitlines() or ["no message"])[-1]
+
+
+def fail(message: str) -> NoReturn:
+    print(f"compare: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main(sys.argv[1:])
