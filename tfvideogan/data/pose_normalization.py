@@ -32,8 +32,7 @@ class Floor:
     def range(self) -> tuple[float, float]:
         """The farthest and the closest row."""
         median, close = float(np.median(self.rows)), float(self.rows.max())
-        above = median - self.rows
-        found = self.rows[(above > 0) & (above < ABOVE_MEDIAN * (close - median))]
+        found = self.rows[median - self.rows < ABOVE_MEDIAN * (close - median)]
         return float(found.min(initial=median)), close  # the median, where feet hardly move
 
     def heights_at(self, far: float, close: float) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from tfvideogan.metrics.kernel_distance import kernel_distance
 from tfvideogan.metrics.mmd import mmd
 from tfvideogan.metrics.mode_score import mode_score
 from tfvideogan.metrics.modified_inception_score import modified_inception_score
+from tfvideogan.metrics.pose_distance import pose_distance
 from tfvideogan.metrics.precision_recall import precision_recall
 from tfvideogan.metrics.psnr import psnr
 from tfvideogan.metrics.sliced_wasserstein_distance import sliced_wasserstein_distance
@@ -34,6 +35,7 @@ __all__ = [
     "mmd",
     "mode_score",
     "modified_inception_score",
+    "pose_distance",
     "precision_recall",
     "psnr",
     "sliced_wasserstein_distance",
