@@ -28,7 +28,7 @@ from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.installed import found
 from tfvideogan.ops import forms
 from tfvideogan.training.run_folder import from_run
-from tfvideogan.training.strategy import leave_cluster
+from tfvideogan.training.strategy import leave_cluster, set_up_devices
 
 Settings = TypeVar("Settings")  # the dataclass whose fields are a program's flags
 FLAGS = flags.FLAGS
@@ -79,7 +79,14 @@ def define_path(name: str, default: str | None, help: str, parser: PathParser | 
 
 
 define_path("workdir", None, "Folder of the run.")
-flags.DEFINE_enum("xla", "auto", ["auto", "true", "false"], "What XLA compiles: what gains by it; in train, every update whole; nothing.")
+flags.DEFINE_enum(
+    "xla",
+    "auto",
+    ["auto", "true", "false"],
+    "What XLA compiles. auto: in train on one GPU every update whole, on a CPU the parts that gain by it; true: every update whole; false: "
+    "nothing.",
+)
+flags.DEFINE_boolean("tf32", True, "Multiply float32 on GPUs with 10 bits of the fraction (TF32), which is faster; false: with all 23.")
 
 
 def launch(
@@ -114,6 +121,7 @@ def launch(
         config = parse(sys.argv, saved, kind, kept)
         if not in_cluster:
             leave_cluster(program)
+        set_up_devices(bool(FLAGS["tf32"].value))
         for name in (*output_folders, *output_files):
             place: Any = FLAGS[name].value
             if place:

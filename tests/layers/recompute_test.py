@@ -14,6 +14,7 @@ from tests.models_test import batches_of, optimized, step_of, unsteady_sums
 from tfvideogan import models
 from tfvideogan.layers import recompute
 from tfvideogan.layers.spectral import SpectralDense
+from tfvideogan.ops import forms
 
 
 class Square:
@@ -57,6 +58,14 @@ def test_values_and_gradients_are_the_same_and_u_is_assigned_once():
     for plain, again in zip(*found, strict=True):
         np.testing.assert_array_equal(again, plain)
     assert not np.array_equal(found[1][-1], before[-1])
+
+
+@pytest.mark.parametrize("form, calls", [(forms.accelerated, 2), (forms.plain, 1)])
+def test_gpus_compute_again_too_and_what_is_counted_does_not(form, calls):
+    function = Square()
+    with form():
+        function.gradients(recomputed=True)
+    assert function.calls == calls
 
 
 def test_no_other_mode_is_touched(monkeypatch):

@@ -18,12 +18,14 @@ def recomputed(function: Callable[..., tf.Tensor], layers: Layers, *inputs: tf.T
     Spectral normalization is outside of what is computed again: both times see the same kernels, `u` is assigned once.
     tf.recompute_grad is not used: it would compute the kernels' gradients of a player that is not trained.
 
+    Within `forms.plain()` nothing is computed again: what is counted there is what the paper writes.
+
     Args:
         function: differentiable, without effects in mode "train"; called with the same layers and mode again.
         layers: all that function calls.
         inputs: floating tensors; the first is what all large tensors follow from.
     """
-    if mode != "train" or forms.is_plain():
+    if mode != "train" or forms.is_asked():
         return function(layers, *inputs, mode=mode)
     found = [part for layer in layers if layer is not None for part in layer._flatten_layers()]
     spectral = [layer for layer in found if isinstance(layer, SpectralLayer)]

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-_plain = _uncompiled = False
+_plain = _uncompiled = _accelerated = False
 
 
 def is_plain() -> bool:
-    """Whether the plain formulas are built: within `plain()`, and wherever there is a GPU or TPU, which every strategy then uses."""
-    return _plain or any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+    """Whether the plain formulas are built: within `plain()`, and for GPUs and TPUs."""
+    return _plain or is_accelerated()
+
+
+def is_accelerated() -> bool:
+    """Whether what is built is for a GPU or TPU: there is one, which every strategy then uses, or it is built within `accelerated()`."""
+    return _accelerated or any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
 
 
 def is_asked() -> bool:
@@ -45,3 +50,14 @@ def uncompiled() -> Iterator[None]:
         yield
     finally:
         _uncompiled = before
+
+
+@contextlib.contextmanager
+def accelerated() -> Iterator[None]:
+    """What is traced within it is what a GPU or TPU would run, whether there is one or not: to measure it, or to prove that it can."""
+    global _accelerated
+    before, _accelerated = _accelerated, True
+    try:
+        yield
+    finally:
+        _accelerated = before

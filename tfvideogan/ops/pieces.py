@@ -29,6 +29,11 @@ def is_compiled(x: tf.Tensor, numbers: int | None = None) -> bool:
     return forms.is_compiled() and (math.prod(x.shape[1:]) if numbers is None else numbers) >= LARGE
 
 
+def count() -> int:
+    """Of the functions that are compiled so far, one for each kind of tensors."""
+    return _traced.cache_info().currsize
+
+
 @functools.cache
 def _traced(function: Callable, *kinds: tf.TensorSpec) -> Callable:
     # One tf.function for each kind, for TensorFlow warns of one that is traced for many.

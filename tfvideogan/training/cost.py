@@ -88,7 +88,7 @@ def _measure(config: Config) -> tuple[Cost, GAN]:
     cost = _cost(whole, gan, *rest)
     if parts > 1:  # only one part's activations are held; the gradients of the parts before it stand beside its own
         part = measure(dataclasses.replace(whole, batch_size=config.batch_size // parts))
-        sums, batches = cost.gradients, config.d_steps * _batch_bytes(config)
+        sums, batches = cost.gradients, config.d_steps * batch_bytes(config)
         live = part.live + sums + batches - batches // parts
         cost = dataclasses.replace(cost, activations=part.activations, gradients=2 * sums, live=live)
     return cost, gan
@@ -124,7 +124,7 @@ def _cost(config: Config, gan: GAN, optimizers: list[tf.Variable], d_update: lis
         flops=gan.chunks * (config.d_steps * d_flops + g_flops),
         activations=max(_kept(d_update, "d_step"), _kept(g_update, "g_step")),
         # The updates follow each other; whoever calls one holds the batches of the others.
-        live=max(_live(d_update), _live(g_update)) + (config.d_steps - 1) * _batch_bytes(config),
+        live=max(_live(d_update), _live(g_update)) + (config.d_steps - 1) * batch_bytes(config),
     )
 
 
@@ -142,7 +142,8 @@ def _needed(graph: tf.Graph, results: list[tf.Tensor], before: int = 0) -> list[
     return [operation for operation in operations if operation in found]
 
 
-def _batch_bytes(config: Config) -> int:
+def batch_bytes(config: Config) -> int:
+    """Of a global batch."""
     specs = models.find(config.model).Model.batch_specs(config).values()
     return config.batch_size * sum(math.prod(spec.shape[1:]) * spec.dtype.size for spec in specs)
 

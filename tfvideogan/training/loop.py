@@ -15,13 +15,21 @@ from tfvideogan.config import Config, RunFailed, UserError
 from tfvideogan.gan import Batch
 from tfvideogan.training.monitoring import Monitoring
 from tfvideogan.training.optimizers import make_optimizers
-from tfvideogan.training.run_folder import Run, newest_first, refuse_fewer_steps
+from tfvideogan.training.profiler import Profiler
+from tfvideogan.training.run_folder import LOGS, Run, newest_first, refuse_fewer_steps
 from tfvideogan.training.signals import Signals, Stopped
 from tfvideogan.training.step import make_step
 from tfvideogan.training.strategy import is_chief
 
 
-def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.distribute.Strategy, whole: bool = False) -> None:
+def train(
+    config: Config,
+    dataset: data.Dataset,
+    workdir: str,
+    strategy: tf.distribute.Strategy,
+    whole: bool = False,
+    profiled: range = range(0),
+) -> None:
     """The one loop. Runs to `config.steps`, from the newest checkpoint in `workdir` if there is one.
 
     Args:
@@ -30,6 +38,7 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
         workdir: the run's folder.
         strategy: spreads the global batch.
         whole: XLA compiles each update whole.
+        profiled: the steps that are written down for TensorBoard's profiler.
 
     Raises:
         RunFailed: the disk is full, losses stay non-finite, or a worker is lost; what was saved stands.
@@ -62,9 +71,11 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
         run.forget_later_records()
     one_step = make_step(gan, optimizers, run.step, strategy, whole=whole)
     batches = distribute(dataset, config, strategy, run.next_batch())
-    watch = Monitoring(run, chief, signals)
+    watch = Monitoring(run, chief, signals, strategy.num_replicas_in_sync)
 
-    step, rollbacks = run.done(), 0
+    step, rollbacks, first = run.done(), 0, True
+    ahead = range(max(profiled.start, step + 1), min(profiled.stop, config.steps + 1))  # the last step ends the profile
+    profiler = Profiler(ahead if chief else range(0), run.path / LOGS)
     done, waited, seconds = 0, 0.0, 0.0  # since the last log line
     while True:
         if chief and run.unwatched():
@@ -83,11 +94,15 @@ def train(config: Config, dataset: data.Dataset, workdir: str, strategy: tf.dist
             return
 
         start = time.perf_counter()
-        drawn = [next(batches) for _ in range(config.d_steps)]
-        waited += time.perf_counter() - start
-        scalars = {name: float(value) for name, value in together(strategy, one_step, drawn).items()}  # waits for the device
+        with profiler.at(step + 1):
+            drawn = [next(batches) for _ in range(config.d_steps)]
+            waited += time.perf_counter() - start
+            scalars = {name: float(value) for name, value in together(strategy, one_step, drawn).items()}  # waits for the device
         signals.defer = True  # until now, everything was saved
         seconds, done, step = seconds + time.perf_counter() - start, done + 1, step + 1
+        if first:
+            watch.compiled(time.perf_counter() - start, one_step.traces(), whole)
+            first = False
         wrong = non_finite(scalars, config.precision)
         if wrong:
             rollbacks += 1

@@ -1,6 +1,8 @@
 """What a run shows while it trains: log lines, TensorBoard, sample GIFs, evaluations."""
 
+import contextlib
 import dataclasses
+import resource
 import time
 
 import numpy as np
@@ -16,12 +18,14 @@ from tfvideogan.gan import Batch
 from tfvideogan.generation import pictures
 from tfvideogan.generation.module import Generator
 from tfvideogan.generation.sampler import Sampler
+from tfvideogan.ops import pieces
 from tfvideogan.training.run_folder import LOGS, SAMPLES, Run, append_records, given_batches
 from tfvideogan.training.signals import Signals
 
 ROWS, COLUMNS = 12, 4  # fixed latents: one row a class
 FPS = 8
 NO_LOSS, LOGS_WITHOUT_LOSS = 1e-2, 10  # a D whose every loss is below this for so many log lines has beaten G for good
+KIB = 1024  # Linux counts a process' memory in these
 NO_SPREAD = 0.5 / 255  # of a pixel's standard deviation over a class's clips: they are the same picture
 
 
@@ -32,10 +36,11 @@ class Monitoring:
         run: the run, restored.
         chief: whether this process writes.
         signals: looked at during the long parts, which end early (signals.Stopped) when the process shall stop.
+        devices: that share a batch.
     """
 
-    def __init__(self, run: Run, chief: bool, signals: Signals):
-        self.run, self.config, self.chief, self.signals = run, run.config, chief, signals
+    def __init__(self, run: Run, chief: bool, signals: Signals, devices: int = 1):
+        self.run, self.config, self.chief, self.signals, self.devices = run, run.config, chief, signals, devices
         self.lost = 0  # log lines in a row on which D's loss was nothing
         self.classes = np.arange(min(len(run.labels), ROWS), dtype=np.int32)
         self.samplers: dict[str, Sampler] = {}
@@ -57,19 +62,31 @@ class Monitoring:
         rate = self.config.batch_size * steps / seconds
         eta = time.strftime("%H:%M:%S", time.gmtime((self.config.steps - step) * seconds / steps))
         shown = "  ".join(f"{name} {value:.3g}" for name, value in scalars.items() if name.startswith(("d_", "g_", "augment_")))
+        memory = peak_memory()
         logging.info(
-            "step %d/%d  %.1f videos/s  ETA %s  data %.1f%%  %s", step, self.config.steps, rate, eta, 100 * waited / seconds, shown
+            "step %d/%d  %.1f videos/s  ETA %s  data %.1f%%  %.1f GiB  %s",
+            *(step, self.config.steps, rate, eta, 100 * waited / seconds, memory / 2**30, shown),
         )
         with self.writer.as_default(step=step):
             for name, value in scalars.items():
                 tf.summary.scalar(_group(name), value)
             tf.summary.scalar("speed/videos_per_second", rate)
+            tf.summary.scalar("speed/videos_per_second_and_device", rate / self.devices)
+            tf.summary.scalar("speed/seconds_per_step", seconds / steps)
             tf.summary.scalar("speed/share_of_time_waiting_for_data", waited / seconds)
+            tf.summary.scalar("speed/peak_memory_gib", memory / 2**30)
 
         terms = [value for name, value in scalars.items() if name.startswith("d_") and not name.endswith("gradient_norm")]
         self.lost = self.lost + 1 if terms and all(0 <= value < NO_LOSS for value in terms) else 0
         if self.lost == LOGS_WITHOUT_LOSS:
             self.warn(step, f"D's losses have been below {NO_LOSS} for {self.lost} log lines: G no longer learns")
+
+    def compiled(self, seconds: float, traces: int, whole: bool) -> None:
+        """A line about the first step: the seconds that it took, and what was built for it."""
+        if not self.chief:
+            return
+        compiled = f"XLA compiled {traces} of them whole" if whole else f"XLA compiled {pieces.count()} pieces of them"
+        logging.info("first step: %.1f s with tracing and compiling; %d functions, %s", seconds, traces, compiled)
 
     def warn(self, step: int, text: str) -> None:
         """A line in the log and in TensorBoard's text page."""
@@ -147,6 +164,15 @@ class Monitoring:
         sampler = self.samplers[name]
         sampler.calibrate(given_batches(sampler, self.config))
         return Generator(str(self.run.path), self.config, self.run.labels, self.run.done(), sampler)
+
+
+def peak_memory() -> int:
+    """Bytes held at most until now: by the first GPU or TPU that says so, else by this process."""
+    for device in tf.config.list_logical_devices():
+        with contextlib.suppress(ValueError, tf.errors.OpError):  # of a device that does not say
+            if device.device_type != "CPU":
+                return tf.config.experimental.get_memory_info(device.name)["peak"]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
 
 
 def _group(name: str) -> str:

@@ -65,6 +65,11 @@ class Step:
             scalars = {**scalars, **g_update(chunk)}
         return finish(scalars)
 
+    def traces(self) -> int:
+        """How often its tf.functions were traced so far: compiled, those that XLA compiles whole."""
+        functions = [f for f in self.functions if isinstance(f, tf.types.experimental.PolymorphicFunction)]
+        return sum(function.experimental_get_tracing_count() for function in functions)
+
     def in_turn(self, batch: Batch) -> Iterator[Batch]:
         """The chunks of a batch, each with the state that follows from the one before, as the weights then are."""
         if self.chunks == 1:

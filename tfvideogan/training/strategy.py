@@ -71,6 +71,24 @@ def make_strategy(name: str, cpu_replicas: int) -> tf.distribute.Strategy:
     return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")
 
 
+def set_up_devices(tf32: bool) -> None:
+    """What every program does before a device is touched: GPUs' memory is taken as it is needed, not all at once, so that several
+    programs share one; float32 products and convolutions on GPUs are of 10 bits (TF32), or of float32's 23."""
+    tf.config.experimental.enable_tensor_float_32_execution(tf32)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        with contextlib.suppress(RuntimeError):  # devices are in use, as in a notebook: they stay as they are
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def compiles_whole(xla: str, strategy: tf.distribute.Strategy) -> bool:
+    """Whether XLA compiles each update whole: where --xla asks for it, and by itself on one GPU. On a CPU it compiles the pieces that
+    gain by it. A TPU's updates are compiled by its strategy."""
+    if isinstance(strategy, tf.distribute.TPUStrategy):
+        return False
+    one_gpu = strategy.num_replicas_in_sync == 1 and bool(tf.config.list_physical_devices("GPU"))
+    return xla == "true" or (xla == "auto" and one_gpu)
+
+
 def leave_cluster(who: str) -> None:
     """Takes TF_CONFIG out of the environment, with a word: `who` runs in one process, and waits for no other."""
     if os.environ.pop(TF_CONFIG, "").strip():
