@@ -6,7 +6,7 @@ RUN := runs/quickstart
 PRECISION := $(shell grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null && echo mixed_bfloat16 || echo float32)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo demo-video docs test test-slow test-io test-beam mutants lint clean
+.PHONY: help demo demo-video docs test test-slow test-accelerators test-io test-beam mutants lint clean
 
 help:
 	@echo "make demo       train a small DVD-GAN on made-up clips; evaluate, sample, export it, and load it back"
@@ -14,6 +14,7 @@ help:
 	@echo "make docs       the documentation, in build/site/index.html (the build needs no network)"
 	@echo "make test       the fast tests"
 	@echo "make test-slow  the slow ones"
+	@echo "make test-accelerators  what is proven of GPUs and TPUs on a CPU (hours)"
 	@echo "make test-io    s3:// through TF-IO, in an environment of its own (.venv-io: TensorFlow 2.16, so Python 3.10 to 3.12)"
 	@echo "make test-beam  prepare on Apache Beam, in an environment of its own (.venv-beam)"
 	@echo "make mutants    faults that the fast tests must notice, each tried on a copy (hours; MUTANTS=--only=tgan for some)"
@@ -74,6 +75,10 @@ test: .venv/installed
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow
+
+test-accelerators: .venv/installed
+	$(BIN)/python -m pytest tests/accelerators tests/xla_test.py tests/layers/recompute_test.py tests/training/strategy_test.py -n 2
+	$(BIN)/python -m pytest tests/layers/layers_test.py tests/models_test.py -k "clip or products or compiles_with_xla"
 
 # One install with every pin in it, or pip would fetch the newest TensorFlow first. moto answers as S3 does.
 .venv-io/installed: pyproject.toml setup.py

@@ -23,7 +23,7 @@ CASES: dict[str, dict] = {
     "ftgan joint": {"model": "ftgan", "phase": "joint"},
     "mocogan": {"model": "mocogan"},
     "mocogan self_feed": {"model": "mocogan", "epsilon": "self_feed", "category_to": "motion", "video_discriminator": "strided"},
-    "tgan": {"model": "tgan", "loss": "wgan_svc"},
+    "tgan": {"model": "tgan", "loss": "wgan_svc", "clip_every_steps": 1},
     "tgan wgan_clip": {"model": "tgan", "loss": "wgan_clip", "conditional": True},
     "tgan vanilla": {"model": "tgan", "loss": "vanilla"},
     "tganv2": {"model": "tganv2"},

@@ -170,7 +170,7 @@ def test_every_operation_of_a_module_that_a_cpu_exported_has_a_gpu_kernel(name):
             (member,) = [member for member in archive if member.name.endswith("/saved_model.pb")]
             written = archive.extractfile(member).read()
     (graph,) = [meta.graph_def for meta in SavedModel.FromString(written).meta_graphs]
-    assert any(node.compiled for node in graphs.nodes(graph)) or name != "moving_shapes64"  # small ones have nothing to compile
+    assert len(list(graphs.nodes(graph))) > 500
     assert not graphs.without_kernel(graph, HOST_ONLY_OF_MODULES)
 
 
