@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.accelerators.cases import CASES, DEEP, config_of
+from tests.accelerators.cases import CASES, config_of
 from tests.models_test import batch_of, fixed_draws, step_of
 from tfvideogan import models
 from tfvideogan.ops import forms, noise
 
-QUICK = "vgan"  # in seconds
 
-
-@pytest.mark.parametrize("case", [pytest.param(case, marks=[] if case == QUICK else [pytest.mark.slow]) for case in CASES])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_a_whole_step_compiles_and_agrees_with_the_uncompiled_one(case, monkeypatch):
     # XLA's generator gives other numbers for the same seed: both take fixed ones. What is traced is what a GPU runs.
     monkeypatch.setattr(noise, "normal", lambda seeds, shape: fixed_draws(seeds, shape) * 4 - 2)
@@ -29,7 +28,3 @@ def test_a_whole_step_compiles_and_agrees_with_the_uncompiled_one(case, monkeypa
     assert results[0].keys() == results[1].keys() and all(np.isfinite(value) for value in results[0].values())
     for name, value in results[0].items():
         assert results[1][name] == pytest.approx(value, rel=1e-3, abs=1e-4), name
-
-
-def test_every_deep_case_is_a_case():
-    assert {*DEEP, QUICK} <= set(CASES)
