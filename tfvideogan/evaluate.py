@@ -26,7 +26,7 @@ from absl import flags, logging
 
 from tfvideogan.cli import define_generator_flags, define_path, define_strategy_flags, launch, open_generator, require_frames_of
 from tfvideogan.config import Config, Evaluation, UserError
-from tfvideogan.evaluation import cache, folders, generator, prediction
+from tfvideogan.evaluation import cache, folders, generator, prediction, translation
 from tfvideogan.evaluation.evaluation import QUICK
 from tfvideogan.evaluation.result import line, write_report
 from tfvideogan.evaluation.scores import METRICS as ALL
@@ -36,10 +36,14 @@ from tfvideogan.evaluators.replicas import load_on
 from tfvideogan.training.run_folder import append_records
 from tfvideogan.training.strategy import make_strategy
 
+OF_KIND = {"prediction": prediction, "translation": translation}  # of others no clip has a true one
+
 define_generator_flags()
 define_strategy_flags()
 METRICS = flags.DEFINE_list(
-    "metrics", None, f"all, or some of {','.join(ALL)}; if not given {','.join(QUICK)}, of a prediction {','.join(prediction.USUAL)}."
+    "metrics",
+    None,
+    f"all, or some of {','.join(ALL)}; if not given {','.join(QUICK)}, of a prediction or translation {','.join(prediction.USUAL)}.",
 )
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", None, "Generated clips; if not given --evaluate_videos of the run, or all of --fake.")
 NUM_REAL = flags.DEFINE_integer("num_real", None, "Real clips; if not given as many as generated ones; 0: all that there are.")
@@ -53,7 +57,7 @@ GIVEN = flags.DEFINE_integer("given", 0, "With --paired: first frames of each cl
 LPIPS = flags.DEFINE_list(
     "lpips",
     [],
-    "Weights of LPIPS, taken of a prediction's frames or of pairs: the network's file and the heads' (.pth, .npz), or one of both.",
+    "Weights of LPIPS, of frames of predictions, translations or pairs: the network's file and the heads' (.pth, .npz), or one of both.",
 )
 PAIRED = flags.DEFINE_boolean("paired", False, "ssim and psnr of each video of --fake and that of the same place, by name, in --real.")
 REPORT = define_path("report", None, "Folder for report.html and metrics.jsonl.")
@@ -94,13 +98,13 @@ def main(config: Evaluation) -> None:
     elif isinstance(config, Config):
         opened = open_generator(config, truncations=tuple(sorted({*settings.curve, settings.truncation, 1.0})))
         require_frames_of(opened, config.frames)
-        if opened.kind == "prediction":
-            usual = settings if METRICS.value is not None else dataclasses.replace(settings, metrics=prediction.USUAL)
-            found = prediction.evaluate(opened, usual, evaluator)
+        if opened.kind in OF_KIND:
+            of_kind = OF_KIND[opened.kind]
+            usual = settings if METRICS.value is not None else dataclasses.replace(settings, metrics=of_kind.USUAL)
+            found = of_kind.evaluate(opened, usual, evaluator)
         elif settings.lpips is not None:
-            raise UserError(
-                f"--lpips={','.join(LPIPS.value)}: expected a prediction, or --real and --fake with --paired; got {opened.name}"
-            )
+            expected = "a prediction or a translation, or --real and --fake with --paired"
+            raise UserError(f"--lpips={','.join(LPIPS.value)}: expected {expected}; got {opened.name}")
         elif settings.futures > 1:
             raise UserError(f"--futures={settings.futures}: expected 1, as {opened.name} continues no clips")
         else:

@@ -15,6 +15,7 @@ Batch = dict[str, tf.Tensor]
 Inputs = dict[str, tf.Tensor]
 Specs = dict[str, tf.TensorSpec]
 Scalars = dict[str, tf.Tensor]
+Details = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]  # pictures and numbers, by name
 Constraint = tuple[tf.Variable, Callable[..., tf.Tensor], tuple[tf.Variable, ...]]  # (w, f, reads): w := f(w, *reads)
 
 # Streams of an example's seed (see ops.noise.fork); data sources draw from streams of 1000 and above.
@@ -193,6 +194,11 @@ class GAN(keras.Model):
             the network generates in a call; and the state, tensors [N,...] by name, the same names and shapes after every part.
         """
         raise NotImplementedError
+
+    def details(self, network: keras.Model, batch: Batch) -> Details:
+        """What there is to see beside the video that a generator in mode "sample" makes of a batch: named pictures, as of flow, uint8
+        [N,T,H,W,3] with as many frames as the video; and named numbers, float32 [N]. Nothing by default."""
+        return {}, {}
 
     def interpolate(self, network: keras.Model, inputs: Inputs, factor: int) -> tf.Tensor:
         """Clips [N,factor*(T-1)+1,H,W,3] with factor - 1 new frames between each two, of a generator in mode "sample".

@@ -4,7 +4,11 @@ from tests.mutants import Mutant
 
 WARP_ERROR, NEAREST = "tfvideogan/metrics/warp_error.py", "tfvideogan/evaluation/nearest.py"
 
+TRANSLATION, MODULE = "tfvideogan/evaluation/translation.py", "tfvideogan/generation/module.py"
+LABEL_COLOR = "tfvideogan/ops/label_color.py"
+
 OF_WARP_ERROR, OF_NEAREST = "tests/metrics/warp_error_test.py", "tests/evaluation/nearest_test.py"
+OF_TRANSLATION, OF_LABEL_COLOR = "tests/evaluation/translation_test.py", "tests/ops/label_color_test.py"
 
 MUTANTS = [
     Mutant(WARP_ERROR, "video[:, 1:] - warped(video[:, :-1]", "video[:, :-1] - warped(video[:, 1:]", OF_WARP_ERROR, "warped forward"),
@@ -26,4 +30,43 @@ MUTANTS = [
     ),
     Mutant(NEAREST, 'inputs["source"][:, -frames:]', 'inputs["source"][:, :frames]', OF_NEAREST, "answers to the first frames"),
     Mutant(NEAREST, "BYTES // (height * width * 3)", "BYTES", OF_NEAREST, "memory grows with the frames' size"),
+    Mutant(MODULE, "state = after if history else state", "state = after", f"{OF_TRANSLATION} -k given_first", "history is kept"),
+    Mutant(
+        MODULE, "first = given is None and not history", "first = False", f"{OF_TRANSLATION} -k scores_of_frames", "the first frame is kept"
+    ),
+    Mutant(TRANSLATION, "x[:, self.start :]", "x", f"{OF_TRANSLATION} -k given_first", "the warp error of given frames"),
+    Mutant(
+        TRANSLATION,
+        "warp_error(clips, flow, trusted, RANGE)",
+        "warp_error(clips, flow, np.ones_like(trusted), RANGE)",
+        f"{OF_TRANSLATION} -k true_clips_flow",
+        "every flow is trusted",
+    ),
+    Mutant(
+        TRANSLATION, "if dataset.source.paired and", "if", f"{OF_TRANSLATION} -k protocol", "a flow for any set", "no unpaired set has flow"
+    ),
+    Mutant(
+        TRANSLATION,
+        'video = batch["video" if dataset.source.paired else "source"]',
+        'video = batch["video"]',
+        f"{OF_TRANSLATION} -k unpaired",
+        "the warp error by the style's flow",
+    ),
+    Mutant(TRANSLATION, "first, rule(", "0 * first, rule(", f"{OF_TRANSLATION} -k given_first", "baselines without the given frames"),
+    Mutant(
+        TRANSLATION,
+        "if dataset.source.paired:\n        nearest",
+        "if True:\n        nearest",
+        f"{OF_TRANSLATION} -k unpaired",
+        "the nearest frame of another clip",
+    ),
+    Mutant(
+        TRANSLATION,
+        "FrameScores(of_frames, 1, given)",
+        "FrameScores(of_frames, 1, 0)",
+        f"{OF_TRANSLATION} -k given_first",
+        "given frames are scored",
+    ),
+    Mutant(LABEL_COLOR, "source[..., :1], 3, -1", "source[..., -1:], 3, -1", OF_LABEL_COLOR, "the last channel"),
+    Mutant(LABEL_COLOR, "* TURN, 1.0", "* 0.5, 1.0", OF_LABEL_COLOR, "labels of the same color"),
 ]

@@ -21,6 +21,7 @@ class Source:
             what its output is to look like: of the same clip, or of any other where the set is unpaired.
         more: entries that are made only for a model that reads them, as "flow" float32 [T,H,W,2] in pixels (`layers.warp`), by
             functions of the same arguments.
+        paired: whether "video" is what "source" is to become; else it is of another clip.
         files: what the clips are of, NAME tab WHAT IT IS: a run writes it down, to notice what changed when it goes on. Empty for clips
             that follow from the code alone.
     """
@@ -30,6 +31,7 @@ class Source:
     clip: Callable[[tf.Tensor, tf.Tensor, bool], dict[str, tf.Tensor]]
     more: dict[str, Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]] = dataclasses.field(default_factory=dict)
     files: tuple[str, ...] = ()
+    paired: bool = True
 
 
 def unpaired(index: tf.Tensor, seed: tf.Tensor, stream: int, size: int, training: bool) -> tf.Tensor:

@@ -1,9 +1,8 @@
-"""Evaluates a generator against the clips it was trained on."""
+"""Evaluates a generator that makes clips of nothing, synthesis, against the clips it was trained on."""
 
 import functools
 from pathlib import Path
 
-from tfvideogan import models
 from tfvideogan.evaluation import audit, cache, evaluation, report, result
 from tfvideogan.evaluation.clips import Clips
 from tfvideogan.evaluation.repeats import averaged
@@ -33,13 +32,10 @@ def evaluate(generator: Generator, settings: Settings, evaluator: Evaluator) -> 
         real_videos=settings.real_videos,
         is_splits=settings.is_splits,
     )
-    given = None if generator.kind == "synthesis" else models.dataset(config, "test")
-    if given is not None:
-        scored.protocol["labels"] = "of the given clips"
     result.require(scored.metrics, settings.metrics, scored.missing)
 
     def look(truncation: float, seed: int) -> Clips:
-        return scored.generated(lambda batch, seed: generator.draw(batch, seed, truncation), seed, given)
+        return scored.generated(lambda batch, seed: generator.draw(batch, seed, truncation), seed)
 
     fake = look(settings.truncation, config.seed)
     protocol = {**scored.protocol, "repeats": settings.repeats}
@@ -54,7 +50,7 @@ def evaluate(generator: Generator, settings: Settings, evaluator: Evaluator) -> 
     name = f"{Path(generator.name).name}: {config.model} on {config.dataset}"
     sets = report.Set("real", scored.real, generator.labels), report.Set("generated", fake, generator.labels)
     records, shown = averaged(runs), []
-    if settings.report and generator.kind == "synthesis":
+    if settings.report:
         videos = settings.audit_videos
         found = audit.memorized(config, generator, fake, settings.truncation, evaluator, videos, remember, protocol) if videos > 0 else None
         if found:

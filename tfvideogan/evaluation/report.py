@@ -91,7 +91,7 @@ def table(records: list[dict]) -> str:
 <table><tr><th>metric</th><th class="n">value</th><th class="n">standard error</th><th class="n">of real clips</th></tr>
 {"".join(rows)}</table>
 <p>What each is, and when not to trust it: <code>docs/metrics.md</code>. Higher is better for is, mode_score, precision, recall, density,
-coverage and accuracy, and for ssim and psnr of paired clips; lower is better for fid, fvd, kid, mmd, swd and lpips. The rest
+coverage and accuracy, and for ssim and psnr of paired clips; lower is better for fid, fvd, kid, mmd, swd, lpips and warp_error. The rest
 should be as of real clips.</p>
 {"".join(f'<p class="warning">Too few clips: {_escape(warning)}.</p>' for warning in warnings)}
 """

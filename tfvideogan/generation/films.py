@@ -64,7 +64,7 @@ class Stream:
         self.generator, self.instances, self.state = generator, instances, None
         self.specs = {spec.name: spec for spec in specs_of(generator.source.start)}
         if rest := self.specs.keys() - {"source", "instances"}:
-            raise UserError(f"--source: {generator.name} reads {', '.join(rest)} too, expected one of --first_frames=none")
+            raise UserError(f"--source: {generator.name} reads {', '.join(rest)} too, expected one that reads its source alone")
         if (channels := [*self.specs["source"].shape[4:]]) not in ([], [3]):
             raise UserError(f"--source: {generator.name} reads {channels[0]} channels, expected labels or pictures")
         if "instances" in self.specs and instances is None:

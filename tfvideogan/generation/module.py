@@ -79,13 +79,38 @@ class Generator:
         if self.kind == "synthesis":
             return self.source.sample(batch["label"], seed, tf.constant(truncation))
         if self.kind == "translation":
-            given = {spec.name: spec for spec in specs_of(self.source.translate)}
-            return self.source.translate(
-                **{name: to_unit(batch[name][:, : spec.shape[1]]) if is_picture(spec) else batch[name] for name, spec in given.items()}
-            )
+            return self.source.translate(**self.read(batch))
         first = to_unit(batch["video"][:, : self.given_frames])
         label = [batch["label"]] if len(specs_of(self.source.predict)) == 4 else []  # of a predictor with classes
         return tf.concat([first, self.source.predict(first, seed, tf.constant(truncation), *label)], 1)
+
+    def read(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """What `translate` reads of a batch, by name; pictures in [0,1]."""
+        given = {spec.name: spec for spec in specs_of(self.source.translate)}
+        return {name: to_unit(batch[name][:, : spec.shape[1]]) if is_picture(spec) else batch[name] for name, spec in given.items()}
+
+    def in_turn(self, batch: dict[str, tf.Tensor], history: bool = True) -> tf.Tensor:
+        """As `draw` of a translation that `streams`, frame by frame: clips of any number of frames, in little memory.
+
+        Args:
+            history: whether a frame is made from those before; else each is made as if it were the first, or, after the first frames
+                that are given, the first one that is generated.
+        """
+        inputs = self.read(batch)
+        given = inputs.pop("video", None)
+        begin = 1 if given is None else given.shape[1]  # frames of `start`
+
+        def part(start: int, stop: int) -> dict[str, tf.Tensor]:
+            return {name: value[:, start:stop] for name, value in inputs.items()}
+
+        video, state = self.source.start(**part(0, begin), **({} if given is None else {"video": given}))
+        frames = [video]
+        for t in range(begin, inputs["source"].shape[1]):
+            first = given is None and not history
+            video, after = self.source.start(**part(t, t + 1)) if first else self.source.next(state, part(t, t + 1))
+            state = after if history else state
+            frames.append(video)
+        return tf.concat(frames, 1)
 
     def goes_on(self, unrolled: bool = False) -> bool:
         """Whether `parts` can be drawn."""

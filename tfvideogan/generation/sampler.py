@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvideogan.config import UserError
-from tfvideogan.gan import GAN, Batch, Inputs, Specs, layers_of
+from tfvideogan.gan import GAN, Batch, Details, Inputs, Specs, layers_of
 from tfvideogan.generation import rollout
 from tfvideogan.layers.norm import StandingNorm, standing_at
 from tfvideogan.ops import forms
@@ -200,6 +200,12 @@ class Sampler(tf.Module):
             self._start(ways, signature, "_unrolled" if given_frames else "")
         self._calibrate = tf.function(calibrate, autograph=False)
 
+        def details(batch: Batch) -> Details:
+            with standing_at(norms, rows_at(truncations, 1.0)):
+                return gan.details(network, batch)
+
+        self._details = tf.function(details, autograph=False)
+
     def _start(self, ways: tuple[rollout.Start, rollout.Next], signature: list[tf.TensorSpec], suffix: str = "") -> None:
         """Makes a rollout's two functions this module's."""
         start, following = ways
@@ -214,6 +220,10 @@ class Sampler(tf.Module):
                 specs = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), state)
                 frame = [self._next_frame] if self.kind == "translation" else []
                 getattr(self, f"next{suffix}").get_concrete_function(specs, *frame)
+
+    def details(self, batch: Batch) -> Details:
+        """What there is to see beside the video made of a batch of the data set: see `GAN.details`. An exported module has none."""
+        return self._details({name: batch[name] for name in self._gan.batch_specs(self._gan.config)})
 
     @property
     def reads_clips(self) -> bool:

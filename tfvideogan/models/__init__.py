@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Collection
 from types import ModuleType
 
 import keras
@@ -26,9 +27,10 @@ def find(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def dataset(config: Config, split: str) -> data.Dataset:
-    """The clips of `config.dataset` with all that the model reads. Raises UserError as `data.load`, and where some of it is missing."""
-    found = data.load(config, split, find(config.model).Model.batch_specs(config))
+def dataset(config: Config, split: str, more: Collection[str] = ()) -> data.Dataset:
+    """The clips of `config.dataset` with all that the model reads, and `more` entries where the data set has them. Raises UserError as
+    `data.load`, and where some of what the model reads is missing."""
+    found = data.load(config, split, {*find(config.model).Model.batch_specs(config), *more})
     check(config, found.specs)
     return found
 

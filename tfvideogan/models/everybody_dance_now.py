@@ -123,7 +123,11 @@ class Generator(keras.Model):
     def call(self, source: tf.Tensor, mode: Mode, face: tf.Tensor | None = None) -> tf.Tensor:
         """Poses [N,T,H,W,3] in [-1,1], in phase face with the faces' centers, int32 [N,T,2] (row, column) -> video
         [N,T,H,W,3] in [-1,1] (a face may go beyond), float32."""
-        poses, frames = 0.5 * source + 0.5, [tf.zeros_like(source[:, 0])]
+        return self.chain(source, face, tf.zeros_like(source[:, 0]))
+
+    def chain(self, source: tf.Tensor, face: tf.Tensor | None, before: tf.Tensor) -> tf.Tensor:
+        """As a call, but that the first frame is made from the frame before [N,H,W,3], gray where there is none."""
+        poses, frames = 0.5 * source + 0.5, [before]
         for t in range(source.shape[1]):
             frame = self.frame(tf.concat([poses[:, t], frames[-1]], -1))
             if face is not None:
@@ -170,6 +174,7 @@ class Model(gan.GAN):
     config: Config
     networks = Generator, Discriminator
     free_frames = True
+    unrolls = True
 
     def __init__(self, config: Config):
         super().__init__(config)
@@ -190,6 +195,13 @@ class Model(gan.GAN):
     def inputs(self, batch: gan.Batch) -> gan.Inputs:
         """Poses, and the faces of phase face."""
         return {name: batch[name] for name in ("source", "face") if name in self.batch_specs(self.config)}
+
+    def unroll(self, network: keras.Model, inputs: gan.Inputs, state: gan.Inputs) -> tuple[tf.Tensor, gan.Inputs]:
+        """The frames of any number of poses, from the last frame of the part before."""
+        assert isinstance(network, Generator)
+        source = inputs["source"]
+        video = network.chain(source, inputs.get("face"), state.get("before", tf.zeros_like(source[:, 0])))
+        return video, {"before": video[:, -1]}
 
     def discriminator_loss(self, batch: gan.Batch) -> tuple[gan.Scalars, gan.Scalars]:
         """Half the distances from 1 and 0, summed over scales; of each frame's face too."""

@@ -47,9 +47,10 @@ from tfvideogan.layers.patch_discriminator import MultiScaleDiscriminator
 from tfvideogan.layers.pix2pix_hd import Decoder, Encoder, Enhancer, Painter, Trunk, outer
 from tfvideogan.layers.warp import warp
 from tfvideogan.losses import feature_matching, least_squares, mean_distance
+from tfvideogan.ops.flow_color import flow_to_color
 from tfvideogan.ops.in_order import add, copies
 from tfvideogan.ops.resample import average_pool_overlapping, downsample
-from tfvideogan.ops.video import fold, unfold
+from tfvideogan.ops.video import fold, from_unit, to_uint8, unfold
 
 PHASES = "finest", "joint"
 FIRST_FRAMES = "none", "real"
@@ -278,9 +279,14 @@ class Generator(keras.Model):
     def call(self, source: tf.Tensor, mode: Mode, instances: tf.Tensor | None = None, video: tf.Tensor | None = None) -> tf.Tensor:
         """Labels int32 [N,T,H,W], with instances int32 of the same shape, or channels [N,T,H,W,C] in [-1,1]; and the first frames
         [N,2,H,W,3], if they are given, with which the result begins -> video [N,T,H,W,3] in [-1,1], float32."""
+        frames = self.frames(source, instances, video)
+        return frames.final if video is None else tf.concat([video, frames.final], 1)
+
+    def frames(self, source: tf.Tensor, instances: tf.Tensor | None, video: tf.Tensor | None) -> Frame:
+        """As a call, the frames that are generated, with their flow and masks."""
         maps = maps_of(self.config, source, instances)
         frames, _ = self.roll(maps if video is not None else repeat_first(maps, PAST), self.beginning(tf.shape(source)[0], video))
-        return frames.final if video is None else tf.concat([video, frames.final], 1)
+        return frames
 
     def beginning(self, clips: tf.Tensor, given: tf.Tensor | None) -> gan.Inputs:
         """The state before any frame is generated: of each scale the frames before ("past0", "past1", ..), and whether there are none
@@ -436,6 +442,18 @@ class Model(gan.GAN):
         frames, after = network.roll(maps, state)
         shown = frames.final if video is None else tf.concat([video, frames.final], 1)
         return shown, {**after, "maps": maps[:, -PAST:]}
+
+    def details(self, network: keras.Model, batch: gan.Batch) -> gan.Details:
+        """The flow, its full color an eighth of the height, and the mask, white where a frame is painted; and the mask's mean. Of frames
+        that are given neither: white, black."""
+        assert isinstance(network, Generator)
+        if not self.config.warping:
+            return {}, {}
+        inputs = self.inputs(batch)
+        frames = network.frames(inputs["source"], inputs.get("instances"), inputs.get("video"))
+        flow, mask = (tf.pad(part, [[0, 0], [self.config.given_frames, 0], *[[0, 0]] * 3]) for part in (frames.flow, frames.mask))
+        shown = {"flow": flow_to_color(flow, self.config.size / 8), "mask": to_uint8(tf.repeat(from_unit(mask), 3, -1))}
+        return shown, {"painted_share": tf.reduce_mean(frames.mask, [1, 2, 3, 4])}
 
     def chunk(self, batch: gan.Batch, i: int) -> gan.Batch:
         """The frames that are learned, K: their flow and faces; with the frame before, the video; with the two before, the source."""

@@ -19,6 +19,8 @@ from tfvideogan.generation import pictures
 from tfvideogan.generation.module import Generator
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.ops import pieces
+from tfvideogan.ops.label_color import source_to_color
+from tfvideogan.ops.video import to_uint8
 from tfvideogan.training.run_folder import LOGS, SAMPLES, Run, append_records, given_batches
 from tfvideogan.training.signals import Signals
 
@@ -105,19 +107,35 @@ class Monitoring:
             self.evaluate(step)  # at step 0 too: the untrained generator is what later scores are to be held against
 
     def sample(self, step: int) -> None:
-        """Animated GIFs of fixed latents, one row a class, from the averaged and the raw weights."""
+        """Animated GIFs of fixed latents, one row a class, from the averaged and the raw weights; of a translation one row a clip: its
+        source, the video that it is to become, the one that is made, and what else there is to see, as flow."""
         for name in ("ema", "raw"):
             generator = self.generator(name)
             batch, names = self.shown(generator)
-            clips = generator.draw(batch, tf.constant([self.config.seed, 0]), 1.0).numpy()
+            translates = generator.kind == "translation"
+            in_turn = translates and generator.streams
+            drawn = generator.in_turn(batch) if in_turn else generator.draw(batch, tf.constant([self.config.seed, 0]), 1.0)
+            clips = drawn.numpy()
             spread = clips.reshape(-1, COLUMNS, *clips.shape[1:]).std(1).mean()
             if spread < NO_SPREAD:
                 self.warn(step, f"clips of one class are alike (standard deviation {spread:.2g} of [0,1], {name} weights): G has collapsed")
-            clips = np.round(clips * 255).astype(np.uint8)
+            clips, columns = np.round(clips * 255).astype(np.uint8), COLUMNS
+            numbers: dict[str, tf.Tensor] = {}
+            if translates:
+                more, numbers = self.samplers[name].details(batch)
+                row = [
+                    source_to_color(batch["source"]).numpy(),
+                    to_uint8(batch["video"]).numpy(),
+                    clips,
+                    *(x.numpy() for x in more.values()),
+                ]
+                clips, columns = np.stack(row, 1).reshape([-1, *clips.shape[1:]]), len(row)
             if name == "ema":
-                pictures.write(self.run.path / SAMPLES / f"step_{step:07d}.gif", clips, FPS, COLUMNS, names)
+                pictures.write(self.run.path / SAMPLES / f"step_{step:07d}.gif", clips, FPS, columns, names)
             with self.writer.as_default(step=step):
-                pictures.summary_gif(f"samples/{name}", pictures.grid(clips, COLUMNS, names), FPS)
+                pictures.summary_gif(f"samples/{name}", pictures.grid(clips, columns, names), FPS)
+                for number, values in numbers.items():
+                    tf.summary.scalar(f"samples_{name}/{number}", tf.reduce_mean(values))
         self.writer.flush()
 
     def evaluate(self, step: int) -> None:
@@ -148,10 +166,11 @@ class Monitoring:
                 self.run.save_best(record["value"])
 
     def shown(self, generator: Generator) -> tuple[Batch, list[str]]:
-        """What the clips that are shown are drawn from, COLUMNS a row, and the rows' names: classes, or clips of the data set."""
+        """What the clips that are shown are drawn from, COLUMNS a row, and the rows' names: classes, or clips of the data set, of a
+        translation COLUMNS in all."""
         if generator.kind == "synthesis":
             return {"label": tf.constant(np.repeat(self.classes, COLUMNS))}, [self.run.labels[i] for i in self.classes]
-        wanted = COLUMNS * len(self.classes)
+        wanted = COLUMNS * (1 if generator.kind == "translation" else len(self.classes))
         batch = next(iter(models.dataset(self.config, self.config.split).once(wanted)))
         again = tf.range(wanted) % len(batch["seed"])  # where the data set has fewer clips
         return {name: tf.gather(value, again) for name, value in batch.items()}, []

@@ -48,7 +48,7 @@ def source(config: Clips, variant: str, split: str) -> Source:
     def smoothed(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
         return drawn("smoothed", other(index, seed, SMOOTHED, training))
 
-    return Source(("scene",), len(scenes), clip, {"smoothed": smoothed})
+    return Source(("scene",), len(scenes), clip, {"smoothed": smoothed}, paired=variant == "paired")
 
 
 def render(index: int, style: str, frames: int, height: int, width: int) -> np.ndarray:
