@@ -44,19 +44,23 @@ demo: .venv/installed
 	@echo "== done. Clips: $(RUN)/demo.gif  scores: $(RUN)/metrics.jsonl  module: $(RUN)/export  TensorBoard: $(BIN)/tensorboard --logdir=$(RUN)/logs"
 
 # Your own clips, one folder a class or all in one. The first step traces the networks, a minute or two; TRAIN_SECONDS end the training with
-# all saved, and the same command goes on from there. FLAGS is for --steps=N and other settings of training.
+# all saved, and the same command goes on from there. FLAGS is for --steps=N and other settings of training. With HELD_OUT, a regular expression
+# of CLASS/NAME, those videos are not learned from, and the page tells copies of the others. The scores are by the shipped evaluator, which
+# knows shapes: they compare runs on the same videos.
 VIDEOS ?=
+HELD_OUT ?=
 OWN := runs/demo_video
 TRAIN_SECONDS ?= 1200
 demo-video: .venv/installed
 	@test -d "$(VIDEOS)" || { echo "VIDEOS=$(VIDEOS): got no folder, expected one of videos, as in: make demo-video VIDEOS=my_clips"; exit 2; }
 	@echo "== 1/4 preparing the videos"
-	$(BIN)/python -m tfvideogan.prepare --videos="$(VIDEOS)" --output=$(OWN)/data --size=64 --preview
+	$(BIN)/python -m tfvideogan.prepare --videos="$(VIDEOS)" --output=$(OWN)/data --size=64 --held_out='$(HELD_OUT)' --preview
 	@echo "== 2/4 training for $(TRAIN_SECONDS) seconds"
 	timeout --preserve-status --signal=TERM $(TRAIN_SECONDS) $(BIN)/python -m tfvideogan.train --flagfile=configs/few_mocogan.flags \
 		--dataset=prepared --data_dir=$(OWN)/data --precision=$(PRECISION) --workdir=$(OWN)/run $(FLAGS)
-	@echo "== 3/4 evaluating: beside scores, real clips, generated ones and what is nearest to them among yours"
-	$(BIN)/python -m tfvideogan.evaluate --workdir=$(OWN)/run --metrics=fid,kid,precision_recall --num_videos=200 --curve= --report=$(OWN)/report
+	@echo "== 3/4 evaluating"
+	$(BIN)/python -m tfvideogan.evaluate --workdir=$(OWN)/run --dataset=folder --data_dir="$(VIDEOS)" --held_out='$(HELD_OUT)' --metrics=fid,kid,precision_recall \
+		--num_videos=200 --curve= --report=$(OWN)/report
 	@echo "== 4/4 sampling"
 	$(BIN)/python -m tfvideogan.sample --workdir=$(OWN)/run --output=$(OWN)/clips.gif
 	$(BIN)/python -m tfvideogan.sample --workdir=$(OWN)/run --output=$(OWN)/sheet.png
