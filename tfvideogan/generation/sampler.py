@@ -57,7 +57,8 @@ class Sampler(tf.Module):
     linearly between them. `generate` and `blend` are told no truncation, and take those of 1, or of the nearest.
 
     A label that the model has not, and a truncation that is no finite number, are an InvalidArgumentError that names it and what is
-    expected; XLA leaves such checks out of what it compiles whole (`jit_compile=True`). No clips are asked for by N = 0.
+    expected. XLA leaves such checks out of what it compiles whole (`jit_compile=True`): there these clips are NaN. No clips are asked for
+    by N = 0.
 
     Args:
         gan: the model.
@@ -105,8 +106,8 @@ class Sampler(tf.Module):
                 # The same graph as `start`'s, where there is one: it is traced and exported once.
                 return first_part(inputs, rows)[0] if gan.unrolls else to_unit(network(**inputs, mode="sample"))
 
-        def run(inputs: Inputs, truncation: tf.Tensor | float) -> tf.Tensor:
-            return in_chunks(chunk, inputs, rows_at(truncations, truncation))
+        def run(inputs: Inputs, truncation: tf.Tensor | float, label: tf.Tensor | None) -> tf.Tensor:
+            return sound(in_chunks(chunk, inputs, rows_at(truncations, truncation)), truncation, label, gan.config.classes)
 
         def within(inputs: Inputs) -> Inputs:
             """The generator's inputs, in its order, from those with pictures in [0,1]; labels that there are."""
@@ -115,7 +116,7 @@ class Sampler(tf.Module):
             return {name: from_unit(inputs[name]) if is_picture(spec) else inputs[name] for name, spec in specs.items() if name in inputs}
 
         def generate(inputs: Inputs) -> tf.Tensor:
-            return run(within(inputs), 1.0)
+            return run(within(inputs), 1.0, inputs.get("label"))
 
         def draw(n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
             # Philox wherever it is computed: TensorFlow's own choice depends on the device.
@@ -126,7 +127,7 @@ class Sampler(tf.Module):
             z = draw(tf.size(label), seed)
             if fixed is not None:
                 z = tf.where(fixed, z[:1], z)
-            return run(within({"z": law.truncate(z, checked_truncation(truncation)), "label": label}), truncation)
+            return run(within({"z": law.truncate(z, checked_truncation(truncation)), "label": label}), truncation, label)
 
         def fixing(part: slice) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
             """`sample` where every clip has the first one's part of the latent."""
@@ -138,13 +139,15 @@ class Sampler(tf.Module):
             inputs = {"first_frames": first_frames, "label": label}
             if "z" in specs:
                 inputs["z"] = law.truncate(draw(tf.shape(first_frames)[0], seed), checked_truncation(truncation))
-            return run(within(inputs), truncation)[:, specs["first_frames"].shape[1] :]
+            return run(within(inputs), truncation, label)[:, specs["first_frames"].shape[1] :]
 
         def unroll(inputs: Inputs, state: Inputs, truncation: tf.Tensor) -> tuple[tf.Tensor, Inputs]:
             rows = rows_at(truncations, checked_truncation(truncation))
             if state:
-                return in_chunks(later_part, {"inputs": inputs, "state": state}, rows)
-            return in_chunks(first_part, within(inputs), rows)
+                video, after = in_chunks(later_part, {"inputs": inputs, "state": state}, rows)
+            else:
+                video, after = in_chunks(first_part, within(inputs), rows)
+            return sound(video, truncation, inputs.get("label"), gan.config.classes), after
 
         def calibrate(batch: Batch, truncation: tf.Tensor, row: tf.Tensor) -> None:
             with standing_at(norms, row):
@@ -155,7 +158,7 @@ class Sampler(tf.Module):
             weights = tf.TensorSpec([None, gan.config.classes], tf.float32, "weights")
 
             def blend(inputs: Inputs) -> tf.Tensor:
-                return run({"z": inputs["z"], "label": inputs["weights"]}, 1.0)
+                return run({"z": inputs["z"], "label": inputs["weights"]}, 1.0, None)
 
             self.blend = _named(blend, [specs["z"], weights])
         if self.kind == "synthesis":
@@ -267,10 +270,25 @@ class Sampler(tf.Module):
         return self
 
 
+def sound(video: tf.Tensor, truncation: tf.Tensor | float, label: tf.Tensor | None, classes: int) -> tf.Tensor:
+    """Clips [N,T,H,W,3], NaN where the truncation or the label is none that `checked_truncation` and `checked_label` let through: what
+    XLA compiles whole has no such checks, and would give a clip that looks like any other."""
+    if isinstance(truncation, tf.Tensor):
+        video = tf.where(tf.math.is_finite(truncation), video, np.nan)
+    if label is not None:
+        video = tf.where(tf.reshape(is_known(label, classes), [-1, 1, 1, 1, 1]), video, np.nan)
+    return video
+
+
+def is_known(label: tf.Tensor, classes: int) -> tf.Tensor:
+    """Which of these labels a model of so many classes has, bool [N]."""
+    return (label >= 0) & (label < max(classes, 1))
+
+
 def checked_label(label: tf.Tensor, classes: int) -> tf.Tensor:
     """Labels, int32 [N], of a model of so many classes. Raises InvalidArgumentError, when it runs, for one that it has not."""
-    last = max(classes, 1) - 1
-    check = tf.debugging.Assert(tf.reduce_all((label >= 0) & (label <= last)), ["label: got", label, f"expected 0 to {last}"], summarize=8)
+    expected = f"expected 0 to {max(classes, 1) - 1}"
+    check = tf.debugging.Assert(tf.reduce_all(is_known(label, classes)), ["label: got", label, expected], summarize=8)
     with tf.control_dependencies([check]):
         return tf.identity(label)
 
