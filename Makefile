@@ -6,7 +6,7 @@ RUN := runs/quickstart
 PRECISION := $(shell grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null && echo mixed_bfloat16 || echo float32)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo demo-video docs test test-slow test-accelerators test-io test-beam mutants lint clean
+.PHONY: help demo demo-video docs test test-slow test-accelerators test-io test-beam test-jax mutants lint clean
 
 help:
 	@echo "make demo       train a small DVD-GAN on made-up clips; evaluate, sample, export it, and load it back"
@@ -17,9 +17,10 @@ help:
 	@echo "make test-accelerators  what is proven of GPUs and TPUs on a CPU (hours)"
 	@echo "make test-io    s3:// through TF-IO, in an environment of its own (.venv-io: TensorFlow 2.16, so Python 3.10 to 3.12)"
 	@echo "make test-beam  prepare on Apache Beam, in an environment of its own (.venv-beam)"
+	@echo "make test-jax   whole training steps in JAX's XLA, in an environment of its own (.venv-jax)"
 	@echo "make mutants    faults that the fast tests must notice, each tried on a copy (hours; MUTANTS=--only=tgan for some)"
 	@echo "make lint       ruff and mypy"
-	@echo "make clean      remove .venv, .venv-io and .venv-beam (PYTHON=python3.12 make ... chooses the Python of the next one)"
+	@echo "make clean      remove .venv, .venv-io, .venv-beam and .venv-jax (PYTHON=python3.12 make ... chooses the Python of the next one)"
 
 # One stamp for the whole set-up: it is done again when the dependencies change.
 .venv/installed: pyproject.toml setup.py
@@ -107,6 +108,15 @@ test-io: .venv-io/installed
 test-beam: .venv-beam/installed
 	.venv-beam/bin/python -m pytest tests/data/preparation/prepare_test.py -k beam
 
+.venv-jax/installed:
+	@echo "== setting up .venv-jax (a minute, once)"
+	test -x .venv-jax/bin/pip || $(PYTHON) -m venv .venv-jax
+	.venv-jax/bin/python -m pip install --quiet --prefer-binary jax
+	@touch $@
+
+test-jax: .venv/installed .venv-jax/installed
+	$(BIN)/python -m pytest tests/lower_test.py
+
 mutants: .venv/installed
 	$(BIN)/python -m tests.mutants $(MUTANTS)
 
@@ -115,4 +125,4 @@ lint: .venv/installed
 	$(BIN)/mypy tfvideogan
 
 clean:
-	rm -rf .venv .venv-io .venv-beam
+	rm -rf .venv .venv-io .venv-beam .venv-jax
