@@ -51,8 +51,10 @@ def main(config: Config) -> None:
         (folder / "step.hlo").write_bytes(hlo)
         print(f"{config.model}: {len(hlo):,} bytes of HLO")
         if VALUES.value:
-            variables = [*gan.variables, *(variable for optimizer in optimizers.values() for variable in optimizer.variables)]
-            write_values(folder, config, function, batches, [*(variable.value for variable in variables), count])
+            kept = [*gan.variables, *(variable for optimizer in optimizers.values() for variable in optimizer.variables)]
+            lazy = [] if gan.lazy_r1 is None else [gan.lazy_r1]
+            variables = [*(variable.value for variable in kept), count, *gan.adaptive.values(), *lazy]
+            write_values(folder, config, function, batches, variables)
 
 
 def write_values(
