@@ -34,6 +34,17 @@ def test_the_largest_part_that_fits_is_found(monkeypatch):
     ]
 
 
+def test_a_sixth_of_the_memory_is_left_free(monkeypatch):
+    assert table(monkeypatch, 22.0)[0] == (
+        1,
+        False,
+        8,
+        8,
+        pytest.approx(2 + 0.5 + 8 + 1),
+        True,
+    )  # 16 clips: 19.5, and 23.4 with a fifth more
+
+
 def test_what_does_not_fit_is_said(monkeypatch):
     assert table(monkeypatch, 4.0)[0] == (1, False, 1, 64, pytest.approx(2 + 0.5 + 1 + 1), False)
     report = fitting.report(small("dvdgan", batch_size=12), 4.0)
