@@ -91,7 +91,8 @@ def _quantiles() -> np.ndarray:
 
 def _pairs(counter, seeds):
     keys = tf.bitcast(seeds, tf.uint32)
-    first, second = threefry((keys[:, :1], keys[:, 1:]), (counter, tf.zeros_like(counter)))
+    # A scalar 0: an array of more than 1,000 would be a Fill, which GPUs lack for uint32.
+    first, second = threefry((keys[:, :1], keys[:, 1:]), (counter, tf.constant(0, tf.uint32)))
     return [tf.cast(first, tf.uint64) | _left(tf.cast(second, tf.uint64), np.uint64(32))]  # one result: of two, XLA draws each twice
 
 
