@@ -32,7 +32,8 @@ PAGES = {
 COPIED = (
     "LICENSE",
     "configs/*.flags",
-    "examples/*",
+    "examples/*.*",
+    "examples/jobs/*",
     "exports/*/*.gif",
     "exports/*/*.png",
     "exports/*/run.flags",
