@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.conftest import small
 from tfvideogan import models
 from tfvideogan.generation import module
-from tfvideogan.generation.sampler import Sampler, checked_label, checked_truncation, in_chunks, sound, taking_int64
+from tfvideogan.generation.sampler import Sampler, checked_label, checked_truncation, in_chunks, nan_where_invalid, taking_int64
 from tfvideogan.ops import forms
 
 SEED, ONE = tf.constant([1, 2]), tf.constant(1.0)
@@ -34,11 +34,11 @@ def test_a_truncation_that_is_no_number_is_named(truncation):
 @pytest.mark.parametrize("whole", [False, True])
 def test_clips_that_are_asked_for_wrongly_are_nan(whole):
     video = tf.zeros([4, 2, 3, 3, 3])
-    mark = tf.function(lambda truncation, label: sound(video, truncation, label, CLASSES), jit_compile=whole, autograph=False)
+    mark = tf.function(lambda truncation, label: nan_where_invalid(video, truncation, label, CLASSES), jit_compile=whole, autograph=False)
     for truncation in (np.nan, np.inf, -np.inf, 1.0):
         marked = np.isnan(mark(tf.constant(truncation, tf.float32), tf.constant([0, CLASSES, -1, 2]))).mean((1, 2, 3, 4))
         np.testing.assert_array_equal(marked, [0, 1, 1, 0] if truncation == 1 else [1, 1, 1, 1])
-    np.testing.assert_array_equal(sound(video, 1.0, None, CLASSES), video)
+    np.testing.assert_array_equal(nan_where_invalid(video, 1.0, None, CLASSES), video)
 
 
 def test_int64_is_taken_for_int32():

@@ -1,4 +1,4 @@
-"""Evaluates a generator that makes clips of nothing, synthesis, against the clips it was trained on."""
+"""Evaluates a synthesis generator against the clips it was trained on."""
 
 import functools
 from pathlib import Path

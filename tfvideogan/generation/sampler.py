@@ -107,7 +107,7 @@ class Sampler(tf.Module):
                 return first_part(inputs, rows)[0] if gan.unrolls else to_unit(network(**inputs, mode="sample"))
 
         def run(inputs: Inputs, truncation: tf.Tensor | float, label: tf.Tensor | None) -> tf.Tensor:
-            return sound(in_chunks(chunk, inputs, rows_at(truncations, truncation)), truncation, label, gan.config.classes)
+            return nan_where_invalid(in_chunks(chunk, inputs, rows_at(truncations, truncation)), truncation, label, gan.config.classes)
 
         def within(inputs: Inputs) -> Inputs:
             """The generator's inputs, in its order, from those with pictures in [0,1]; labels that there are."""
@@ -147,7 +147,7 @@ class Sampler(tf.Module):
                 video, after = in_chunks(later_part, {"inputs": inputs, "state": state}, rows)
             else:
                 video, after = in_chunks(first_part, within(inputs), rows)
-            return sound(video, truncation, inputs.get("label"), gan.config.classes), after
+            return nan_where_invalid(video, truncation, inputs.get("label"), gan.config.classes), after
 
         def calibrate(batch: Batch, truncation: tf.Tensor, row: tf.Tensor) -> None:
             with standing_at(norms, row):
@@ -270,7 +270,7 @@ class Sampler(tf.Module):
         return self
 
 
-def sound(video: tf.Tensor, truncation: tf.Tensor | float, label: tf.Tensor | None, classes: int) -> tf.Tensor:
+def nan_where_invalid(video: tf.Tensor, truncation: tf.Tensor | float, label: tf.Tensor | None, classes: int) -> tf.Tensor:
     """Clips [N,T,H,W,3], NaN where the truncation or the label is none that `checked_truncation` and `checked_label` let through: what
     XLA compiles whole has no such checks, and would give a clip that looks like any other."""
     if isinstance(truncation, tf.Tensor):

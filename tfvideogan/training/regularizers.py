@@ -5,6 +5,7 @@
   rates need no correction.
 - LeCAM (Tseng et al. 2021, arXiv 2104.03310): `losses.lecam` with moving averages of the scores.
 - ADA (Karras et al. 2020, arXiv 2006.06676, section 3.1): the probability of augmentation follows the sign of the scores of real clips.
+  Differs from the paper: what is applied are DiffAugment's five changes (layers/augment.py), not the paper's own set of 18.
 
 The numbers that follow are `GAN.adaptive`: of the scores of the global batch, over replicas and parts of it, and in every checkpoint.
 """
