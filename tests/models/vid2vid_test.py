@@ -23,7 +23,7 @@ from tfvideogan.layers import vgg19
 from tfvideogan.models import vid2vid
 from tfvideogan.ops import forms, noise
 from tfvideogan.ops.video import to_unit
-from tfvideogan.training import checkpoints
+from tfvideogan.training import checkpoints, cost
 
 LABELS, FOREGROUND = 4, 2
 SIZE = 16
@@ -255,6 +255,12 @@ def test_the_generator_computes_the_tables(gan, first_frames):
     for name, part, of_part in zip(parts._fields, parts, expected, strict=True):
         assert of_part.std() > 1e-2, name
         np.testing.assert_allclose(part[:, 0], of_part, atol=2e-3 * max(1, abs(of_part).max()), err_msg=name)
+
+
+def test_a_dry_run_counts_the_step_with_instances():
+    config = config_of()
+    assert config.instances
+    assert cost.measure(config).flops > 0
 
 
 def test_blocks_of_a_finer_scale_follow_the_sum_with_the_coarser_features(gan):

@@ -176,7 +176,8 @@ def maps_of(config: Config, source: tf.Tensor, instances: tf.Tensor | None) -> t
     planes = tf.one_hot(source, config.source_labels)
     if instances is None:
         return planes
-    down, right = instances[:, :, 1:] != instances[:, :, :-1], instances[..., 1:] != instances[..., :-1]
+    down = tf.not_equal(instances[:, :, 1:], instances[:, :, :-1])  # != compares objects in the graph of --dry_run
+    right = tf.not_equal(instances[..., 1:], instances[..., :-1])
     rows, columns = ([[0, 0]] * axis + [[1, 1]] + [[0, 0]] * (3 - axis) for axis in (2, 3))
     down, right = tf.pad(down, rows), tf.pad(right, columns)
     edges = down[:, :, 1:] | down[:, :, :-1] | right[..., 1:] | right[..., :-1]
