@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from tfvideogan.evaluation.clips import FRAMES, PAIRS, Clips
-from tfvideogan.evaluation.scores import METRICS, scores
+from tfvideogan.evaluation.scores import OF_SETS, scores
 from tfvideogan.evaluators import classifier
 
 CLIPS = flags.DEFINE_list("clips", ["2048", "10000"], "Clips in each set.")
@@ -29,7 +29,7 @@ def main(_: list[str]) -> None:
         real, fake = (made_up(clips, seed) for seed in (0, 1))
         table = scores(real, fake, seed=0)
         print(f"{clips} clips      seconds   with error", flush=True)
-        for metric in METRICS:
+        for metric in OF_SETS:
             if metric in SKIP.value:
                 continue
             score = table[metric]

@@ -13,8 +13,8 @@ A prediction continues clips of split test: its scores are of whole clips, and f
 continuations of each and for baselines (`tfvideogan/evaluation/prediction.py`). Of predictions that are files, so does --paired
 --given=C, with the --futures=N of a video following each other by name.
 
-A translation is compared with the true clips of split test, or in an unpaired set with the style, by SSIM, PSNR, LPIPS, metrics of sets and
-temporal warp error, beside baselines (`tfvideogan/evaluation/translation.py`).
+A translation is compared with the true clips of split test, or in an unpaired set with the style, by SSIM, PSNR, LPIPS, pose distance,
+metrics of sets and temporal warp error, beside baselines (`tfvideogan/evaluation/translation.py`).
 
 The protocols of papers: `--num_videos=10000 --repeats=4` (TGAN's IS), `--num_videos=2048 --repeats=10` (TGANv2's),
 `--num_videos=2048 --is_splits=10` (StyleGAN-V's), `--num_real=0` for statistics of the whole training set.

@@ -14,7 +14,7 @@ from tfvideogan.evaluation import frames
 from tfvideogan.evaluation.clips import Clips, look
 from tfvideogan.evaluation.evaluation import QUICK, Evaluation, of_config
 from tfvideogan.evaluation.pairs import paired
-from tfvideogan.evaluation.scores import METRICS
+from tfvideogan.evaluation.scores import OF_SETS
 from tfvideogan.evaluators import classifier
 from tfvideogan.metrics import tfgan
 from tfvideogan.metrics.average_content_distance import frame_color, shape_color
@@ -80,7 +80,7 @@ def real_clips(evaluator, pixels=True, clips=100) -> Clips:
     return look(batches(clips), evaluator, clips, pixels, "real")
 
 
-def evaluation(evaluator, labels=LABELS, metrics=METRICS, videos=100, clips=100) -> Evaluation:
+def evaluation(evaluator, labels=LABELS, metrics=OF_SETS, videos=100, clips=100) -> Evaluation:
     return Evaluation(evaluator, lambda: real_clips(evaluator, clips=clips), labels, videos, 16, metrics, True, {"seed": 7, "ema": True})
 
 
@@ -159,7 +159,7 @@ def test_every_metric_is_reported():
 def test_values_are_the_metrics_own():
     scored = evaluation(Means())
     fake = scored.generated(noise, seed=7)
-    values = {record["metric"]: record for record in scored.score(fake, METRICS, 7, {})}
+    values = {record["metric"]: record for record in scored.score(fake, OF_SETS, 7, {})}
     real = scored.real
     assert values["is/means"]["value"] == metrics.inception_score(fake.logits, 1)[0]
     assert values["is/means"]["real"] == metrics.inception_score(real.logits, 1)[0]
@@ -322,6 +322,12 @@ def test_the_reason_of_every_metric_that_is_missing_is_kept():
     }
 
 
+def test_pose_distance_is_left_out_of_what_is_no_translation(caplog):
+    with caplog.at_level(logging.WARNING):
+        assert evaluation(Means(), metrics=("is", "pose_distance")).metrics == ("is",)
+    assert "no pose_distance: the clips are no translations of a paired set" in caplog.text
+
+
 def test_accuracy_is_left_out_with_a_word_for_other_classes(caplog):
     with caplog.at_level(logging.WARNING):
         scored = evaluation(Means(), labels=("a", "b"), metrics=QUICK)
@@ -340,7 +346,7 @@ def test_real_clips_score_better_than_noise(monkeypatch):
     evaluator = classifier.load("moving_shapes")
     parts = [(batch["video"], batch["label"]) for batch in SHAPES.batches(24).take(10)]
     fakes = to_unit(next(iter(SHAPES.once(240)))["video"]).numpy()
-    scored = Evaluation(evaluator, lambda: look(parts, evaluator, 240, True, "real"), SHAPES.labels, 240, 24, METRICS, True, {})
+    scored = Evaluation(evaluator, lambda: look(parts, evaluator, 240, True, "real"), SHAPES.labels, 240, 24, OF_SETS, True, {})
 
     def values(sample):
         return {record["metric"].split("/")[0]: record["value"] for record in scored(sample, seed=0)}

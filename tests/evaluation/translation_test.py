@@ -11,8 +11,10 @@ from PIL import Image, ImageSequence
 
 from tests.conftest import small
 from tests.evaluation.evaluation_test import Means
+from tests.evaluation.poses_test import Dots
 from tfvideogan import data, metrics, models
 from tfvideogan.config import Config, UserError
+from tfvideogan.data import pose_estimation
 from tfvideogan.evaluation import result, translation
 from tfvideogan.evaluation.nearest import Nearest
 from tfvideogan.evaluation.settings import Settings
@@ -204,6 +206,35 @@ def test_lpips_joins_them(batch, by_hand):
     assert found.records[3]["value"] == pytest.approx(expected, rel=1e-4)
 
 
+def test_the_pose_distance_joins_them_where_there_is_an_estimator(batch, by_hand, monkeypatch):
+    monkeypatch.setattr(pose_estimation, "Tracker", Dots)
+    monkeypatch.setattr(pose_estimation, "estimator", lambda: "dots")
+    found = evaluated(metrics=("pose_distance",))
+    names = [record["metric"] for record in found.records]
+    assert names[3:6] == [f"pose_distance/{of}" for of in ("translated", "nearest", "no_history")]
+    assert names[6:] == [f"missed_points/{of}" for of in ("translated", "nearest", "no_history")]
+
+    def points(clips: np.ndarray) -> np.ndarray:
+        return np.stack([[tracker(frame) for frame in to_uint8(clip).numpy()] for clip in clips for tracker in (Dots(),)])
+
+    for name, clips in by_hand.items():
+        distances = metrics.pose_distance(points(batch["video"].numpy()), points(clips), 1.0)
+        record = of(found, f"pose_distance/{name}")
+        assert record["value"] == pytest.approx(np.mean(distances), rel=1e-3) and record["protocol"]["num_fake"] == CLIPS
+    given = evaluated(metrics=("pose_distance",), given=2)
+    assert of(given, "pose_distance/translated")["value"] != of(found, "pose_distance/translated")["value"]
+
+
+def test_without_an_estimator_the_pose_distance_alone_is_refused_and_others_are_told(monkeypatch):
+    def none() -> str:
+        raise UserError("needs an estimator")
+
+    monkeypatch.setattr(pose_estimation, "estimator", none)
+    with pytest.raises(UserError, match="^--metrics=pose_distance: none of them can be computed: no pose_distance: needs an estimator$"):
+        evaluated(metrics=("pose_distance",))
+    assert evaluated(metrics=("psnr", "pose_distance")).records[0]["metric"] == "psnr/translated"
+
+
 def test_what_cannot_be_asked_of_a_translation_is_refused():
     with pytest.raises(UserError, match="^--repeats=2: expected 1 for a translation"):
         evaluated(repeats=2)
@@ -292,6 +323,8 @@ def test_an_unpaired_translation_is_scored_by_sets_and_steadiness_alone():
     assert of(found, "fid/means/copy_source")["value"] == pytest.approx(photos, rel=1e-3)
     with pytest.raises(UserError, match="none of them can be computed: no ssim: the data set is unpaired; no psnr: the"):
         scores_of(generator, "ssim", "psnr")
+    with pytest.raises(UserError, match="no pose_distance: the data set is unpaired"):
+        scores_of(generator, "pose_distance")
     with pytest.raises(UserError, match="^--lpips: expected a paired data set"):
         scores_of(generator, "fid", lpips=Squared())
 

@@ -5,10 +5,11 @@ from tests.mutants import Mutant
 WARP_ERROR, NEAREST = "tfvideogan/metrics/warp_error.py", "tfvideogan/evaluation/nearest.py"
 
 TRANSLATION, MODULE = "tfvideogan/evaluation/translation.py", "tfvideogan/generation/module.py"
-LABEL_COLOR = "tfvideogan/ops/label_color.py"
+LABEL_COLOR, POSES = "tfvideogan/ops/label_color.py", "tfvideogan/evaluation/poses.py"
 
 OF_WARP_ERROR, OF_NEAREST = "tests/metrics/warp_error_test.py", "tests/evaluation/nearest_test.py"
 OF_TRANSLATION, OF_LABEL_COLOR = "tests/evaluation/translation_test.py", "tests/ops/label_color_test.py"
+OF_POSES = "tests/evaluation/poses_test.py"
 
 MUTANTS = [
     Mutant(WARP_ERROR, "video[:, 1:] - warped(video[:, :-1]", "video[:, :-1] - warped(video[:, 1:]", OF_WARP_ERROR, "warped forward"),
@@ -66,6 +67,26 @@ MUTANTS = [
         "FrameScores(of_frames, 1, 0)",
         f"{OF_TRANSLATION} -k given_first",
         "given frames are scored",
+    ),
+    Mutant(POSES, "videos[:, self.start :]", "videos", f"{OF_POSES} -k followed", "poses of given frames"),
+    Mutant(
+        POSES,
+        "tracker = pose_estimation.Tracker()\n    return np.stack([tracker(frame)",
+        "return np.stack([pose_estimation.Tracker()(frame)",
+        f"{OF_POSES} -k followed",
+        "a person is looked for anew in each frame",
+    ),
+    Mutant(POSES, "missed_points(real, made)", "missed_points(made, real)", f"{OF_POSES} -k followed", "points that the true clip misses"),
+    Mutant(POSES, "if not paired:", "if False:", f"{OF_POSES} -k asked_for", "poses of clips that are no one's truth"),
+    Mutant(
+        "tfvideogan/evaluation/scores.py", "values = values[np.isfinite(values)]", "", f"{OF_POSES} -k in_common", "clips without a joint"
+    ),
+    Mutant(
+        "tfvideogan/evaluation/evaluation.py",
+        "for metric in set(metrics) - set(OF_SETS):",
+        "for metric in ():",
+        "tests/evaluation/evaluation_test.py -k no_translation",
+        "the pose distance of clips without a truth",
     ),
     Mutant(LABEL_COLOR, "source[..., :1], 3, -1", "source[..., -1:], 3, -1", OF_LABEL_COLOR, "the last channel"),
     Mutant(LABEL_COLOR, "* TURN, 1.0", "* 0.5, 1.0", OF_LABEL_COLOR, "labels of the same color"),

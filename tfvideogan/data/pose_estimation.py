@@ -18,6 +18,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfvideogan.config import UserError
+from tfvideogan.data import decode
 from tfvideogan.data.poses import BODY_23_OF_25, REST
 
 DETECTOR, LANDMARKS = "pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite"
@@ -107,16 +108,27 @@ def anchors() -> np.ndarray:
     return np.concatenate(found)
 
 
+def file_of(name: str) -> Path:
+    """A network of MediaPipe's package. Raises UserError without it."""
+    how = "pip install tfvideogan[pose], or beside a newer TensorFlow pip install --no-deps mediapipe==0.10.21"
+    found = importlib.util.find_spec("mediapipe")
+    if found is None or not found.submodule_search_locations:
+        raise UserError(f"needs mediapipe, which estimates poses: {how}")
+    file = Path(found.submodule_search_locations[0]) / "modules" / name
+    if not file.exists():
+        raise UserError(f"this version of mediapipe has no networks inside, expected 0.10.21: {how}")
+    return file
+
+
+def estimator() -> str:
+    """What estimates poses, with the checksum of its landmarks' network. Raises UserError without it."""
+    return f"MediaPipe's {Path(LANDMARKS).name}, sha256 {decode.digest(str(file_of(LANDMARKS)))}"
+
+
 @functools.cache
 def network(name: str):
     """A function from a picture [h,w,3] to the arrays that a network of MediaPipe's package gives. Raises UserError without it."""
-    how = "pip install tfvideogan[pose], or beside a newer TensorFlow pip install --no-deps mediapipe==0.10.21; or give --poses"
-    found = importlib.util.find_spec("mediapipe")
-    if found is None or not found.submodule_search_locations:
-        raise UserError(f"--dataset=poses: needs mediapipe, which estimates poses: {how}")
-    file = Path(found.submodule_search_locations[0]) / "modules" / name
-    if not file.exists():
-        raise UserError(f"--dataset=poses: this version of mediapipe has no networks inside, expected 0.10.21: {how}")
+    file = file_of(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TensorFlow tells that LiteRT's own package will take its place
         interpreter = tf.lite.Interpreter(model_path=str(file), num_threads=1)

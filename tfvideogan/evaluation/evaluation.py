@@ -12,7 +12,7 @@ from tfvideogan import data
 from tfvideogan.config import Config, UserError
 from tfvideogan.data.decode import RESIZE
 from tfvideogan.evaluation.clips import Clips, look
-from tfvideogan.evaluation.scores import OF_PIXELS, scores, shortage
+from tfvideogan.evaluation.scores import OF_PIXELS, OF_SETS, scores, shortage
 from tfvideogan.evaluators.evaluator import Evaluator
 
 LOG = logging.getLogger(__name__)
@@ -130,6 +130,8 @@ class Evaluation:
         self.metrics, self._real, self.pixels = tuple(metrics), real, pixels
         self.as_real, self.is_splits = as_real, is_splits
         self.missing: dict[str, str] = {}
+        for metric in set(metrics) - set(OF_SETS):
+            self._leave_out(metric, "the clips are no translations of a paired set")
         if "accuracy" in metrics and labels != evaluator.labels:
             self._leave_out("accuracy", f"evaluator {evaluator.name} knows other classes than the generator's")
         if "m_is" in metrics and len(labels) < 2:

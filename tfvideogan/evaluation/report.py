@@ -166,7 +166,7 @@ def _image(name: str, picture: np.ndarray) -> str:
 
 
 def _number(value: float | None, digits: int = 4) -> str:
-    return "infinite" if value is None else f"{value:.{digits}g}"
+    return "not finite" if value is None else f"{value:.{digits}g}"
 
 
 def _told(value: object) -> str:

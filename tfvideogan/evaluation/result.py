@@ -50,4 +50,4 @@ def write_report(path: Path, result: Result) -> None:
 
 
 def _shown(value: float | None, digits: str) -> str:
-    return "infinite" if value is None else f"{value:{digits}}"
+    return "not finite" if value is None else f"{value:{digits}}"

@@ -16,6 +16,7 @@
 | acd_shape | average content distance of MoCoGAN's Table 1: of the shape's mean color in each frame, 0 to 255, on a plain | as real |
 | | background | |
 | acd_frame | the same of whole frames' mean colors, for clips without such a background | as real |
+| pose_distance | of translations of a paired set alone: of joints in the clip and in its true one, in pixels (`poses.py`) | lower |
 
 What looks at one set alone has the same number of the real clips beside it, as `real`.
 """
@@ -45,7 +46,8 @@ OF_LOGITS = ("is", "m_is", "mode_score")
 OF_FEATURES = ("fid", "fid_infinity", "fvd", "kid", "mmd", "precision_recall", "density_coverage")
 OF_PIXELS = ("swd", "swd_tfgan", "ssim", "psnr", "acd_shape", "acd_frame")
 OF_GROUPS = ("mmd", "precision_recall", "density_coverage", "swd", "swd_tfgan")
-METRICS = (*OF_LOGITS, *OF_FEATURES, "accuracy", *OF_PIXELS)
+OF_SETS = (*OF_LOGITS, *OF_FEATURES, "accuracy", *OF_PIXELS)
+METRICS = (*OF_SETS, "pose_distance")
 
 RESAMPLES, GROUPS = 20, 8  # of the standard errors
 LEAST_GROUP = 8  # clips
@@ -92,7 +94,7 @@ class Score:
 
 
 def scores(real: Clips, fake: Clips, seed: int, is_splits: int = 1) -> dict[str, Score]:
-    """Every metric of METRICS, ready to be taken. `is_splits`: parts of consecutive clips that the inception score is the mean of."""
+    """Every metric of OF_SETS, ready to be taken. `is_splits`: parts of consecutive clips that the inception score is the mean of."""
     clips = min(len(real), len(fake))
     bandwidth = root_mean_square_distance(_flat(real.features))
     of_both = (real.features, fake.features)
@@ -227,6 +229,14 @@ def _labelled(clips: Clips) -> np.ndarray:
     """Logits, averaged over the frames if they are of single ones, and the label beside them: [N,C+1]."""
     logits = clips.logits.reshape([len(clips), -1, clips.logits.shape[-1]]).mean(1)
     return np.concatenate([logits, clips.labels[:, None]], axis=1)
+
+
+def mean_of(values: np.ndarray, seed: int) -> dict[str, float | None]:
+    """{"value", "stderr"}: the mean over clips, [N], of those that are finite; None where there is none."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return {"value": None, "stderr": None}
+    return {"value": finite(float(np.mean(values))), "stderr": finite(float(standard_error(np.mean, values, seed=seed)))}
 
 
 def finite(value: float | None) -> float | None:

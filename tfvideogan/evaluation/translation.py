@@ -1,9 +1,10 @@
 """Evaluates a translation: videos made from their sources, against the true ones where the set is paired, and against baselines.
 
 Clips of split test are shuffled, and one random stretch is taken of each. Scores of sets of clips (`scores.py`) compare all that is made
-with the set's "video": of a paired set the true clips, of an unpaired one those of the style. Those of frames (`frames.py`) are of paired
-sets alone. The temporal warp error, of any, compares each frame with the one before, moved as the real video moves: the true clip,
-or of an unpaired set the source. First frames that are given count in scores of sets, and not in the others.
+with the set's "video": of a paired set the true clips, of an unpaired one those of the style. Those of frames (`frames.py`) and the pose
+distance (`poses.py`) are of paired sets alone. The temporal warp error, of any, compares each frame with the one before, moved as the
+real video moves: the true clip, or of an unpaired set the source. First frames that are given count in scores of sets, and not in the
+others.
 """
 
 import dataclasses
@@ -19,12 +20,11 @@ from tfvideogan import data, models
 from tfvideogan.config import Config, UserError
 from tfvideogan.data.decode import RESIZE
 from tfvideogan.data.optical_flow import estimate
-from tfvideogan.evaluation import baselines, cache, evaluation, frames, report, result
-from tfvideogan.evaluation.bootstrap import standard_error
+from tfvideogan.evaluation import baselines, cache, evaluation, frames, poses, report, result
 from tfvideogan.evaluation.clips import RANGE, look
 from tfvideogan.evaluation.nearest import CELLS, Nearest
 from tfvideogan.evaluation.prediction import in_groups
-from tfvideogan.evaluation.scores import finite
+from tfvideogan.evaluation.scores import mean_of
 from tfvideogan.evaluation.settings import Settings
 from tfvideogan.evaluators.evaluator import Evaluator
 from tfvideogan.gan import Details
@@ -82,7 +82,8 @@ def evaluate(generator: Generator, settings: Settings, evaluator: Evaluator) -> 
     told = {**{name: getattr(config, name) for name in evaluation.CLIPS_DEPEND_ON}, "split": "test"}
     missing: dict[str, str] = {}
     of_frames = measures(dataset, settings, min(config.frame_size), missing)
-    of_sets = tuple(metric for metric in settings.metrics if metric not in frames.METRICS)
+    of_poses = poses.measured(settings.metrics, dataset.source.paired, missing)
+    of_sets = tuple(metric for metric in settings.metrics if metric not in (*frames.METRICS, poses.METRIC))
     pixels = settings.report or evaluation.wants_pixels(of_sets)
     protocol = {
         **told,
@@ -100,10 +101,15 @@ def evaluate(generator: Generator, settings: Settings, evaluator: Evaluator) -> 
     scored = evaluation.Evaluation(evaluator, real, generator.labels, videos, CLIPS, of_sets, pixels, protocol)
     missing |= scored.missing
     motion, flow = motion_of(dataset, max(given - 1, 0))
-    result.require([*scored.metrics, *of_frames], settings.metrics, missing)
+    result.require([*scored.metrics, *of_frames, *of_poses], settings.metrics, missing)
     found, sets, shown = [], [], Shown(given, dataset.source.paired)
     for translator in translators(generator, config, dataset):
-        measured = Measured(frames.FrameScores(of_frames, 1, given), Steadiness(motion, max(given - 1, 0)) if motion else None, {})
+        measured = Measured(
+            frames.FrameScores(of_frames, 1, given),
+            Steadiness(motion, max(given - 1, 0)) if motion else None,
+            poses.PoseScores(given) if of_poses else None,
+            {},
+        )
         made = translations(dataset, videos, translator, measured, shown)
         name = translator.name if translator.name == TRANSLATED else f"baseline {translator.name}"
         of_this = {**protocol, **translator.told}
@@ -228,23 +234,22 @@ class Steadiness:
     def record(self, name: str, seed: int, protocol: dict) -> dict:
         """The mean over clips of which something is trusted: {"metric", "value", "stderr", "real", "protocol"}."""
         made, real, trusted = (np.concatenate(parts) for parts in (self._made, self._real, self._trusted))
-        seen = np.isfinite(made)
         return {
             "metric": f"warp_error/{name}",
-            "value": finite(float(np.mean(made[seen]))) if seen.any() else None,
-            "stderr": finite(float(standard_error(np.mean, made[seen], seed=seed))) if seen.any() else None,
-            "real": finite(float(np.mean(real[seen]))) if seen.any() else None,
+            **mean_of(made, seed),
+            "real": mean_of(real[np.isfinite(made)], seed)["value"],
             "protocol": {**protocol, "warp_error": WARP_ERROR, "trusted_share": round(float(np.mean(trusted)), 4)},
         }
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What is measured of one translator's clips on the way: of their frames; of their steadiness, where there is flow; and the numbers
-    that it tells, [n] of each batch, by name."""
+    """What is measured of one translator's clips on the way: of their frames; of their steadiness, where there is flow; of their poses,
+    where these are asked for; and the numbers that it tells, [n] of each batch, by name."""
 
     frames: frames.FrameScores
     steadiness: Steadiness | None
+    poses: poses.PoseScores | None
     numbers: dict[str, list[np.ndarray]]
 
     def add(self, batch: data.Batch, clips: np.ndarray, numbers: dict[str, tf.Tensor]) -> None:
@@ -252,6 +257,8 @@ class Measured:
         self.frames.add(batch["video"].numpy(), clips)
         if self.steadiness is not None:
             self.steadiness.add(batch, clips)
+        if self.poses is not None:
+            self.poses.add(batch["video"].numpy(), clips)
         for name, values in numbers.items():
             self.numbers.setdefault(name, []).append(values.numpy())
 
@@ -260,10 +267,10 @@ class Measured:
         found = self.frames.records(translator, seed, protocol)
         if self.steadiness is not None:
             found.append(self.steadiness.record(translator, seed, {**protocol, "flow": flow}))
+        if self.poses is not None:
+            found += self.poses.records(translator, seed, protocol)
         for name, parts in self.numbers.items():
-            values = np.concatenate(parts)
-            error = finite(float(standard_error(np.mean, values, seed=seed)))
-            found.append({"metric": f"{name}/{translator}", "value": finite(float(np.mean(values))), "stderr": error, "protocol": protocol})
+            found.append({"metric": f"{name}/{translator}", **mean_of(np.concatenate(parts), seed), "protocol": protocol})
         return found
 
 

@@ -157,7 +157,8 @@ def test_videos_whose_poses_are_missing_or_do_not_fit_are_rejected(raw):
 def test_without_the_estimator_or_a_set_to_fit_to_there_is_one_line(raw, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     pose_estimation.network.cache_clear()
-    assert "needs mediapipe, which estimates poses: pip install tfvideogan[pose]" in message(of_poses(raw, poses=""))
+    found = message(of_poses(raw, poses=""))
+    assert "--dataset=poses: needs mediapipe, which estimates poses: pip install tfvideogan[pose]" in found and "or give --poses" in found
     assert not (raw / "out").exists()
     assert "no such folder, expected one of OpenPose's files" in message(of_poses(raw, poses="nowhere"))
     assert "got no set of poses in" in message(of_poses(raw, normalize_to=str(raw / "videos")))

@@ -176,7 +176,10 @@ def poses_of(settings: Settings) -> Poses | None:
     if settings.dataset != "poses":
         return None
     if not settings.poses:
-        Tracker()  # are the networks there?
+        try:
+            Tracker()  # are the networks there?
+        except UserError as error:
+            raise UserError(f"--dataset=poses: {error}; or give --poses") from error
     elif not paths.is_folder(settings.poses):
         raise UserError(f"--poses={settings.poses}: no such folder, expected one of OpenPose's files")
     return Poses(settings.poses, target_of(settings.normalize_to) if settings.normalize_to else None)
