@@ -20,6 +20,8 @@ from tfvideogan.gan import GENERATOR_STEP
 from tfvideogan.generation.module import Generator
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.layers import vgg19
+from tfvideogan.layers.pix2pix_hd import outer
+from tfvideogan.layers.spaced_frames import flow_over
 from tfvideogan.models import vid2vid
 from tfvideogan.ops import forms, noise
 from tfvideogan.ops.video import to_unit
@@ -87,16 +89,16 @@ def total(*layers: keras.layers.Layer) -> int:
 def test_parameter_counts_are_those_of_the_code():
     config = vid2vid.Config()
     with tf.Graph().as_default():  # nothing allocated
-        net = vid2vid.Composer(config, 0)
+        net = vid2vid.composer(config, 0)
         parts = [net.of_source], [net.of_past], net.image.body, net.motion.body, net.image.up, [net.paint], [net.to_flow], [net.to_mask]
         expected = [101_278_848, 100_639_104, 75_522_048, 75_522_048, 6_195_840, 18_819, 12_546, 6_273]
         assert [total(*part) for part in parts] == expected
         assert total(net.foreground, net.paint_foreground) == 45_943_875
         assert total(net) == 411_335_241 and total(net) - 45_943_875 == 365_391_366
         for channels, of_all in ((15, 364_996_230), (6, 364_826_886)):  # faces, poses: neither foreground nor instances
-            first = vid2vid.outer(3 * channels, 128)
+            first = outer(3 * channels, 128)
             assert 365_391_366 - total(net.of_source.first.convolution) + total(first) == of_all
-        finer = [vid2vid.Composer(dataclasses.replace(config, scales=3), scale) for scale in (1, 2)]
+        finer = [vid2vid.composer(dataclasses.replace(config, scales=3), scale) for scale in (1, 2)]
         assert [total(net) for net in finer] == [2_880_489, 859_641]
         d = vid2vid.Discriminator(config)
         assert total(d.image) == 5_606_786 and [total(judge) for judge in d.temporal] == [5_553_538] * 2
@@ -106,11 +108,11 @@ def test_parameter_counts_are_those_of_the_code():
 def test_parameter_counts_of_other_runs():
     poses = {"source_labels": 0, "source_channels": 6, "instances": False, "foreground": ""}
     with tf.Graph().as_default():
-        assert total(vid2vid.Composer(vid2vid.Config(halvings=2), 0)) == 137_792_649
-        assert total(vid2vid.Composer(vid2vid.Config(channels=64, **poses), 0)) == 91_285_638
-        assert total(vid2vid.Composer(vid2vid.Config(**poses), 0)) == 364_826_886
-        assert total(vid2vid.Composer(vid2vid.Config(**{**poses, "source_channels": 15}), 0)) == 364_996_230
-        finer = [vid2vid.Composer(vid2vid.Config(scales=3, **poses), scale) for scale in (1, 2)]
+        assert total(vid2vid.composer(vid2vid.Config(halvings=2), 0)) == 137_792_649
+        assert total(vid2vid.composer(vid2vid.Config(channels=64, **poses), 0)) == 91_285_638
+        assert total(vid2vid.composer(vid2vid.Config(**poses), 0)) == 364_826_886
+        assert total(vid2vid.composer(vid2vid.Config(**{**poses, "source_channels": 15}), 0)) == 364_996_230
+        finer = [vid2vid.composer(vid2vid.Config(scales=3, **poses), scale) for scale in (1, 2)]
         assert [total(net) for net in finer] == [2_164_614, 566_214]
         for scales, of_image, of_several in ((3, 8_410_179, 8_330_307), (4, 11_213_572, 11_107_076)):
             d = vid2vid.Discriminator(vid2vid.Config(d_scales=scales))
@@ -532,7 +534,7 @@ def test_faces_are_judged_apart_with_twice_the_weight():
 
 def test_flows_over_several_frames_add_up():
     steady = tf.tile(tf.constant([1.0, -0.5]), [2 * 5 * 8 * 8])
-    np.testing.assert_allclose(vid2vid.flow_over(tf.reshape(steady, [2, 5, 8, 8, 2]), 4, 3), np.broadcast_to([3.0, -1.5], [2, 8, 8, 2]))
+    np.testing.assert_allclose(flow_over(tf.reshape(steady, [2, 5, 8, 8, 2]), 4, 3), np.broadcast_to([3.0, -1.5], [2, 8, 8, 2]))
 
 
 @pytest.mark.parametrize(

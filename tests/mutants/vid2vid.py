@@ -3,6 +3,8 @@
 from tests.mutants import Mutant
 
 FILE = "tfvideogan/models/vid2vid.py"
+COMPOSER, SPACED = "tfvideogan/layers/composer.py", "tfvideogan/layers/spaced_frames.py"
+MAPS = "tfvideogan/layers/label_maps.py"
 TEST = "tests/models/vid2vid_test.py"
 TABLES = f"{TEST} -k computes_the_tables"
 BLOCKS = f"{TEST} -k blocks_of_a_finer_scale"
@@ -13,19 +15,19 @@ SHAPES_TEST = "tests/data/sources/moving_shapes_test.py -k labels_say"
 
 MUTANTS = [
     Mutant(
-        FILE,
+        COMPOSER,
         "painted * of_painted + warp(past[:, -1], flow)",
         "warp(past[:, -1], flow) * of_painted + painted",
         TABLES,
         "the mask is the other way round",
     ),
-    Mutant(FILE, "warp(past[:, -1], flow)", "warp(past[:, 0], flow)", TABLES, "the frame before last is warped"),
-    Mutant(FILE, "self.flow_unit = FLOW_UNIT * 2**scale", "self.flow_unit = FLOW_UNIT", TABLES, "finer flows are not longer"),
-    Mutant(FILE, "before, after = (0, config.local_blocks)", "before, after = (config.local_blocks, 0)", BLOCKS, "blocks before the sum"),
-    Mutant(FILE, 'self.motion(joined("motion"))', 'self.motion(joined("image"))', TABLES, "the flow reads the image's coarse features"),
-    Mutant(FILE, "copies(alone + (1.0 - alone) * mask, 3)", "copies(1.0 * mask, 3)", TABLES, "the first frame is warped from nothing"),
-    Mutant(FILE, "self.labels_now = PAST * config.source_maps", "self.labels_now = 0", TABLES, "the foreground of two frames ago"),
-    Mutant(FILE, "down[:, :, 1:] | down[:, :, :-1] | right", "down[:, :, 1:] | right", TABLES, "edges on one side alone"),
+    Mutant(COMPOSER, "warp(past[:, -1], flow)", "warp(past[:, 0], flow)", TABLES, "the frame before last is warped"),
+    Mutant(FILE, "flow_unit=FLOW_UNIT * 2**scale", "flow_unit=FLOW_UNIT", TABLES, "finer flows are not longer"),
+    Mutant(COMPOSER, "before, after = (0, blocks)", "before, after = (blocks, 0)", BLOCKS, "blocks before the sum"),
+    Mutant(COMPOSER, 'self.motion(joined("motion"))', 'self.motion(joined("image"))', TABLES, "the flow reads the image's coarse features"),
+    Mutant(COMPOSER, "copies(alone + (1.0 - alone) * mask, 3)", "copies(1.0 * mask, 3)", TABLES, "the first frame is warped from nothing"),
+    Mutant(COMPOSER, "self.labels_now = past * maps", "self.labels_now = 0", TABLES, "the foreground of two frames ago"),
+    Mutant(MAPS, "down[:, :, 1:] | down[:, :, :-1] | right", "down[:, :, 1:] | right", TABLES, "edges on one side alone"),
     Mutant(FILE, "maps[:, t : t + PAST + 1], axis=1", "maps[:, t : t + PAST + 1][:, ::-1], axis=1", TABLES, "sources newest first"),
     Mutant(FILE, "first = tf.zeros_like(first)", "first = 1.0 * first", TABLES, "every frame of a first chunk is painted only"),
     Mutant(
@@ -81,8 +83,8 @@ MUTANTS = [
         LOSSES,
         "painted frames are not judged",
     ),
-    Mutant(FILE, "found + warp(flows[:, before], found)", "found + flows[:, before]", LOSSES, "flows are added where they do not lie"),
-    Mutant(FILE, "flow_over(flows, place, spacing) / FLOW_UNIT", "flow_over(flows, place, spacing)", LOSSES, "flows in pixels"),
+    Mutant(SPACED, "found + warp(flows[:, before], found)", "found + flows[:, before]", LOSSES, "flows are added where they do not lie"),
+    Mutant(SPACED, "flow_over(flows, place, spacing) / unit", "flow_over(flows, place, spacing)", LOSSES, "flows in pixels"),
     Mutant(FILE, "self.config.feature_weight * matched", "matched", LOSSES, "no weight of feature matching"),
     Mutant(FILE, "float(len(back)) * one / count", "one", LOSSES, "the mean is over clips that there are not"),
     Mutant(

@@ -30,7 +30,6 @@ Parameters at 256x512 with 35 labels, instances and a foreground: G 411,335,241,
 5,553,538; a second scale of G 2,880,489, a third 859,641.
 """
 
-import collections
 import dataclasses
 from typing import NamedTuple
 
@@ -42,13 +41,15 @@ from tfvideogan import gan
 from tfvideogan.config import UserError, field
 from tfvideogan.layers import Mode, vgg19
 from tfvideogan.layers.box import cut, windows
+from tfvideogan.layers.composer import Composer, Frame
 from tfvideogan.layers.instance_norm import InstanceNorm
+from tfvideogan.layers.label_maps import label_maps
 from tfvideogan.layers.patch_discriminator import MultiScaleDiscriminator
-from tfvideogan.layers.pix2pix_hd import Decoder, Encoder, Enhancer, Painter, Trunk, outer
+from tfvideogan.layers.spaced_frames import several_frames
 from tfvideogan.layers.warp import warp
 from tfvideogan.losses import feature_matching, least_squares, mean_distance
 from tfvideogan.ops.flow_color import flow_to_color
-from tfvideogan.ops.in_order import add, copies
+from tfvideogan.ops.in_order import copies
 from tfvideogan.ops.resample import average_pool_overlapping, downsample
 from tfvideogan.ops.video import fold, from_unit, to_uint8, unfold
 
@@ -169,19 +170,8 @@ class Config(base.Config):
 
 
 def maps_of(config: Config, source: tf.Tensor, instances: tf.Tensor | None) -> tf.Tensor:
-    """What networks read of a source: labels int32 [N,T,H,W] one-hot, and the edges of instances int32 [N,T,H,W], where a pixel differs
-    from one of its four neighbors; or channels as they are. [N,T,H,W,source_maps] float32."""
-    if config.source_channels:
-        return source
-    planes = tf.one_hot(source, config.source_labels)
-    if instances is None:
-        return planes
-    down = tf.not_equal(instances[:, :, 1:], instances[:, :, :-1])  # != compares objects in the graph of --dry_run
-    right = tf.not_equal(instances[..., 1:], instances[..., :-1])
-    rows, columns = ([[0, 0]] * axis + [[1, 1]] + [[0, 0]] * (3 - axis) for axis in (2, 3))
-    down, right = tf.pad(down, rows), tf.pad(right, columns)
-    edges = down[:, :, 1:] | down[:, :, :-1] | right[..., 1:] | right[..., :-1]
-    return tf.concat([planes, tf.cast(edges, tf.float32)[..., None]], -1)
+    """What networks read of a source: the maps of labels int32 [N,T,H,W] and instances; or channels as they are. [N,T,H,W,source_maps]."""
+    return source if config.source_channels else label_maps(source, config.source_labels, instances)
 
 
 def norm(channels: int) -> InstanceNorm:
@@ -189,79 +179,21 @@ def norm(channels: int) -> InstanceNorm:
     return InstanceNorm(channels, EPSILON, gain=keras.initializers.RandomNormal(1.0, 0.02))
 
 
-class Frame(NamedTuple):
-    """A generated frame: [N,H,W,3] as it is shown and as painted, both in [-1,1]; the flow to the frame before [N,H,W,2], in pixels; and
-    the share of the painted one, 0 to 1 [N,H,W,1]. Of several frames with an axis of time, [N,T,...]."""
-
-    final: tf.Tensor
-    painted: tf.Tensor
-    flow: tf.Tensor
-    mask: tf.Tensor
-
-
-class Composer(keras.layers.Layer):
-    """One scale of the generator: 0 the coarsest, which the others read features of."""
-
-    def __init__(self, config: Config, scale: int):
-        super().__init__(dtype="float32", autocast=False)
-        maps, ch = (PAST + 1) * config.source_maps, config.channels // 2**scale
-        halvings = 1 if scale else config.halvings
-        before, after = (0, config.local_blocks) if scale else (config.blocks - config.blocks // 2, config.blocks // 2)
-        self.of_source = Encoder(maps, ch, halvings, before, norm)
-        self.of_past = Encoder(3 * PAST, ch, halvings, before, norm)
-        self.image, self.paint = Decoder(ch, halvings, after, norm), Painter(ch, 3)
-        if config.warping:
-            self.motion, self.to_flow, self.to_mask = Decoder(ch, halvings, after, norm), outer(ch, 2), outer(ch, 1)
-        if config.foreground:
-            ch = ch // 2 if config.halvings > 2 else ch
-            self.foreground = Enhancer(maps, ch, config.local_blocks, norm) if scale else Trunk(maps, ch, halvings, config.blocks, norm)
-            self.paint_foreground = Painter(ch, 3)
-        self.warping, self.foreground_labels = config.warping, config.foreground_labels
-        self.labels_now = PAST * config.source_maps  # the planes of the frame itself begin here
-        self.flow_unit = FLOW_UNIT * 2**scale
-        self.built = True
-
-    @property
-    def heads(self) -> list[keras.layers.Layer]:
-        """Its last convolutions."""
-        names = "paint", "to_flow", "to_mask", "paint_foreground"
-        return [getattr(self, name) for name in names if hasattr(self, name)]
-
-    def call(
-        self, source: tf.Tensor, past: tf.Tensor, painted_only: tf.Tensor, coarser: dict[str, tf.Tensor]
-    ) -> tuple[Frame, dict[str, tf.Tensor]]:
-        """A frame, and the features that the next scale reads.
-
-        Args:
-            source: of the frames before and this one, oldest first [N,H,W,3*source_maps].
-            past: the frames before, oldest first [N,2,H,W,3].
-            painted_only: [N], 1 where nothing is to be warped, else 0.
-            coarser: features of the scale before, by name; none for the coarsest.
-        """
-        features = iter(copies(add(self.of_source(source), self.of_past(tf.concat(tf.unstack(past, axis=1), -1))), 2))
-
-        def joined(name: str) -> tf.Tensor:
-            own = next(features)
-            return add(own, tf.cast(coarser[name], own.dtype)) if coarser else own
-
-        made = {"image": self.image(joined("image"))}
-        painted = self.paint(made["image"])
-        if self.warping:
-            made["motion"], for_flow, for_mask = copies(self.motion(joined("motion")), 3)
-            flow = self.flow_unit * tf.cast(self.to_flow(for_flow), tf.float32)
-            mask = tf.sigmoid(tf.cast(self.to_mask(for_mask), tf.float32))
-            alone = painted_only[:, None, None, None]
-            mask, of_painted, of_warped = copies(alone + (1.0 - alone) * mask, 3)
-            final = painted * of_painted + warp(past[:, -1], flow) * (1.0 - of_warped)
-        else:
-            flow, mask, final = tf.zeros_like(painted[..., :2]), tf.ones_like(painted[..., :1]), painted
-        if self.foreground_labels:
-            made["foreground"] = self.foreground(source, coarser["foreground"]) if coarser else self.foreground(source)
-            foreground = self.paint_foreground(made["foreground"])
-            planes = [source[..., self.labels_now + label] for label in self.foreground_labels]
-            there = tf.clip_by_value(tf.add_n(planes), 0.0, 1.0)[..., None]
-            final, painted = (foreground * there + picture * (1.0 - there) for picture in (final, painted))
-        return Frame(final, painted, flow, mask), made
+def composer(config: Config, scale: int) -> Composer:
+    """A scale of the generator: 0 the coarsest, which the others read features of."""
+    channels = config.channels // 2**scale
+    return Composer(
+        config.source_maps,
+        PAST,
+        channels,
+        halvings=1 if scale else config.halvings,
+        blocks=config.local_blocks if scale else config.blocks,
+        norm=norm,
+        flow_unit=FLOW_UNIT * 2**scale if config.warping else 0.0,
+        foreground=config.foreground_labels,
+        foreground_channels=channels // 2 if config.halvings > 2 else channels,
+        finer=scale > 0,
+    )
 
 
 class Generator(keras.Model):
@@ -270,7 +202,7 @@ class Generator(keras.Model):
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
         self.config = config
-        self.scales = [Composer(config, scale) for scale in range(config.scales)]
+        self.scales = [composer(config, scale) for scale in range(config.scales)]
         for scale in self.scales[:-1]:
             scale.trainable = config.phase == "joint"
             for head in scale.heads:
@@ -362,32 +294,6 @@ class Question(NamedTuple):
     fakes: list[tf.Tensor]
     weight: tf.Tensor | None = None
     factor: float = 1.0
-
-
-def several_frames(video: tf.Tensor, flows: tf.Tensor, ends: list[int], spacing: int, count: int) -> tf.Tensor:
-    """What a D_V reads: for each end `count` frames, `spacing` apart, of which that is the last, and the flows from each to the one before.
-
-    Args:
-        video, flows: [N,T,H,W,3] and [N,T,H,W,2], each flow to the frame before.
-
-    Returns: [len(ends)*N,H,W,C], end after end.
-    """
-    shown = [range(end - spacing * (count - 1), end + 1, spacing) for end in ends]
-    readers, frames = collections.Counter(place for places in shown for place in places), tf.unstack(video, axis=1)
-    frame_at = {place: iter(copies(frames[place], number)) for place, number in readers.items()}
-    found = []
-    for places in shown:
-        far = [flow_over(flows, place, spacing) / FLOW_UNIT for place in places[1:]]
-        found.append(tf.concat([*(next(frame_at[place]) for place in places), *far], -1))
-    return tf.concat(found, 0)
-
-
-def flow_over(flows: tf.Tensor, place: int, spacing: int) -> tf.Tensor:
-    """The flow from a frame to one several before, put together from those between [N,T,H,W,2]: [N,H,W,2]."""
-    found = flows[:, place]
-    for before in range(place - 1, place - spacing, -1):
-        found = found + warp(flows[:, before], found)
-    return found
 
 
 class Model(gan.GAN):
@@ -508,7 +414,7 @@ class Model(gan.GAN):
             back = range(0, config.learned_frames, k)  # how far before the newest frame each ends
             flows = tf.concat([chunk["flow_before"], chunk["flow"]], 1)
             videos = (tf.concat([chunk[f"{kind}_before"], new], 1) for kind, new in (("real", real), ("fake", next(finals))))
-            shown, fake = (several_frames(video, flows, [last - t for t in back], spacing, k) for video in videos)
+            shown, fake = (several_frames(video, flows, [last - t for t in back], spacing, k, FLOW_UNIT) for video in videos)
             there = [tf.cast(chunk["seen"] + float(config.learned_frames - before) > t, tf.float32) for t in back]
             count = tf.maximum(tf.add_n(there), 1.0)  # of a clip; the loss is the mean over those that there are
             weight = tf.concat([float(len(back)) * one / count for one in there], 0)
