@@ -139,6 +139,8 @@ def open_of_frames(config: Config, frames: int) -> tuple[Generator, int]:
     config = generator.config
     if frames == config.frames or flags.FLAGS.module and not flags.FLAGS["frames"].present:
         return generator, 0
+    if generator.streams:
+        return generator, frames
     if other_network or not generator.goes_on():
         require_frames_of(generator, frames)
         raise UserError(f"--frames={frames}: {generator.name} holds a {config.model} of {config.frames} frames, which makes no others")
@@ -167,7 +169,8 @@ def from_labels(generator: Generator, frames: int) -> tuple[list[Iterator[np.nda
 
 def from_videos(generator: Generator, frames: int) -> tuple[list[Iterator[np.ndarray]], list[str]]:
     """As `from_labels`, rows of --num_videos (with other latents) of each of the first videos of --source, or of the data set."""
-    config = generator.config
+    in_turn = frames > 0 and generator.streams
+    config = dataclasses.replace(generator.config, frames=frames) if in_turn else generator.config
     if SOURCE.value:
         given = dataclasses.replace(config, data_dir=SOURCE.value)
         dataset = data.of_source(files_source(given, folder.at(SOURCE.value), folder.SPLITS[-1], keep=False), config.seed)
@@ -182,7 +185,9 @@ def from_videos(generator: Generator, frames: int) -> tuple[list[Iterator[np.nda
             if lacking:
                 raise UserError(f"--source={SOURCE.value}: {generator.name} reads {lacking[0]} too, expected a data set that has it")
         seed = tf.constant([config.seed, row], tf.int32)
-        if frames:
+        if in_turn:
+            yield generator.in_turn(many).numpy()
+        elif frames:
             yield from generator.parts(many, seed, TRUNCATION.value, frames, ROLLOUT.value == "unroll")
         else:
             yield generator.draw(many, seed, TRUNCATION.value).numpy()

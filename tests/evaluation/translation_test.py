@@ -297,6 +297,9 @@ def test_everybody_dance_now_is_evaluated_in_its_phases(phase, tmp_path):
     batch = next(iter(models.dataset(generator.config, "test").once(2)))
     whole = generator.draw(batch, tf.constant([0, 0]), 1.0).numpy()
     np.testing.assert_allclose(generator.in_turn(batch), whole, atol=1e-5)  # each from its own frame before
+    longer = generator.in_turn({name: tf.repeat(value, 2, 1) if value.shape.rank > 2 else value for name, value in batch.items()})
+    assert longer.shape[1] == 6
+    np.testing.assert_allclose(longer[:, :1], whole[:, :1], atol=1e-5)
     changed = np.abs(generator.in_turn(batch, history=False).numpy() - whole).max(axis=(0, 2, 3, 4))
     assert changed[0] < 1e-5 < 1e-3 < min(changed[1:])
     found = scores_of(generator)

@@ -85,9 +85,10 @@ class Generator:
         return tf.concat([first, self.source.predict(first, seed, tf.constant(truncation), *label)], 1)
 
     def read(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """What `translate` reads of a batch, by name; pictures in [0,1]."""
+        """What `translate` reads of a batch, by name; pictures in [0,1]. Of the video the first frames, which are given."""
         given = {spec.name: spec for spec in specs_of(self.source.translate)}
-        return {name: to_unit(batch[name][:, : spec.shape[1]]) if is_picture(spec) else batch[name] for name, spec in given.items()}
+        read = {name: to_unit(batch[name]) if is_picture(spec) else batch[name] for name, spec in given.items()}
+        return {name: value[:, : given[name].shape[1]] if name == "video" else value for name, value in read.items()}
 
     def in_turn(self, batch: dict[str, tf.Tensor], history: bool = True) -> tf.Tensor:
         """As `draw` of a translation that `streams`, frame by frame: clips of any number of frames, in little memory.

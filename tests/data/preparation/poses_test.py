@@ -1,5 +1,6 @@
 """Poses in prepared sets: from videos and OpenPose's files to what Everybody Dance Now reads."""
 
+import dataclasses
 import importlib.util
 import json
 import shutil
@@ -15,12 +16,15 @@ from tests.conftest import LEAST, small
 from tests.data.pose_normalization_test import person
 from tests.data.preparation.prepare_test import examples, files, message, rejected, settings
 from tests.data.sources.folder_test import write
+from tests.programs_test import run
 from tfvideogan import models, prepare
 from tfvideogan.data import pictures, pose_estimation, poses
 from tfvideogan.data.clips import place, shape
 from tfvideogan.data.preparation import figures, preparing
 from tfvideogan.data.preparation.preparing import Settings
 from tfvideogan.data.stick_figure import draw
+from tfvideogan.generation.pictures import grid
+from tfvideogan.training.run_folder import from_run
 
 FRAMES = 9
 HEIGHT, WIDTH = 48, 96  # of the raw videos; written at 24x48, or cropped to 24x24
@@ -190,6 +194,24 @@ def test_a_source_is_fitted_to_the_dancer_of_a_run(raw):
     np.testing.assert_allclose(fitted, expected, atol=1e-4)
     found = figures.floor(fitted)
     assert found.heights.max() == pytest.approx(target.floor.heights.max(), rel=0.05)  # 4.5 as it came
+
+
+@pytest.mark.slow
+def test_a_fitted_source_is_danced_by_a_run(raw):
+    """From raw videos to frames of another dancer, more than the pairs of training, as docs/data.md has it."""
+    given = {"dataset": "prepared", "data_dir": str(raw / "target"), "short_side": 0, "steps": 2, "batch_size": 2, "face_size": 16}
+    prepare.main(of_poses(raw, "target"))
+    config = config_of(raw / "target", "global", **{**given, "frames": 2, "log_every_steps": 1, "sample_every_steps": 2})
+    run("train", *(f"--{name}={value}" for name, value in vars(config).items()), f"--workdir={raw / 'run'}")
+    prepare.main(of_poses(raw, "fitted", normalize_to=str(raw / "run"), held_out="."))
+    asked = [f"--output={raw / 'danced'}", "--frames=7", "--num_videos=1"]
+    run("sample", f"--workdir={raw / 'run'}", "--dataset=prepared", f"--data_dir={raw / 'fitted'}", *asked)
+    danced = np.stack([pictures.picture(str(raw / "danced" / name)) for name in pictures.names(str(raw / "danced"))])
+    fitted = dataclasses.replace(config, data_dir=str(raw / "fitted"))
+    batch = next(iter(models.dataset(dataclasses.replace(fitted, frames=7), "test").once(3)))
+    made = from_run(str(raw / "run"), fitted, best=False).in_turn(batch).numpy()
+    np.testing.assert_allclose(danced, grid(np.round(made * 255).astype(np.uint8), 1), atol=1)
+    assert made.shape == (3, 7, 24, 48, 3) and np.abs(made[:, 6] - made[:, 0]).max() > 0.01
 
 
 def test_bodies_of_other_joints_become_the_targets_or_are_refused():
