@@ -17,7 +17,8 @@ The paper leaves open, and this file takes from the authors' code:
 
 Differences from the paper and the code:
 - Biases are trained; the code sets those of convolutions to 0 before every pass.
-- G's gradient comes from new fakes and the D after its update; the code reuses D's last pass, on fakes of a pool of 50 batches.
+- Both players see new fakes alone, and G's gradient is of the D after its update. The code shows D fakes of a pool of the last 50
+  batches, half of them old, and takes G's gradient from that pass. Here is no pool: each checkpoint would hold its 50 batches.
 - Without VGG19 (`--perceptual=none`) the content is the pixels': the mean distance from the photo, times `pixel_weight`.
 - `channels` is G's base width; D's is half of it, as 64 and 32 are.
 

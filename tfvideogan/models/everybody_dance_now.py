@@ -19,6 +19,7 @@ From the authors' code:
 
 Differences from the code:
 - `channels` is the global part's width in every phase, 64; the code's command line of the local stage has half of it.
+- Each player's pass is its own: G's is made anew after D's update. The code's is one, and G's update comes first.
 - A frame's face is cut where its own box says; the code takes that of the first frame for both.
 - Each weight is updated once a step; the code lists G's twice.
 - VGG19 is that of `--perceptual` (layers/vgg19.py); the code's is torchvision's, which has other weights.
