@@ -19,7 +19,7 @@ help:
 	@echo "make test-beam  prepare on Apache Beam, in an environment of its own (.venv-beam)"
 	@echo "make test-jax   whole training steps in JAX's XLA, in an environment of its own (.venv-jax)"
 	@echo "make mutants    faults that the fast tests must notice, each tried on a copy (hours; MUTANTS=--only=tgan for some)"
-	@echo "make lint       ruff and mypy"
+	@echo "make lint       ruff and mypy; the Dockerfile, the workflows and CITATION.cff against their rules"
 	@echo "make clean      remove .venv, .venv-io, .venv-beam and .venv-jax (PYTHON=python3.12 make ... chooses the Python of the next one)"
 
 # One stamp for the whole set-up: it is done again when the dependencies change.
@@ -123,6 +123,9 @@ mutants: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy tfvideogan
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema=vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema=vendor.citation-file-format --default-filetype=yaml CITATION.cff
 
 clean:
 	rm -rf .venv .venv-io .venv-beam .venv-jax

@@ -2,7 +2,9 @@
 
 import codecs
 import dataclasses
+import logging
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,8 @@ def test_every_flag_that_names_a_place_is_a_path():
         for number, line in enumerate(file.read_text().splitlines(), 1):
             if "DEFINE_string(" in line:
                 assert not any(place in line for place in places), f"{file.name}:{number}: {line.strip()}"
+
+
+def test_a_line_of_the_log_begins_with_its_level_and_time():
+    record = logging.LogRecord("absl", logging.WARNING, "place.py", 3, "got %d", (7,), None)
+    assert re.fullmatch(r"W\d{4} \d\d:\d\d:\d\d got 7", cli.Lines().format(record))

@@ -53,6 +53,16 @@ def test_a_programs_first_line_is_its_own():
     assert ended([sys.executable, "-m", "tfvideogan", "sample", "--workdir=nowhere"]) == (2, "sample: --workdir=nowhere: no such folder\n")
 
 
+@pytest.mark.parametrize(
+    "arguments, first", [([], "usage: tfvideogan "), (["--help"], "usage: tfvideogan "), (["list", "models"], "cartoongan ")]
+)
+def test_what_there_is_is_listed_without_waiting_for_tensorflow(arguments, first):
+    lines = f"import atexit, sys; sys.argv = ['bin/tfvideogan', *{arguments}]\nimport tfvideogan.__main__\n"
+    lines += "atexit.register(lambda: print({'keras', 'tensorflow'} & {*sys.modules}))\ntfvideogan.__main__.main()"
+    done = subprocess.run([sys.executable, "-c", lines], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout.startswith(first) and done.stdout.endswith("\nset()\n")
+
+
 def test_an_error_of_the_start_is_shown(tmp_path):
     (tmp_path / "keras.py").write_text("import sys; print('what keras says', file=sys.stderr); raise ImportError('broken')")
     code, err = ended([sys.executable, "-m", "tfvideogan.sample"], PYTHONPATH=str(tmp_path))

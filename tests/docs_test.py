@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("exports/*/README.md"))]
-COMMAND = re.compile(r"^    (?:python -m )?(tfvideogan|benchmarks)[. ](\w+)((?:.*\\\n)*.*)$", re.M)
+COMMAND = re.compile(r"^    (?:python -m |\.venv/bin/)?(tfvideogan|benchmarks)[. ](\w+)((?:.*\\\n)*.*)$", re.M)
 FLAG = re.compile(r"--(\w+)")
 FIELD = re.compile(r"^    (\w+): \w+ = field\(|DEFINE_\w+\(\s*\"(\w+)\"|define_path\(\s*\"(\w+)\"|add_argument\(\s*\"--(\w+)\"", re.M)
 

@@ -31,5 +31,7 @@ def _import_keras() -> None:
 
 
 # Python looks for the module of `python -m tfvideogan.train`, or the command `tfvideogan` begins: a program, not a library.
-with quiet.start_up(sys.argv) if os.path.basename("".join(sys.argv[:1])) in ("-m", "tfvideogan") else contextlib.nullcontext():
-    _import_keras()
+_program, _verb = (*map(os.path.basename, sys.argv[:2]), "", "")[:2]
+if _program != "tfvideogan" or _verb not in ("", "list", "--help", "-h", "help"):  # these read no more than files, and are there at once
+    with quiet.start_up(sys.argv) if _program in ("-m", "tfvideogan") else contextlib.nullcontext():
+        _import_keras()

@@ -36,6 +36,16 @@ MARK = "\ufeff"  # the byte order mark
 DEFINE: dict[Any, Callable] = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
 
 
+class Lines(stdlib_logging.Formatter):
+    """Lines of the log as "I1129 16:43:40 text": the first letter of the level, then the day and the time."""
+
+    def __init__(self):
+        super().__init__("%(asctime)s %(message)s", "%m%d %H:%M:%S")
+
+    def format(self, record: stdlib_logging.LogRecord) -> str:
+        return record.levelname[0] + super().format(record)
+
+
 class PathParser(flags.ArgumentParser):
     """A path's ~ stands for the home folder, also where the shell leaves it, as in --workdir=~/run. It must be UTF-8, as TensorFlow
     takes no other, and a run could not write it down."""
@@ -115,6 +125,7 @@ def launch(
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
     # TensorFlow tells of every file it saves, and of signatures in lines of thousands of characters.
+    logging.get_absl_handler().setFormatter(Lines())
     logging.get_absl_handler().addFilter(lambda record: record.levelno > stdlib_logging.INFO or "/tensorflow/" not in record.pathname)
     stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
     try:

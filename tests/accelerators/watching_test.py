@@ -1,5 +1,6 @@
 """What a run tells of its speed: a profile, the first step's compiling, time and memory."""
 
+import dataclasses
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,20 @@ def test_a_devices_share_of_the_speed_is_told(monkeypatch):
     watch.log(1, {}, steps=2, waited=0.5, seconds=2.0)
     assert written["speed/videos_per_second"] == 4.0 and written["speed/videos_per_second_and_device"] == 0.5
     assert written["speed/seconds_per_step"] == 1.0 and written["speed/share_of_time_waiting_for_data"] == 0.25
+
+
+def test_a_line_of_the_log_is_broken_between_numbers_and_counts_days(monkeypatch, caplog):
+    watch = object.__new__(monitoring.Monitoring)
+    watch.config = dataclasses.replace(toy.config_of(), steps=30)
+    watch.chief, watch.devices, watch.lost, watch.writer = True, 1, 0, tf.summary.create_noop_writer()
+    monkeypatch.setattr(monitoring, "peak_memory", lambda: GIB)
+    scalars = {f"{player}_{name}": 1.25e-5 for player in "dg" for name in ("image", "video", "category", "gradient_norm")}
+    with caplog.at_level("INFO", logger="absl"):
+        watch.log(0, scalars, steps=1, waited=3600.0, seconds=36000.0)
+    lines = caplog.messages[0].splitlines()
+    assert lines[0].startswith("step 0/30  0.0 videos/s  12 days, 12:00:00 left  data 10.0%  1.0 GiB  d_image 1.25e-05  ")
+    assert len(lines) > 1 and all(line.startswith("  ") for line in lines[1:]) and max(map(len, lines)) <= 105
+    assert "  ".join(map(str.strip, lines)).split("  ")[-8:] == [f"{name} 1.25e-05" for name in scalars]
 
 
 @pytest.mark.parametrize("says", [True, False])

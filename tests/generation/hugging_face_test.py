@@ -96,11 +96,15 @@ def test_the_stand_in_takes_what_huggingface_hub_takes(hub):
 def test_the_cards_head_is_a_hugging_face_model_card():
     real = pytest.importorskip("huggingface_hub")
     protocol = {"dataset": "moving_shapes/plain", "split": "train"}
-    scores = [{"metric": "fid/moving_shapes", "value": value, "stderr": 0.5, "protocol": protocol} for value in (8.25, float("nan"))]
+    scores = [
+        {"metric": "fid/moving_shapes", "value": value, "stderr": 0.5, "protocol": {**protocol, "truncation": truncation}}
+        for value, truncation in ((8.25, 1.0), (float("nan"), 1.0), (7.5, 0.25))
+    ]
     text = header(Config(dataset='a "quoted": #name'), "prediction", scores) + "\n# title\n"
     data = real.ModelCard(text).data
     assert data.license == "other" and data.library_name == "tfvideogan" and "video-prediction" in data.tags
-    (result,) = data.eval_results
+    result, truncated = data.eval_results
+    assert (truncated.metric_name, truncated.metric_value) == ("fid/moving_shapes, truncation 0.25", 7.5)
     assert (result.metric_type, result.metric_name, result.metric_value) == ("fid", "fid/moving_shapes", 8.25)
     assert result.dataset_type == "moving_shapes/plain" and data.model_name == 'dvdgan on a "quoted": #name'
 

@@ -49,9 +49,11 @@ def serving(generator: Generator, host: str = "127.0.0.1") -> Iterator[server.Pl
     with server.Playground(generator, host, 0) as playground:
         thread = threading.Thread(target=playground.serve_forever)
         thread.start()
-        yield playground
-        playground.shutdown()
-        thread.join()
+        try:
+            yield playground
+        finally:
+            playground.shutdown()
+            thread.join()
 
 
 @pytest.fixture(scope="module")

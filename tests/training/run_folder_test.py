@@ -17,7 +17,7 @@ from tests.training.toy import config_of
 from tfvideogan import models
 from tfvideogan.config import Config, UserError, from_flags, to_flags
 from tfvideogan.gan import GAN
-from tfvideogan.training import checkpoints
+from tfvideogan.training import checkpoints, run_folder
 from tfvideogan.training.optimizers import make_optimizers
 from tfvideogan.training.run_folder import Run
 
@@ -201,3 +201,9 @@ def test_a_run_of_which_a_part_cannot_be_written_is_refused_before_it_goes_on(na
     with pytest.raises(UserError, match=rf"^--workdir=\S+{name}: is a f"):
         claim(tmp_path, ("run",))
     assert not (tmp_path / "run.flags").exists()
+
+
+def test_of_evaluations_that_were_repeated_the_last_is_kept(tmp_path):
+    for step, truncation, value in ((2, 1.0, 5.0), (4, 1.0, 3.0), (4, 0.5, 2.0), (4, 1.0, 2.5)):
+        run_folder.append_records(tmp_path, step, [{"metric": "fid", "value": value, "protocol": {"truncation": truncation}}])
+    assert [record["value"] for record in run_folder.scores_of(tmp_path, 4)] == [2.5, 2.0]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-SIZE = (5.4, 3.5)  # inches; an SVG's are 72 points
+SIZE = (4.8, 3.2)  # inches; an SVG's are 72 points, and two are side by side on the page
 COLORS = ("#3b82c4", "#d9772b", "#3a9a63", "#8b6fd0", "#8a94a6")  # to be told apart on white and on near-black
 DASHES = ("-", "--", ":")  # of lines of one color
 INK, RULE = "#010203", "#040506"  # stand for the page's color of text and of lines, which depend on the reader's scheme

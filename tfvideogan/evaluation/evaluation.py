@@ -132,6 +132,7 @@ class Evaluation:
         self.missing: dict[str, str] = {}
         for metric in set(metrics) - set(OF_SETS):
             self._leave_out(metric, "the clips are no translations of a paired set")
+        self.warned: set[str] = set()
         if "accuracy" in metrics and labels != evaluator.labels:
             self._leave_out("accuracy", f"evaluator {evaluator.name} knows other classes than the generator's")
         if "m_is" in metrics and len(labels) < 2:
@@ -215,7 +216,8 @@ class Evaluation:
                 LOG.warning("no %s: %s", metric, table[metric].missing)
                 continue
             warning = shortage(metric, self.real, fake, self.is_splits)
-            if warning:
+            if warning and warning not in self.warned:  # at each truncation anew
+                self.warned.add(warning)
                 LOG.warning("%s", warning)
             try:
                 found = table[metric].records(self.evaluator.name, told, seed)

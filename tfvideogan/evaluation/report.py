@@ -16,12 +16,14 @@ from tfvideogan.files import write_whole
 from tfvideogan.generation import pictures
 
 FPS = 8
+WHOLE, HALF = 800, 460  # pixels of a page's width
 STYLE = """:root{color-scheme:light dark;--page:#fff;--text:#222;--soft:#5f6670;--line:#d9dce1;--code:#f2f3f5;--warning:#9a5b00}
 @media(prefers-color-scheme:dark){:root{--page:#15181d;--text:#e4e7eb;--soft:#9aa3af;--line:#363c45;--code:#22272f;--warning:#f0b35e}}
 body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;background:var(--page);color:var(--text)}
 h1,h2{line-height:1.25}h2{margin-top:2em}
-table{border-collapse:collapse}td,th{padding:.25em .9em;border-bottom:1px solid var(--line);text-align:left;overflow-wrap:anywhere}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;overflow-wrap:normal}
+table{border-collapse:collapse}td,th{padding:.25em .9em;border-bottom:1px solid var(--line);text-align:left}
+td:nth-child(2){overflow-wrap:anywhere}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;overflow-wrap:normal}
+@media(max-width:600px){td,th{padding:.25em .4em}}
 .clips{display:flex;flex-wrap:wrap;gap:2em}.clips>figure{min-width:0}img{image-rendering:pixelated;max-width:100%;border-radius:4px}
 figure{margin:0}figcaption{margin-bottom:.4em;color:var(--soft)}.warning{color:var(--warning)}code{background:var(--code);padding:0 .2em}
 svg{max-width:100%;height:auto}svg text{font-family:system-ui,sans-serif!important}"""
@@ -150,17 +152,17 @@ def clips_side_by_side(sets: Sequence[Set]) -> str:
         tiles = np.concatenate([np.concatenate([row, np.zeros([SHOWN - len(row), *clips.shape[1:]], np.uint8)]) for row in rows])
         names = [shown.labels[label] if shown.labels else "" for label in np.unique(labels)]
         picture = pictures.grid(tiles, SHOWN, names if any(names) else ())
-        figures.append(f"<figure><figcaption>{_escape(shown.name)}</figcaption>{_image(shown.name, picture)}</figure>\n")
+        figures.append(f"<figure><figcaption>{_escape(shown.name)}</figcaption>{_image(shown.name, picture, HALF)}</figure>\n")
     return f'<h2>Clips</h2>\n<div class="clips">{"".join(figures)}</div>\n' if figures else ""
 
 
 def _figure(section: Section) -> str:
-    return _image(section.heading, pictures.grid(section.clips, section.columns, section.names)) if len(section.clips) else ""
+    return _image(section.heading, pictures.grid(section.clips, section.columns, section.names), WHOLE) if len(section.clips) else ""
 
 
-def _image(name: str, picture: np.ndarray) -> str:
-    """Frames uint8 [T,H,W,3] as an animated GIF inside the page; small ones are shown larger."""
-    scale = max(1, 420 // picture.shape[2])
+def _image(name: str, picture: np.ndarray, width: int) -> str:
+    """Frames uint8 [T,H,W,3] as an animated GIF inside the page; small ones are shown larger, up to this width in pixels."""
+    scale = max(1, width // picture.shape[2])
     content = base64.b64encode(pictures.gif_bytes(picture, FPS)).decode()
     return f'<img alt="{_escape(name)}" width="{scale * picture.shape[2]}" src="data:image/gif;base64,{content}">'
 

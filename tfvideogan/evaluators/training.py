@@ -1,6 +1,7 @@
 """How the small video classifier that evaluates clips is trained, and what its card says."""
 
 import dataclasses
+import datetime
 import hashlib
 import time
 from pathlib import Path
@@ -56,15 +57,10 @@ def fit(network: classifier.VideoClassifier, config: Config, dataset: data.Datas
         loss, hits = step(batch)
         if number % config.log_every_steps == 0 or number == config.steps:
             rate = number / (time.perf_counter() - start)
-            eta = time.strftime("%H:%M:%S", time.gmtime((config.steps - number) / rate))
+            left = datetime.timedelta(seconds=round((config.steps - number) / rate))
             logging.info(
-                "step %d/%d  %.0f clips/s  ETA %s  loss %.3f  accuracy %.2f",
-                number,
-                config.steps,
-                rate * config.batch_size,
-                eta,
-                loss,
-                hits,
+                "step %d/%d  %.0f clips/s  %s left  loss %.3f  accuracy %.2f",
+                *(number, config.steps, rate * config.batch_size, left, loss, hits),
             )
 
 

@@ -28,10 +28,12 @@ def header(config: Config, kind: str, scores: Sequence[dict]) -> str:
         lines += ["model-index:", f"- name: {json.dumps(f'{config.model} on {config.dataset}')}", "  results:"]
     for record in finite:
         dataset = record["protocol"].get("dataset", config.dataset)
+        truncation = record["protocol"].get("truncation", 1.0)
+        name = record["metric"] + (f", truncation {truncation:g}" if truncation != 1.0 else "")
         lines += [  # a string of JSON is one of YAML
             f"  - task: {json.dumps({'type': f'video-{kind}', 'name': f'Video {kind}'})}",
             f"    dataset: {json.dumps({'type': dataset, 'name': dataset, 'split': record['protocol'].get('split', config.split)})}",
             "    metrics:",
-            f"    - {json.dumps({'type': record['metric'].partition('/')[0], 'name': record['metric'], 'value': record['value']})}",
+            f"    - {json.dumps({'type': record['metric'].partition('/')[0], 'name': name, 'value': record['value']})}",
         ]
     return "\n".join(["---", *lines, "---", ""])

@@ -2,8 +2,10 @@
 
 import contextlib
 import dataclasses
+import datetime
 import resource
-import time
+import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +29,7 @@ from tfvideogan.training.signals import Signals
 ROWS, COLUMNS = 12, 4  # fixed latents: one row a class
 FPS = 8
 NO_LOSS, LOGS_WITHOUT_LOSS = 1e-2, 10  # a D whose every loss is below this for so many log lines has beaten G for good
+COLUMNS_OF_TEXT = 105  # of a line of the log, after the 15 of its level and time
 KIB = 1024  # Linux counts a process' memory in these
 NO_SPREAD = 0.5 / 255  # of a pixel's standard deviation over a class's clips: they are the same picture
 
@@ -62,13 +65,12 @@ class Monitoring:
         if not self.chief:
             return
         rate = self.config.batch_size * steps / seconds
-        eta = time.strftime("%H:%M:%S", time.gmtime((self.config.steps - step) * seconds / steps))
-        shown = "  ".join(f"{name} {value:.3g}" for name, value in scalars.items() if name.startswith(("d_", "g_", "augment_")))
+        left = datetime.timedelta(seconds=round((self.config.steps - step) * seconds / steps))
         memory = peak_memory()
-        logging.info(
-            "step %d/%d  %.1f videos/s  ETA %s  data %.1f%%  %.1f GiB  %s",
-            *(step, self.config.steps, rate, eta, 100 * waited / seconds, memory / 2**30, shown),
-        )
+        parts = [f"step {step}/{self.config.steps}", f"{rate:.1f} videos/s", f"{left} left", f"data {waited / seconds:.1%}"]
+        parts += [f"{memory / 2**30:.1f} GiB"]
+        parts += [f"{name} {value:.3g}" for name, value in scalars.items() if name.startswith(("d_", "g_", "augment_"))]
+        logging.info("%s", wrapped(parts))
         with self.writer.as_default(step=step):
             for name, value in scalars.items():
                 tf.summary.scalar(_group(name), value)
@@ -183,6 +185,12 @@ class Monitoring:
         sampler = self.samplers[name]
         sampler.calibrate(given_batches(sampler, self.config))
         return Generator(str(self.run.path), self.config, self.run.labels, self.run.done(), sampler)
+
+
+def wrapped(parts: Sequence[str]) -> str:
+    """The parts side by side, over as many lines as they need, none broken."""
+    text = "  ".join(part.replace(" ", "\xa0") for part in parts)
+    return "\n".join(textwrap.wrap(text, COLUMNS_OF_TEXT, subsequent_indent="  ", break_on_hyphens=False)).replace("\xa0", " ")
 
 
 def peak_memory() -> int:

@@ -310,8 +310,13 @@ def from_run(
     run = open_run(workdir, config, best, precision)
     sampler = Sampler(run.gan, interpolate_frames=interpolate_frames, truncations=truncations)
     sampler.calibrate(given_batches(sampler, run.config))
-    scores = tuple(record for record in read_records(workdir) if record["step"] == run.done())
-    return Generator(workdir, run.config, run.labels, run.done(), sampler, scores)
+    return Generator(workdir, run.config, run.labels, run.done(), sampler, scores_of(workdir, run.done()))
+
+
+def scores_of(workdir: str | Path, step: int) -> tuple[dict, ...]:
+    """Records of the evaluations at a step: of those of one metric by one protocol the last."""
+    last = {(record["metric"], json.dumps(record["protocol"])): record for record in read_records(workdir) if record["step"] == step}
+    return tuple(last.values())
 
 
 def given_batches(sampler: Sampler, config: Config) -> tf.data.Dataset | None:

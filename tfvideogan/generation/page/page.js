@@ -8,7 +8,7 @@ import {about, downloads, draw, take} from "./backend.js";
 const at = (id) => document.getElementById(id);
 const LATENT = ["seed", "truncation", "other", "mix", "content", "motion"];
 const screens = {clip: [], source: []};
-let facts, source = "", shown = 0, playing = true, pending = null, travelling = false, since = 0;
+let facts, source = "", shown = 0, playing = !matchMedia("(prefers-reduced-motion: reduce)").matches, pending = null, travelling = false, since = 0;
 
 function ask() {
   const asked = {};
@@ -56,7 +56,7 @@ function named(asked) {
 function links(asked, frames) {
   at("downloads").replaceChildren(...downloads(asked, frames, Number(at("fps").value)).map(({name, url}) => {
     const link = document.createElement("a");
-    Object.assign(link, {className: "download", href: url, download: `clip.${name.toLowerCase()}`, textContent: name});
+    Object.assign(link, {className: "download", href: url, download: `clip.${name.toLowerCase()}`, textContent: `Download ${name}`});
     return link;
   }));
 }
@@ -89,8 +89,10 @@ function tick(now) {
 }
 
 function told(input) {
-  const output = document.querySelector(`output[for="${input.id}"]`);
-  if (output) output.textContent = input.value === "-1" ? "same" : input.value;
+  const value = at(`${input.id}-value`);
+  if (!value) return;
+  value.textContent = input.value === "-1" ? "same" : input.value;
+  input.ariaValueText = value.textContent;
 }
 
 function set(id, value) {
@@ -115,12 +117,18 @@ async function give(file) {
 
 async function travel() {
   travelling = !travelling;
-  at("travel").classList.toggle("on", travelling);
+  at("travel").ariaPressed = travelling;
   for (let step = 0; travelling; step = (step + 1) % 40) {
     set("mix", (step <= 20 ? step : 40 - step) / 20);
     await refresh();
     await new Promise((resolve) => setTimeout(resolve, 120));
   }
+}
+
+function play(wanted) {
+  playing = wanted;
+  at("play").textContent = playing ? "❚❚" : "▶";
+  at("play").ariaLabel = playing ? "Pause" : "Play";
 }
 
 function connect() {
@@ -134,12 +142,8 @@ function connect() {
   at("controls").addEventListener("submit", (event) => event.preventDefault());
   at("shuffle").addEventListener("click", () => { set("seed", Math.floor(Math.random() * 256)); refresh(); });
   at("travel").addEventListener("click", travel);
-  at("play").addEventListener("click", () => {
-    playing = !playing;
-    at("play").textContent = playing ? "❚❚" : "▶";
-    at("play").ariaLabel = playing ? "Pause" : "Play";
-  });
-  at("frame").addEventListener("input", () => { if (playing) at("play").click(); shown = Number(at("frame").value); show(); });
+  at("play").addEventListener("click", () => play(!playing));
+  at("frame").addEventListener("input", () => { play(false); shown = Number(at("frame").value); show(); });
   at("file").addEventListener("change", () => give(at("file").files[0]));
   for (const [kind, over] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
     at("drop").addEventListener(kind, (event) => {
@@ -162,6 +166,7 @@ try {
   at("upload-name").textContent = facts.given_frames ? `Video whose first ${facts.given_frames} frames are continued` : "Video to translate";
   set("fps", Math.round(facts.fps));
   connect();
+  play(playing);
   requestAnimationFrame(tick);
   if (facts.lacking.length) say(`It reads ${facts.lacking.join(", ")} too, which this page does not give.`, true);
   else if (facts.uploads) say("Choose a video, or a picture.");
