@@ -44,6 +44,7 @@ class GAN(keras.Model):
         free_frames: whether the generator's weights are the same for any number of frames, so that a trained one can sample
             clips longer or shorter than those it learned from.
         unrolls: whether a generated clip can go on where it ends, from the state that the generator is in; see `unroll`.
+        first_part: frames that the first part of a translation that goes on has: as many as are made, or given, before the others follow.
         free_size: of what number height and width are to be multiples, if the generator's weights are the same for frames of any
             size, so that a trained one can translate pictures and films at their own; 0: they are not.
         chunks: parts, one after the other in time, that each batch is learned in; see `chunk`.
@@ -65,6 +66,7 @@ class GAN(keras.Model):
     blends = False
     free_frames = False
     unrolls = False
+    first_part = 1
     free_size = 0
     chunks = 1
     score_names: tuple[str, ...] = ()
@@ -165,7 +167,16 @@ class GAN(keras.Model):
         """
         return {}
 
-    # For a model that learns from long clips in chunks, one after the other: `chunks` is above 1, and it writes the three below.
+    # For a model that learns from long clips in chunks, one after the other: `chunks` is above 1, and it writes `chunk`, `initial_state`
+    # and `next_state`; if it learns from parts of clips at first, `chunks_at` and `sequence` too.
+
+    def chunks_at(self, step: int) -> int:
+        """In how many of `chunks` the step after so many is learned; all by default. They never become fewer."""
+        return self.chunks
+
+    def sequence(self, batch: Batch, chunks: int) -> Batch:
+        """The part of a batch that so many chunks are cut from, which may begin anywhere; the whole by default."""
+        return batch
 
     def chunk(self, batch: Batch, i: int) -> Batch:
         """The i-th of `chunks` parts of a batch, cut in time; all have the same shapes. A chunk that draws needs seeds of its own."""

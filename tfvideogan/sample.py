@@ -16,6 +16,7 @@ last frames, or with --rollout=unroll goes on from its network's state, as recur
 import dataclasses
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,7 @@ def translate_at_its_size(config: Config, source: str, output: str) -> bool:
         films.translate_picture(translator, source, output)
         logging.info("wrote %s", output)
     elif (names or not paths.is_folder(source)) and paths.suffix(output) == ".mp4":
-        frames = films.translate(translator, source, output)
+        frames = films.translate(partial(map, translator), source, output)
         logging.info("wrote %d frames to %s", frames, output)
     else:
         return False

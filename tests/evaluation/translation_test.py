@@ -51,7 +51,8 @@ class Module(tf.Module):
         source = tf.TensorSpec([None, FRAMES, SIZE, SIZE], tf.int32, "source")
         first = [tf.TensorSpec([None, given, SIZE, SIZE, 3], tf.float32, "video")] if given else []
         self.given, self.translate = given, tf.function(self.whole, input_signature=[source, *first])
-        self.generate = self.translate
+        begun = tf.TensorSpec([None, given or 1, SIZE, SIZE], tf.int32, "source")
+        self.generate, self.start = self.translate, tf.function(self.begin, input_signature=[begun, *first])
 
     def whole(self, source: tf.Tensor, video: tf.Tensor | None = None) -> tf.Tensor:
         state, frames = None if video is None else {"past": video[:, -1]}, [] if video is None else tf.unstack(video, axis=1)
@@ -65,8 +66,7 @@ class Module(tf.Module):
         frame = painted if state is None else 0.6 * painted + 0.4 * state["past"]
         return frame, {"past": frame}
 
-    def start(self, source: tf.Tensor, video: tf.Tensor | None = None) -> tuple[tf.Tensor, dict]:
-        assert source.shape[1] == (self.given or 1)
+    def begin(self, source: tf.Tensor, video: tf.Tensor | None = None) -> tuple[tf.Tensor, dict]:
         if video is not None:
             return video, {"past": video[:, -1]}
         frame, state = self.frame(None, source[:, 0])

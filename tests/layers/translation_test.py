@@ -83,6 +83,14 @@ def test_the_generators_compute_the_tables_at_sizes_that_are_not_square():
     np.testing.assert_allclose(enhancer(x, features), reference.enhancer(x, expected, enhancer), atol=1e-4)
 
 
+@pytest.mark.parametrize("local_blocks", [0, 1])
+def test_the_whole_generator_reads_the_picture_and_its_half_where_it_has_an_enhancer(local_blocks):
+    x, whole = pictures(2, 24, 16, 6), scrambled(pix2pix_hd.PictureGenerator(6, 4, 2, 1, local_blocks))
+    features = reference.trunk(reference.half(x) if local_blocks else x, whole.trunk)
+    features = reference.enhancer(x, features, whole.enhancer) if local_blocks else features
+    np.testing.assert_allclose(whole(x), reference.painter(features, whole.painter), atol=1e-4)
+
+
 def test_the_discriminator_computes_the_table_at_each_scale():
     net = scrambled(MultiScaleDiscriminator(2, 3, 2, 3, instance))
     real, fake = pictures(2, 24, 16, 3), pictures(2, 24, 16, 3, seed=1)
@@ -120,11 +128,13 @@ def test_parameter_counts_of_the_sheets():
     with tf.Graph().as_default():  # nothing allocated
         global_g = count(pix2pix_hd.Trunk(6, 64, 4, 9)), count(pix2pix_hd.Painter(64, 3))
         enhancer = count(pix2pix_hd.Enhancer(6, 32, 3)), count(pix2pix_hd.Painter(32, 3))
+        whole = [count(pix2pix_hd.PictureGenerator(6, 64, 4, 9, local_blocks)) for local_blocks in (0, 3)]
         face = count(pix2pix_hd.Trunk(6, 64, 3, 5)), count(pix2pix_hd.Painter(64, 3))
         d = [count(MultiScaleDiscriminator(scales, 12, 64, 3, instance)) for scales in (2, 3)]
         face_d = count(PatchDiscriminator(6, 64, 3, lambda channels: BatchNorm(channels, 1e-5)))
     assert sum(global_g) == 182_452_675
     assert global_g[0] + sum(enhancer) == 182_715_939
+    assert whole == [182_452_675, 182_715_939]
     assert sum(face) == 26_724_291
     assert d == [5_547_906, 8_321_859]
     assert face_d == 2_769_601

@@ -14,21 +14,23 @@ from tests.conftest import small
 from tests.models_test import step_of
 from tests.pix2pix_reference import conv, deconv, half, instance_norm, relu
 from tests.reference import AdamByHand, clips, count, scrambled, seeds_of
-from tfvideogan import sample
+from tfvideogan import models, sample
 from tfvideogan.config import UserError
 from tfvideogan.gan import GENERATOR_STEP
-from tfvideogan.generation.module import Generator
+from tfvideogan.generation.module import Generator, write
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.layers import vgg19
 from tfvideogan.layers.pix2pix_hd import outer
 from tfvideogan.layers.spaced_frames import flow_over
 from tfvideogan.models import vid2vid
 from tfvideogan.ops import forms, noise
-from tfvideogan.ops.video import to_unit
+from tfvideogan.ops.video import to_unit, unfold
 from tfvideogan.training import checkpoints, cost
+from tfvideogan.training.loop import train
 
 LABELS, FOREGROUND = 4, 2
 SIZE = 16
+PICTURES = {"image_channels": 4, "image_halvings": 2, "image_blocks": 1}
 OPTIONS = {"scales": 2, "frames": 6, "chunk_frames": 3, "temporal_frames": 2, "blocks": 3}
 
 
@@ -302,6 +304,32 @@ def test_two_chunks_are_one(gan):
         assert np.mean([float(loss[name]) for loss in losses]) == pytest.approx(float(value), rel=1e-4), name
 
 
+def test_sequences_double_until_the_clip_is_learned_whole():
+    gan = vid2vid.Model(config_of(frames=29, grow_from_frames=6, grow_every_steps=5, first_frames="real", scales=1, blocks=2))
+    # 27 frames that are generated, in chunks of 3: 6, 12, 24, then all.
+    assert [gan.chunks_at(step) for step in (0, 4, 5, 9, 10, 14, 15, 20, 10**9)] == [2, 2, 4, 4, 8, 8, 9, 9, 9]
+    whole = vid2vid.Model(config_of(frames=29, first_frames="real", scales=1, blocks=2))
+    assert [whole.chunks_at(step) for step in (0, 10**9)] == [9, 9] == [gan.chunks, whole.chunks]
+
+
+@pytest.mark.parametrize("first_frames, given", [("none", 0), ("real", 2)])
+def test_a_shorter_sequence_begins_anywhere_with_all_that_belongs_to_its_frames(first_frames, given):
+    config = config_of(frames=12, grow_from_frames=3, grow_every_steps=1, first_frames=first_frames, face_size=8, scales=1, blocks=2)
+    gan, batch = vid2vid.Model(config), batch_of(config, 64)
+    part, length = gan.sequence(batch, 2), given + 6
+    starts = [int(np.argmin([np.abs(part["video"][n, 0] - frame).max() for frame in batch["video"][n]])) for n in range(64)]
+    assert min(starts) == 0 and max(starts) == 12 - length and len(set(starts)) == 12 - length + 1
+    for name in ("video", "source", "instances", "flow", "face"):
+        expected = np.stack([batch[name][n, start : start + length] for n, start in enumerate(starts)])
+        np.testing.assert_array_equal(part[name], expected, err_msg=name)
+    np.testing.assert_array_equal(part["seed"], batch["seed"])
+    half = {name: entry[32:] for name, entry in batch.items()}
+    np.testing.assert_array_equal(gan.sequence(half, 2)["video"], part["video"][32:])  # a clip's own draw
+    assert gan.chunk(part, 1)["source"].shape[1] == 5
+    whole = vid2vid.Model(dataclasses.replace(config, grow_every_steps=0))
+    assert whole.sequence(batch, whole.chunks) is batch
+
+
 def test_past_frames_are_detached(gan):
     batch = batch_of(gan.config)
 
@@ -459,9 +487,9 @@ def test_a_step_in_chunks_is_that_computed_by_hand():
 # Frame by frame
 
 
-@pytest.mark.parametrize("first_frames", ["none", "real"])
+@pytest.mark.parametrize("first_frames", ["none", "real", "image"])
 def test_a_translation_goes_on_frame_by_frame(first_frames):
-    other = vid2vid.Model(config_of(first_frames=first_frames, frames=4, scales=1, blocks=2, batch_size=1))
+    other = vid2vid.Model(config_of(first_frames=first_frames, frames=4, scales=1, blocks=2, batch_size=1, **PICTURES))
     config, batch = other.config, batch_of(other.config, 1)
     whole = to_unit(other.ema_generator(**other.inputs(batch), mode="sample"))
     inputs = {name: to_unit(entry) if name == "video" else entry for name, entry in other.inputs(batch).items()}
@@ -498,6 +526,113 @@ def test_pictures_of_labels_become_a_film_frame_by_frame(tmp_path):
         with pytest.raises(UserError, match="got no folder of instances"):
             sample.translate_in_turn(generator, str(tmp_path / "source"), str(tmp_path / "other.mp4"))
         assert not (tmp_path / "other.mp4").exists()
+
+
+# First frames
+
+
+def test_parameters_of_the_network_of_first_frames():
+    def convolution(inputs: int, outputs: int, size: int = 3) -> int:
+        return size * size * inputs * outputs + outputs
+
+    halvings, widths = sum(convolution(w, 2 * w) for w in (64, 128, 256)), 64 + 128 + 256
+    expected = convolution(36, 64, 7) + 2 * halvings - widths + 18 * convolution(512, 512) + convolution(64, 3, 7)
+    with tf.Graph().as_default():
+        network = vid2vid.Generator(vid2vid.Config(phase="image", first_frames="image", frames=1))
+    assert total(network.image) == expected == 45_696_835 and network.weights == network.image.weights
+
+
+def test_first_frames_are_made_alone_and_the_others_follow_them():
+    gan = calm(scrambled(config_of(first_frames="image", frames=5, scales=1, blocks=2, **PICTURES)))
+    batch, network = batch_of(gan.config), gan.generator
+    assert gan.inputs(batch).keys() == {"source", "instances"} and gan.config.given_frames == 2
+    made, maps = network(**gan.inputs(batch), mode="train"), gan.maps(batch)
+    for t in range(2):  # each from its own labels
+        np.testing.assert_allclose(made[:, t], network.image(maps[:, t]), atol=1e-5)
+    real = vid2vid.Generator(dataclasses.replace(gan.config, first_frames="real"))
+    paths, of_real = checkpoints.paths(network), checkpoints.paths(real)
+    assert paths.keys() - of_real.keys() == {path for path in paths if path.startswith("image/")}
+    for path, weight in of_real.items():
+        weight.assign(paths[path])
+    follow = real(batch["source"], instances=batch["instances"], video=made[:, :2], mode="train")
+    np.testing.assert_allclose(made, follow, atol=1e-5)
+    # It learns from real ones, and leaves their network alone.
+    np.testing.assert_array_equal(gan.initial_state(batch)["past0"], batch["video"][:, :2])
+    assert not network.image.trainable_variables
+    for gradient in gradients_of(gan, batch, network.image.variables):
+        assert gradient is None
+
+
+def gradients_of(gan: vid2vid.Model, batch: dict[str, tf.Tensor], variables: list) -> list[tf.Tensor | None]:
+    """Of G's loss, summed."""
+    weights = [variable.value for variable in variables]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(weights)
+        loss = tf.add_n(list(gan.generator_loss(batch)[0].values()))
+    return tape.gradient(loss, weights)
+
+
+def test_the_image_phase_trains_the_network_of_first_frames_alone(monkeypatch):
+    gan = scrambled(config_of(phase="image", first_frames="image", frames=2, temporal_scales=2, d_scales=2, **PICTURES))
+    monkeypatch.setattr(gan, "vgg", type("Pixels", (), {"name": "pixels"}))
+    monkeypatch.setattr(vgg19, "perceptual_distance", lambda network, a, b: tf.reduce_mean(tf.square(a - b)))
+    batch = batch_of(gan.config)
+    assert "flow" not in batch and not gan.discriminator.temporal
+    made = gan.generator(**gan.inputs(batch), mode="train")
+    maps, d = maps_of(batch["source"].numpy(), batch["instances"].numpy()), gan.discriminator
+    np.testing.assert_allclose(made, unfold(gan.generator.image(tf.constant(maps.reshape(4, SIZE, SIZE, -1), tf.float32)), 2), atol=1e-5)
+    real, fake = (
+        scores_and_maps(np.concatenate([maps, x.numpy().astype(np.float64)], -1).reshape(4, SIZE, SIZE, -1), d.image)
+        for x in (batch["video"], made)
+    )
+    expected = {
+        "d_image_real": 0.5 * squares(real, 1),
+        "d_image_fake": 0.5 * squares(fake, 0),
+        "g_image": squares(fake, 1),
+        "g_image_features": 10 * matched(real, fake),
+        "g_perceptual_pixels": 10 * float(tf.reduce_mean(tf.square(made - batch["video"]))),
+    }
+    terms = {**gan.discriminator_loss(batch)[0], **gan.generator_loss(batch)[0]}
+    assert terms.keys() == expected.keys()
+    for name, value in expected.items():
+        assert float(terms[name]) == pytest.approx(value, rel=5e-3, abs=1e-4), name
+    # Its run begins one that has all networks.
+    phases = (dataclasses.replace(gan.config, phase=phase, frames=6) for phase in ("image", "joint"))
+    alone, both = (checkpoints.paths(vid2vid.Generator(config)) for config in phases)
+    assert alone and all(path.startswith("image/") and both[path].shape == weight.shape for path, weight in alone.items())
+    assert all(gradient is not None for gradient in gradients_of(gan, batch, gan.generator.trainable_variables))
+
+
+@pytest.mark.slow
+def test_a_growing_run_begins_with_the_network_that_a_run_of_pictures_trained(tmp_path):
+    def run(folder: str, **changes: object) -> dict[str, np.ndarray]:
+        config = config_of(first_frames="image", scales=1, blocks=2, batch_size=1, checkpoint_every_steps=1, **PICTURES, **changes)
+        train(config, models.dataset(config, "train"), str(tmp_path / folder), tf.distribute.OneDeviceStrategy("CPU:0"))
+        prefix = tmp_path / folder / "checkpoints" / f"ckpt-{config.steps}"
+        return checkpoints.read(prefix, list(checkpoints.shapes(prefix)))
+
+    pictures = run("pictures", phase="image", frames=1, steps=1)
+    growing = {"frames": 6, "chunk_frames": 2, "grow_from_frames": 2, "grow_every_steps": 1, "init_from": str(tmp_path / "pictures")}
+    whole = run("whole", **growing, steps=2)
+    assert whole["g_optimizer/iterations"] == 1 + 2  # chunks
+    mine = [name for name in pictures if name.startswith(("generator/image/", "ema_generator/image/"))]
+    assert mine and all(np.array_equal(whole[name], pictures[name]) for name in mine)
+    run("killed", **growing, steps=1)
+    again = run("killed", **growing, steps=2)
+    assert whole.keys() == again.keys() and all(np.array_equal(whole[name], again[name]) for name in whole)
+
+
+@pytest.mark.slow
+def test_an_export_makes_its_first_frames_itself(tmp_path):
+    other = vid2vid.Model(config_of(first_frames="image", frames=4, scales=1, blocks=2, **PICTURES))
+    batch, sampler = batch_of(other.config, 1), Sampler(other)
+    write(Generator("run", other.config, ("film",), 0, sampler), str(tmp_path / "export"), overwrite=False)
+    module, inputs = tf.saved_model.load(str(tmp_path / "export")), other.inputs(batch)
+    whole = to_unit(other.ema_generator(**inputs, mode="sample"))
+    np.testing.assert_allclose(module.translate(**inputs), whole, atol=1e-4)
+    first, state = module.start(**{name: entry[:, :2] for name, entry in inputs.items()})
+    following, _ = module.next(state, {name: entry[:, 2:3] for name, entry in inputs.items()})
+    np.testing.assert_allclose(tf.concat([first, following], 1), whole[:, :3], atol=1e-4)
 
 
 # Phases, faces and the flags
@@ -540,8 +675,12 @@ def test_flows_over_several_frames_add_up():
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"phase": "all"}, "--phase=all: expected one of finest, joint"),
-        ({"first_frames": "image"}, "--first_frames=image: expected one of none, real"),
+        ({"phase": "all"}, "--phase=all: expected one of finest, joint, image"),
+        ({"first_frames": "picture"}, "--first_frames=picture: expected one of none, real, image"),
+        ({"phase": "image"}, "--phase=image: got --first_frames=none, expected --first_frames=image"),
+        ({"first_frames": "image", "image_halvings": 5}, "--size=16: expected a multiple of 32, at least 64"),
+        ({"first_frames": "image", "image_halvings": 3, "image_local_blocks": 1, "size": 24}, "--size=24: expected a multiple of 16"),
+        ({"first_frames": "image", "frames": 2, **PICTURES}, "--frames=2: expected more than 2"),
         ({"source_channels": 3}, "--source_labels=4 --source_channels=3: expected one of them"),
         ({"source_labels": 0, "source_channels": 3}, "--source_labels=0: got True and '2', expected --instances=false --foreground="),
         ({"foreground": "4"}, "--foreground=4: expected numbers below --source_labels=4"),
@@ -550,6 +689,8 @@ def test_flows_over_several_frames_add_up():
         ({"channels": 6}, "--channels=6: expected a multiple of 4"),
         ({"first_frames": "real", "frames": 2}, "--frames=2: expected more than 2"),
         ({"backpropagate_frames": 4}, "--backpropagate_frames=4: expected at most --chunk_frames=3"),
+        ({"grow_every_steps": 1}, "--grow_from_frames=0: expected 3, a chunk, to 6, all that are generated, with --grow_every_steps=1"),
+        ({"grow_every_steps": 1, "grow_from_frames": 7}, "--grow_from_frames=7: expected 3, a chunk, to 6"),
         ({"face_size": 32}, "--face_size=32: expected at most the frame's 16"),
         ({"temporal_scales": 48}, "--temporal_scales=48 --temporal_frames=2: expected them to reach back at most 256 frames"),
         ({"temporal_frames": 1}, "--temporal_frames=1: expected at least 2"),

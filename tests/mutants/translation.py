@@ -33,7 +33,7 @@ MUTANTS = [
     Mutant(NEAREST, "BYTES // (height * width * 3)", "BYTES", OF_NEAREST, "memory grows with the frames' size"),
     Mutant(MODULE, "state = after if history else state", "state = after", f"{OF_TRANSLATION} -k given_first", "history is kept"),
     Mutant(
-        MODULE, "first = given is None and not history", "first = False", f"{OF_TRANSLATION} -k scores_of_frames", "the first frame is kept"
+        MODULE, "first = begin == 1 and not history", "first = False", f"{OF_TRANSLATION} -k scores_of_frames", "the first frame is kept"
     ),
     Mutant(TRANSLATION, "x[:, self.start :]", "x", f"{OF_TRANSLATION} -k given_first", "the warp error of given frames"),
     Mutant(

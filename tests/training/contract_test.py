@@ -1,6 +1,7 @@
 """What a GAN may ask of the training beside losses: rates, phases, other runs' weights, frozen networks, long clips in chunks."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -239,6 +240,44 @@ def test_chunks_of_a_clip_hand_on_their_state_and_resume_exactly(parts, trained)
 
     forgot = trained("forgetful", config, Forgetful)
     assert np.any(forgot["generator/texture/kernel"] != whole["generator/texture/kernel"])
+
+
+class Growing(Recurrent):
+    """Learns the last two frames in the first two steps, in one chunk, and then all four."""
+
+    def chunks_at(self, step: int) -> int:
+        return 1 if step < 2 else 2
+
+    def sequence(self, batch: Batch, chunks: int) -> Batch:
+        return {**batch, "video": batch["video"][:, -2 * chunks :]}
+
+    def initial_state(self, batch: Batch) -> Batch:
+        return {"last": tf.zeros_like(batch["video"][:, 0]) + float(batch["video"].shape[1])}
+
+
+@pytest.mark.parametrize("parts, killed", [(1, 3), (2, 1)])
+def test_sequences_that_grow_resume_exactly(parts, killed, trained, tmp_path):
+    config = config_of(steps=4, accumulate_steps=parts)
+    whole = trained("whole", config, Growing)
+    assert whole["g_optimizer/iterations"] == whole["d_optimizer/iterations"] == 1 + 1 + 2 + 2
+    trained("killed", dataclasses.replace(config, steps=killed), Growing)
+    assert_equal(trained("killed", config, Growing), whole)
+
+    class Whole(Growing):
+        def sequence(self, batch: Batch, chunks: int) -> Batch:
+            return batch
+
+    trained("other", dataclasses.replace(config, steps=1), Whole)
+    ours, others = (held(tmp_path / name, 1)["generator/texture/kernel"] for name in ("whole", "other"))
+    assert np.any(ours != others)  # what is learned at first is the part of the clip
+
+
+def test_a_dry_run_tells_the_cost_of_the_longest_sequence(monkeypatch):
+    costs = []
+    for kind in (Recurrent, Growing):
+        monkeypatch.setattr(models, "find", lambda name, kind=kind: SimpleNamespace(Model=kind, Config=toy.Config))
+        costs.append(cost.measure(config_of()).flops)
+    assert costs[0] == costs[1]
 
 
 def test_a_step_in_chunks_is_that_computed_by_hand():

@@ -3,6 +3,7 @@
 Memory does not grow with a film's length.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -61,7 +62,7 @@ class Stream:
     """
 
     def __init__(self, generator: Generator, instances: Iterator[np.ndarray] | None):
-        self.generator, self.instances, self.state = generator, instances, None
+        self.generator, self.instances = generator, instances
         self.specs = {spec.name: spec for spec in specs_of(generator.source.start)}
         if rest := self.specs.keys() - {"source", "instances"}:
             raise UserError(f"--source: {generator.name} reads {', '.join(rest)} too, expected one that reads its source alone")
@@ -70,25 +71,35 @@ class Stream:
         if "instances" in self.specs and instances is None:
             raise UserError(f"--source: got no folder of instances beside one of source, expected one for {generator.name}")
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """uint8 [h,w,3] -> the same shape. Labels are gray pictures of their numbers. Raises ValueError for frames of another size."""
-        size = self.generator.config.frame_size
-        if picture.shape[:2] != size:
-            raise ValueError(f"got frames of {picture.shape[1]}x{picture.shape[0]}, expected {size[1]}x{size[0]}")
-        given = {"source": picture}
+    def __call__(self, pictures: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """uint8 [h,w,3] each -> the same shape. Labels are gray pictures of their numbers. Raises ValueError for frames of another size,
+        and for fewer than the generator begins with."""
+        module, begin = self.generator.source, self.specs["source"].shape[1]
+        first = list(itertools.islice(pictures, begin))
+        if len(first) < begin:
+            raise ValueError(f"got {len(first)} frames, expected at least {begin}")
+        made, state = module.start(**self._read(first))
+        yield from np.round(made[0].numpy() * 255).astype(np.uint8)
+        for picture in pictures:
+            made, state = module.next(state, self._read([picture]))
+            yield np.round(made[0, 0].numpy() * 255).astype(np.uint8)
+
+    def _read(self, pictures: list[np.ndarray]) -> dict[str, tf.Tensor]:
+        """The generator's inputs, of frames in a row."""
+        size, given = self.generator.config.frame_size, {"source": pictures}
+        for picture in pictures:
+            if picture.shape[:2] != size:
+                raise ValueError(f"got frames of {picture.shape[1]}x{picture.shape[0]}, expected {size[1]}x{size[0]}")
         if "instances" in self.specs:
             assert self.instances is not None
-            given["instances"] = next(self.instances, picture[:0])
-            if given["instances"].shape != picture.shape:
+            given["instances"] = list(itertools.islice(self.instances, len(pictures)))
+            if [one.shape for one in given["instances"]] != [one.shape for one in pictures]:
                 raise ValueError("got fewer or other frames of instances than of source, expected as many of the same size")
-        inputs = {name: self._read(name, one) for name, one in given.items()}
-        module = self.generator.source
-        made, self.state = module.start(**inputs) if self.state is None else module.next(self.state, inputs)
-        return np.round(made[0, 0].numpy() * 255).astype(np.uint8)
+        return {name: self._within(name, np.stack(frames)) for name, frames in given.items()}
 
-    def _read(self, name: str, picture: np.ndarray) -> tf.Tensor:
+    def _within(self, name: str, frames: np.ndarray) -> tf.Tensor:
         numbers = self.specs[name].dtype.is_integer
-        return tf.constant((picture[..., 0].astype(np.int32) if numbers else picture.astype(np.float32) / 255)[None, None])
+        return tf.constant((frames[..., 0].astype(np.int32) if numbers else frames.astype(np.float32) / 255)[None])
 
 
 def translate_picture(translator: Translator, path: str, output: str) -> None:
@@ -100,13 +111,13 @@ def translate_picture(translator: Translator, path: str, output: str) -> None:
     write_whole(output, tf.io.encode_png(translator(picture)).numpy())
 
 
-def translate(translator: Callable[[np.ndarray], np.ndarray], path: str, output: str) -> int:
+def translate(translated: Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]], path: str, output: str) -> int:
     """Writes a film's translation, and returns the number of its frames. Whole or not at all.
 
     Frames keep their times. Odd sides gain a pixel, as the planes of color have half the size.
 
     Args:
-        translator: what becomes of a frame, uint8 [h,w,3] -> the same shape.
+        translated: what becomes of the frames, uint8 [h,w,3] each -> as many of the same shape.
         path: of the video, or of a folder of frames.
         output: the MP4.
 
@@ -128,9 +139,9 @@ def translate(translator: Callable[[np.ndarray], np.ndarray], path: str, output:
             stream.height, stream.width, stream.pix_fmt = facts.height + facts.height % 2, facts.width + facts.width % 2, "yuv420p"
             stream.codec_context.time_base = base
             with Sound(path, facts, container) as sound:
-                for number, pixels in enumerate(tqdm(decode.stream(path, facts), "frames", facts.frames, disable=facts.frames < LONG)):
+                pictures = iter(tqdm(decode.stream(path, facts), "frames", facts.frames, disable=facts.frames < LONG))
+                for number, made in enumerate(translated(pictures)):
                     sound.mux_until(float(facts.times[number]))
-                    made = translator(pixels)
                     made = np.pad(made, [(0, made.shape[0] % 2), (0, made.shape[1] % 2), (0, 0)], "edge")
                     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(made), format="rgb24")
                     frame.time_base, frame.pts = base, number if even else round(float(facts.times[number]) / base)

@@ -94,12 +94,12 @@ class Generator:
         """As `draw` of a translation that `streams`, frame by frame: clips of any number of frames, in little memory.
 
         Args:
-            history: whether a frame is made from those before; else each is made as if it were the first, or, after the first frames
-                that are given, the first one that is generated.
+            history: whether a frame is made from those before; else each is made as if it were the first, or, where several first frames
+                are given or made at once, as if it followed these.
         """
         inputs = self.read(batch)
         given = inputs.pop("video", None)
-        begin = 1 if given is None else given.shape[1]  # frames of `start`
+        begin = specs_of(self.source.start)[0].shape[1]
 
         def part(start: int, stop: int) -> dict[str, tf.Tensor]:
             return {name: value[:, start:stop] for name, value in inputs.items()}
@@ -107,7 +107,7 @@ class Generator:
         video, state = self.source.start(**part(0, begin), **({} if given is None else {"video": given}))
         frames = [video]
         for t in range(begin, inputs["source"].shape[1]):
-            first = given is None and not history
+            first = begin == 1 and not history
             video, after = self.source.start(**part(t, t + 1)) if first else self.source.next(state, part(t, t + 1))
             state = after if history else state
             frames.append(video)

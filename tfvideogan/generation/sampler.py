@@ -181,7 +181,6 @@ class Sampler(tf.Module):
 
             self.translate = _named(translate, given)
             if gan.unrolls:
-                first_frames = specs["video"].shape[1] if "video" in specs else 1
 
                 def at_once(spec: tf.TensorSpec, frames: int) -> tf.TensorSpec:
                     return tf.TensorSpec([None, frames, *spec.shape[2:]], spec.dtype, spec.name)
@@ -192,7 +191,7 @@ class Sampler(tf.Module):
                 def go_on(state: Inputs, inputs: Inputs) -> tuple[tf.Tensor, Inputs]:
                     return unroll(within(inputs), state, tf.constant(1.0))
 
-                self.start = _named(begin, [at_once(spec, first_frames) for spec in given])
+                self.start = _named(begin, [at_once(spec, gan.first_part) for spec in given])
                 self.next = tf.function(go_on, autograph=False)
                 self._next_frame = {spec.name: at_once(spec, 1) for spec in given if spec.name != "video"}
         if gan.unrolls and interpolate_frames == 1 and self.kind != "translation":

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfvideogan.layers.conv import Conv
 from tfvideogan.layers.instance_norm import InstanceNorm
 from tfvideogan.layers.padded_conv import DoublingConv, PaddedConv, kernel, torch_bias
+from tfvideogan.ops.resample import average_pool_overlapping
 
 EPSILON = 1e-5  # of instance norm
 Norm = Callable[[int], keras.layers.Layer]  # makes the normalization of a width
@@ -174,3 +175,26 @@ class Painter(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[N,H,W,inputs] -> [N,H,W,outputs] in [-1,1], float32."""
         return tf.tanh(tf.cast(self.convolution(x), tf.float32))
+
+
+class PictureGenerator(keras.layers.Layer):
+    """The whole generator: a trunk, around it a local enhancer where it is asked for, and the last convolution.
+
+    Args:
+        inputs: channels of the picture.
+        channels, halvings, blocks: of the trunk.
+        local_blocks: residual blocks of the local enhancer, whose maps have half the channels; 0: there is none.
+        norm: after every convolution but the last.
+    """
+
+    def __init__(self, inputs: int, channels: int, halvings: int, blocks: int, local_blocks: int, norm: Norm = plain_norm):
+        super().__init__()
+        self.trunk, self.is_local = Trunk(inputs, channels, halvings, blocks, norm), bool(local_blocks)
+        if local_blocks:
+            self.enhancer = Enhancer(inputs, channels // 2, local_blocks, norm)
+        self.painter = Painter(channels // 2 if local_blocks else channels, 3)
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[N,H,W,inputs] -> [N,H,W,3] in [-1,1], float32."""
+        return self.painter(self.enhancer(x, self.trunk(average_pool_overlapping(x))) if self.is_local else self.trunk(x))

@@ -2,10 +2,11 @@
 
 From a video of what is to be seen (a label for each pixel, sketches, poses) to a video that looks real. Each frame is made from the labels
 of three frames and the two frames before (3.1, L = 2): the last one, warped by a flow, where a mask lets it through, and painted pixels
-elsewhere (equation 4); things of the foreground are painted by a network of their own (3.2). Scales are learned coarse to fine: phase
-"finest" trains a new finest scale around frozen ones, phase "joint" all. D_I judges frames with their labels, a D_V for each spacing
-several frames with the flows between them (3.1), D_face, where asked for, faces. Sequences are learned in chunks, which begin with the
-frames that were generated last.
+elsewhere (equation 4); things of the foreground are painted by a network of their own (3.2). The first two frames are real, or made by a
+network of single pictures, pix2pixHD's, which phase "image" trains; or the first is painted from nothing. Scales are learned coarse to
+fine: phase "finest" trains a new finest scale around frozen ones, phase "joint" all. D_I judges frames with their labels, a D_V for each
+spacing several frames with the flows between them (3.1), D_face, where asked for, faces. Sequences are learned in chunks, which begin with
+the frames that were generated last.
 
 From the authors' code:
 - The tables; what D judges: D_I the frame and the painted frame; D_V the flows of the real frames, divided by 20.
@@ -18,16 +19,16 @@ Differences from the code:
 - The first of `--first_frames=none` is the clip's first, before which its labels are repeated; in the code it is the third.
 - The reference flow is the data's, and flows between spaced frames are put together from it; the code asks FlowNet2 for each.
 - Each player's pass is its own: G's is made anew after D's update. In phase joint, Adam's moments are new, as a run's are.
-- A sequence does not grow within a run: longer ones are a run with more --frames, started from the one before (`--init_from`).
+- A sequence that grows (`--grow_every_steps`) is a part of a clip of --frames, which is read whole; the code reads as many as it learns.
 - A new D of more scales has its new scale at the coarsest picture; the code's is at the finest.
 - The last layers of coarse scales stay as they are in phase joint, unless gradients go through frames: nothing reaches them.
-- No features of instances to vary the output (3.3), no single-image model for the first frame (`--first_frames=real` takes any), no TTUR.
+- No features of instances to vary the output (3.3), nor of faces for the network of first frames; its D is D_I. No TTUR.
 
 Three faults of the code are mended: the rate of D_V never decays there; --gan_mode is LSGAN whatever it says, and is no flag here;
 FlowNet2's flows are scaled along both axes by the heights, where ours are scaled along each by its own.
 
 Parameters at 256x512 with 35 labels, instances and a foreground: G 411,335,241, without foreground 365,391,366; D_I 5,606,786, each D_V
-5,553,538; a second scale of G 2,880,489, a third 859,641.
+5,553,538; a second scale of G 2,880,489, a third 859,641; the network of first frames 45,696,835.
 """
 
 import dataclasses
@@ -45,22 +46,26 @@ from tfvideogan.layers.composer import Composer, Frame
 from tfvideogan.layers.instance_norm import InstanceNorm
 from tfvideogan.layers.label_maps import label_maps
 from tfvideogan.layers.patch_discriminator import MultiScaleDiscriminator
+from tfvideogan.layers.pix2pix_hd import PictureGenerator
 from tfvideogan.layers.spaced_frames import several_frames
 from tfvideogan.layers.warp import warp
 from tfvideogan.losses import feature_matching, least_squares, mean_distance
+from tfvideogan.ops import noise
 from tfvideogan.ops.flow_color import flow_to_color
 from tfvideogan.ops.in_order import copies
 from tfvideogan.ops.resample import average_pool_overlapping, downsample
 from tfvideogan.ops.video import fold, from_unit, to_uint8, unfold
 
-PHASES = "finest", "joint"
-FIRST_FRAMES = "none", "real"
+PHASES = "finest", "joint", "image"
+FIRST_FRAMES = "none", "real", "image"
 PAST = 2  # frames before, that a frame is made from (L)
 FLOW_UNIT = 20.0  # pixels, of the coarsest scale's flow and of D_V's
 DOUBT = 0.02  # squared distance of colors in [-1,1], summed, from which on a reference flow is not trusted
 D_HALVINGS = 3
 EPSILON = 1e-5  # of every norm
 LONGEST_MEMORY = 256  # frames; 4 spacings of 3 frames reach back 54
+OF_FRAMES = {"source": PAST, "instances": PAST, "video": 1, "flow": 0, "face": 0}  # a batch's, and how many more a chunk has before its own
+SEQUENCE = 100  # stream of an example's seed
 WIDEST = 1024  # of pictures that VGG19 reads
 
 
@@ -69,7 +74,7 @@ class Config(base.Config):
     """vid2vid at the values of its authors' code for streets of 512x256, without first frames."""
 
     model: str = "vid2vid"
-    phase: str = field("joint", "What of G is trained: joint (all scales) or finest (the last one alone).", network=True)
+    phase: str = field("joint", "joint trains all scales of G, finest the last one alone, image the network of first frames.", network=True)
     frames: int = 6
     size: int = 256
     width: int = 512
@@ -80,13 +85,19 @@ class Config(base.Config):
     source_channels: int = field(0, "Channels of a source without labels, in [-1,1]: 3 pictures, 6 poses, 15 faces.", network=True)
     instances: bool = field(True, "Whether the edges of instances are read too, beside labels.", network=True)
     foreground: str = field("26", "Labels of the foreground, with commas, which has a network of its own; empty: none.", network=True)
-    first_frames: str = field("none", "none (the first frame is painted only) or real (two are given).", network=True)
+    first_frames: str = field("none", "none (one is painted only), real (two are given) or image (a network makes two).", network=True)
     scales: int = field(1, "Scales of G, of which each doubles height and width.", network=True)
     halvings: int = field(3, "Halvings of the coarsest scale.", network=True)
     blocks: int = field(9, "Residual blocks of the coarsest scale: half of them, and one more if odd, before the sum.", network=True)
     local_blocks: int = field(3, "Residual blocks of the other scales.", network=True)
+    image_channels: int = field(64, "Base width of the network of first frames.", network=True)
+    image_halvings: int = field(3, "Halvings of the network of first frames.", network=True)
+    image_blocks: int = field(9, "Residual blocks of the network of first frames.", network=True)
+    image_local_blocks: int = field(0, "Residual blocks of a local enhancer around that network; 0: there is none.", network=True)
     warping: bool = field(True, "Warp the last frame. Without, frames are painted only.", network=True)
     chunk_frames: int = field(6, "Frames that are learned at once; what --frames has over a multiple of it is not learned from.")
+    grow_from_frames: int = field(0, "With --grow_every_steps, frames that are generated at first, at a drawn place of the clip.")
+    grow_every_steps: int = field(0, "Steps after which --grow_from_frames double, each time, until the clip is learned whole; 0: always.")
     backpropagate_frames: int = field(1, "Frames that a gradient goes back through.", network=True)
     d_channels: int = field(64, "Base width of the discriminators.", network=True)
     d_scales: int = field(2, "Scales that the discriminators read pictures at.", network=True)
@@ -109,8 +120,10 @@ class Config(base.Config):
     def __post_init__(self):
         super().__post_init__()
         self.require_at_least(1, "scales", "halvings", "local_blocks", "chunk_frames", "backpropagate_frames", "d_channels", "d_scales")
+        self.require_at_least(1, "image_channels", "image_halvings", "image_blocks")
         self.require_at_least(2, "blocks", "temporal_frames")
         self.require_at_least(0, "source_labels", "source_channels", "temporal_scales", "face_size")
+        self.require_at_least(0, "grow_from_frames", "grow_every_steps", "image_local_blocks")
         self.require_at_least(0, "feature_weight", "perceptual_weight", "flow_weight", "warp_weight", "mask_weight")
         vgg19.check(self.perceptual)
         self.require_one_of(PHASES, "phase")
@@ -124,7 +137,12 @@ class Config(base.Config):
         labels = self.foreground.split(",") if self.foreground else []
         if not all(label.isdecimal() and int(label) < self.source_labels for label in labels):
             raise UserError(f"--foreground={self.foreground}: expected numbers below --source_labels={self.source_labels}, with commas")
-        multiple = 2 ** (self.halvings + self.scales - 1)
+        if self.phase == "image" and self.first_frames != "image":
+            raise UserError(f"--phase=image: got --first_frames={self.first_frames}, expected --first_frames=image")
+        halvings = self.halvings + self.scales - 1
+        if self.first_frames == "image":
+            halvings = max(halvings, self.image_halvings + bool(self.image_local_blocks))
+        multiple = 2**halvings
         for name, length in zip(("size", "width"), self.frame_size, strict=True):
             if length % multiple or length < max(2 * multiple, 2 ** (self.scales + 1)):
                 least = max(2 * multiple, 2 ** (self.scales + 1))
@@ -133,6 +151,11 @@ class Config(base.Config):
             raise UserError(f"--channels={self.channels}: expected a multiple of {2**self.scales}, of which each scale has half")
         if self.frames <= self.given_frames:
             raise UserError(f"--frames={self.frames}: expected more than {self.given_frames}, the first frames")
+        if self.grow_every_steps and not self.learned_frames <= self.grow_from_frames <= self.frames - self.given_frames:
+            raise UserError(
+                f"--grow_from_frames={self.grow_from_frames}: expected {self.learned_frames}, a chunk, to "
+                f"{self.frames - self.given_frames}, all that are generated, with --grow_every_steps={self.grow_every_steps}"
+            )
         if self.backpropagate_frames > self.chunk_frames:
             raise UserError(f"--backpropagate_frames={self.backpropagate_frames}: expected at most --chunk_frames={self.chunk_frames}")
         if self.memory > LONGEST_MEMORY:
@@ -145,8 +168,8 @@ class Config(base.Config):
 
     @property
     def given_frames(self) -> int:
-        """Frames at the beginning that are not generated."""
-        return PAST if self.first_frames == "real" else 0
+        """Frames at the beginning that are real in training, and not learned."""
+        return 0 if self.first_frames == "none" or self.phase == "image" else PAST
 
     @property
     def learned_frames(self) -> int:
@@ -156,7 +179,12 @@ class Config(base.Config):
     @property
     def memory(self) -> int:
         """Frames before a chunk that the D_V of the widest spacing reads."""
-        return (self.temporal_frames - 1) * self.temporal_frames ** (self.temporal_scales - 1) if self.temporal_scales else 0
+        return (self.temporal_frames - 1) * self.temporal_frames ** (self.spacings - 1) if self.spacings else 0
+
+    @property
+    def spacings(self) -> int:
+        """How many D_V there are."""
+        return 0 if self.phase == "image" else self.temporal_scales
 
     @property
     def source_maps(self) -> int:
@@ -197,28 +225,42 @@ def composer(config: Config, scale: int) -> Composer:
 
 
 class Generator(keras.Model):
-    """Frames in turn, each at every scale."""
+    """Frames in turn, each at every scale; and a network of single pictures for the first ones, where it is asked for."""
 
     def __init__(self, config: Config):
         super().__init__(dtype="float32")
         self.config = config
-        self.scales = [composer(config, scale) for scale in range(config.scales)]
+        self.scales = [composer(config, scale) for scale in range(config.scales)] if config.phase != "image" else []
         for scale in self.scales[:-1]:
             scale.trainable = config.phase == "joint"
             for head in scale.heads:
                 head.trainable = config.phase == "joint" and config.backpropagate_frames > 1
+        if config.first_frames == "image":
+            sizes = config.image_channels, config.image_halvings, config.image_blocks, config.image_local_blocks
+            self.image = PictureGenerator(config.source_maps, *sizes)
+            self.image.trainable = config.phase == "image"
         self.built = True
 
     def call(self, source: tf.Tensor, mode: Mode, instances: tf.Tensor | None = None, video: tf.Tensor | None = None) -> tf.Tensor:
         """Labels int32 [N,T,H,W], with instances int32 of the same shape, or channels [N,T,H,W,C] in [-1,1]; and the first frames
         [N,2,H,W,3], if they are given, with which the result begins -> video [N,T,H,W,3] in [-1,1], float32."""
-        frames = self.frames(source, instances, video)
-        return frames.final if video is None else tf.concat([video, frames.final], 1)
-
-    def frames(self, source: tf.Tensor, instances: tf.Tensor | None, video: tf.Tensor | None) -> Frame:
-        """As a call, the frames that are generated, with their flow and masks."""
         maps = maps_of(self.config, source, instances)
-        frames, _ = self.roll(maps if video is not None else repeat_first(maps, PAST), self.beginning(tf.shape(source)[0], video))
+        first = self.first_frames(maps, video)
+        frames = self.following(maps, first)
+        return frames.final if first is None else tf.concat([first, frames.final], 1)
+
+    def first_frames(self, maps: tf.Tensor, video: tf.Tensor | None) -> tf.Tensor | None:
+        """Those that the others follow [N,2,H,W,3]: given, or made by the network of single pictures; None if there are none."""
+        made = self.config.first_frames == "image" and self.config.phase != "image"
+        return self.pictures(maps[:, :PAST]) if made else video
+
+    def pictures(self, maps: tf.Tensor) -> tf.Tensor:
+        """Of the network of single pictures, from the maps of each alone [N,T,H,W,C]: [N,T,H,W,3]."""
+        return unfold(self.image(fold(maps)), maps.shape[1])
+
+    def following(self, maps: tf.Tensor, first: tf.Tensor | None) -> Frame:
+        """The frames after the first ones [N,2,H,W,3], or all where there are none, of the maps of all."""
+        frames, _ = self.roll(maps if first is not None else repeat_first(maps, PAST), self.beginning(tf.shape(maps)[0], first))
         return frames
 
     def beginning(self, clips: tf.Tensor, given: tf.Tensor | None) -> gan.Inputs:
@@ -242,14 +284,17 @@ class Generator(keras.Model):
             maps: of the source of two frames more, those before [N,2+T,H,W,C].
             state: see `beginning`.
         """
+        if self.config.phase == "image":
+            pictures = self.pictures(maps[:, PAST:])
+            return Frame(pictures, pictures, tf.zeros_like(pictures[..., :2]), tf.ones_like(pictures[..., :1])), state
         past, first, frames = [state[f"past{scale}"] for scale in range(len(self.scales))], state["first"], []
         for t in range(maps.shape[1] - PAST):
             if t % self.config.backpropagate_frames == 0:
                 past = [tf.stop_gradient(pictures) for pictures in past]
             sources = self.pyramid(tf.concat(tf.unstack(maps[:, t : t + PAST + 1], axis=1), -1))
             features: dict[str, tf.Tensor] = {}
-            for scale, (composer, source) in enumerate(zip(self.scales, sources, strict=True)):
-                frame, features = composer(source, past[scale], first, features)
+            for scale, (net, source) in enumerate(zip(self.scales, sources, strict=True)):
+                frame, features = net(source, past[scale], first, features)
                 past[scale] = tf.concat([past[scale][:, 1:], frame.final[:, None]], 1)
             frames.append(frame)
             first = tf.zeros_like(first)
@@ -270,7 +315,7 @@ class Discriminator(keras.Model):
         ch, frame, k = config.d_channels, config.source_maps + 3, config.temporal_frames
         self.image = MultiScaleDiscriminator(config.d_scales, frame, ch, D_HALVINGS, norm)
         several = 3 * k + 2 * (k - 1)
-        self.temporal = [MultiScaleDiscriminator(config.d_scales, several, ch, D_HALVINGS, norm) for _ in range(config.temporal_scales)]
+        self.temporal = [MultiScaleDiscriminator(config.d_scales, several, ch, D_HALVINGS, norm) for _ in range(config.spacings)]
         if config.face_size:
             self.face = MultiScaleDiscriminator(max(1, config.d_scales - 2), frame, ch, D_HALVINGS, norm)
         self.built = True
@@ -308,6 +353,7 @@ class Model(gan.GAN):
         super().__init__(config)
         self.vgg = vgg19.network(config.perceptual)
         self.chunks = (config.frames - config.given_frames) // config.learned_frames
+        self.first_part = max(1, config.given_frames)
 
     @classmethod
     def batch_specs(cls, config: base.Config) -> gan.Specs:
@@ -323,7 +369,7 @@ class Model(gan.GAN):
             specs["instances"] = tf.TensorSpec(pixels, tf.int32)
         if config.face_size:
             specs["face"] = tf.TensorSpec([None, config.frames, 2], tf.int32)
-        return {**specs, "flow": tf.TensorSpec([*pixels, 2], tf.float32)}
+        return specs if config.phase == "image" else {**specs, "flow": tf.TensorSpec([*pixels, 2], tf.float32)}
 
     @property
     def latent_width(self) -> int:
@@ -331,16 +377,17 @@ class Model(gan.GAN):
 
     def inputs(self, batch: gan.Batch) -> gan.Inputs:
         """The source, and the first frames, if they are given."""
-        given = {"video": batch["video"][:, :PAST]} if self.config.given_frames else {}
+        given = {"video": batch["video"][:, :PAST]} if self.config.first_frames == "real" else {}
         return {**{name: batch[name] for name in ("source", "instances") if name in self.batch_specs(self.config)}, **given}
 
     def unroll(self, network: keras.Model, inputs: gan.Inputs, state: gan.Inputs) -> tuple[tf.Tensor, gan.Inputs]:
-        """The frames of any number of sources; the first part may be of the first frames' alone. The state keeps the last sources."""
+        """The frames of any number of sources; the first part has the first frames at least. The state keeps the last sources."""
         assert isinstance(network, Generator)
         maps, video = maps_of(self.config, inputs["source"], inputs.get("instances")), inputs.get("video")
         if state:
             maps = tf.concat([state["maps"], maps], 1)
         else:
+            video = network.first_frames(maps, video)
             state = network.beginning(tf.shape(maps)[0], video)
             maps = repeat_first(maps, PAST) if video is None else maps
         if maps.shape[1] == PAST:
@@ -351,22 +398,40 @@ class Model(gan.GAN):
         return shown, {**after, "maps": maps[:, -PAST:]}
 
     def details(self, network: keras.Model, batch: gan.Batch) -> gan.Details:
-        """The flow, its full color an eighth of the height, and the mask, white where a frame is painted; and the mask's mean. Of frames
-        that are given neither: white, black."""
+        """The flow, its full color an eighth of the height, and the mask, white where a frame is painted; and the mask's mean. Of first
+        frames, given or of single pictures, neither: white, black."""
         assert isinstance(network, Generator)
-        if not self.config.warping:
+        if not self.config.warping or self.config.phase == "image":
             return {}, {}
         inputs = self.inputs(batch)
-        frames = network.frames(inputs["source"], inputs.get("instances"), inputs.get("video"))
+        maps = self.maps(inputs)
+        frames = network.following(maps, network.first_frames(maps, inputs.get("video")))
         flow, mask = (tf.pad(part, [[0, 0], [self.config.given_frames, 0], *[[0, 0]] * 3]) for part in (frames.flow, frames.mask))
         shown = {"flow": flow_to_color(flow, self.config.size / 8), "mask": to_uint8(tf.repeat(from_unit(mask), 3, -1))}
         return shown, {"painted_share": tf.reduce_mean(frames.mask, [1, 2, 3, 4])}
+
+    def chunks_at(self, step: int) -> int:
+        """Of a sequence that doubles every so many steps."""
+        config = self.config
+        if not config.grow_every_steps:
+            return self.chunks
+        doublings = min(step // config.grow_every_steps, config.frames)  # as many are more than enough
+        return min(config.grow_from_frames * 2**doublings // config.learned_frames, self.chunks)
+
+    def sequence(self, batch: gan.Batch, chunks: int) -> gan.Batch:
+        """Of sequences that grow, frames in a row from one that is drawn for each clip."""
+        config, length = self.config, self.config.given_frames + chunks * self.config.learned_frames
+        if not config.grow_every_steps:
+            return batch
+        first = tf.cast(noise.uniform(noise.fork(batch["seed"], SEQUENCE), [1]) * float(config.frames - length + 1), tf.int32)
+        frames = {name: tf.gather(batch[name], first + tf.range(length), axis=1, batch_dims=1) for name in batch if name in OF_FRAMES}
+        return {**batch, **frames}
 
     def chunk(self, batch: gan.Batch, i: int) -> gan.Batch:
         """The frames that are learned, K: their flow and faces; with the frame before, the video; with the two before, the source."""
         given, length = self.config.given_frames, self.config.learned_frames
         found: gan.Batch = {"seed": batch["seed"]}
-        for name, before in (("source", PAST), ("instances", PAST), ("video", 1), ("flow", 0), ("face", 0)):
+        for name, before in OF_FRAMES.items():
             if name in self.batch_specs(self.config):
                 frames = batch[name][:, given - before :] if given else repeat_first(batch[name], before)
                 found[name] = frames[:, i * length : (i + 1) * length + before]
@@ -391,7 +456,7 @@ class Model(gan.GAN):
         return state
 
     def maps(self, chunk: gan.Batch) -> tf.Tensor:
-        """What networks read of a chunk's source."""
+        """What networks read of a source, as of a chunk's."""
         return maps_of(self.config, chunk["source"], chunk.get("instances"))
 
     def with_state(self, batch: gan.Batch) -> gan.Batch:
@@ -407,7 +472,8 @@ class Model(gan.GAN):
             return fold(tf.concat([now, video], -1))
 
         finals = iter(copies(frames.final, len(d.temporal) + 2))
-        found = [Question("image", d.image, with_source(real), [with_source(next(finals)), with_source(frames.painted)])]
+        fakes = [with_source(next(finals)), *([with_source(frames.painted)] if config.phase != "image" else [])]
+        found = [Question("image", d.image, with_source(real), fakes)]
         for scale, judge in enumerate(d.temporal):
             k, spacing = config.temporal_frames, config.temporal_frames**scale
             before, last = spacing * (k - 1), self.config.memory + config.learned_frames - 1
@@ -448,7 +514,8 @@ class Model(gan.GAN):
             terms[f"g_{name}"] = factor * tf.add_n([distance_from(of_fake, 1.0, weight) for of_fake in of_fakes])
             matched = tf.add_n([feature_matching(of_real, of_fake, weight) for of_fake in of_fakes])
             terms[f"g_{name}_features"] = factor * self.config.feature_weight * matched
-        terms |= self.pixel_losses(chunk, frames._replace(final=of_pixels))
+        if self.config.phase != "image":
+            terms |= self.pixel_losses(chunk, frames._replace(final=of_pixels))
         if self.vgg is not None:
             terms[f"g_perceptual_{self.vgg.name}"] = self.perceptual_loss(chunk, frames._replace(final=of_perception))
         return terms, {"painted_share": tf.reduce_mean(frames.mask)}
@@ -471,10 +538,11 @@ class Model(gan.GAN):
     def perceptual_loss(self, chunk: gan.Batch, frames: Frame) -> tf.Tensor:
         """Of the frames and of the painted ones."""
         assert self.vgg is not None
-        pictures = [fold(x) for x in (frames.final, frames.painted, chunk["video"][:, 1:])]
+        fakes = (frames.final, frames.painted) if self.config.phase != "image" else (frames.final,)
+        pictures = [fold(x) for x in (*fakes, chunk["video"][:, 1:])]
         while pictures[0].shape[2] > WIDEST:
             pictures = [downsample(x) for x in pictures]
-        distances = [vgg19.perceptual_distance(self.vgg, x, pictures[2]) for x in pictures[:2]]
+        distances = [vgg19.perceptual_distance(self.vgg, x, pictures[-1]) for x in pictures[:-1]]
         return self.config.perceptual_weight * tf.add_n(distances)
 
     def trusted(self, chunk: gan.Batch) -> tf.Tensor:

@@ -35,8 +35,8 @@ class Step:
     Args:
         d_update, g_update: of a batch, or of a chunk of one.
         finish: ends the step; of the scalars so far.
-        chunks: in how many each batch is learned.
-        cut: of a batch, its chunks and the first one's state.
+        chunks: tells in how many the next batch is learned.
+        cut: of a batch, so many chunks and the first one's state; None of a model that learns batches whole.
         advance: of a chunk with its state, the next one's state.
 
     Attributes:
@@ -48,8 +48,8 @@ class Step:
         d_update: Callable[[Batch], Scalars],
         g_update: Callable[[Batch], Scalars],
         finish: Callable[[Scalars], Scalars],
-        chunks: int,
-        cut: Callable[[Batch], tuple[list[Batch], Batch]],
+        chunks: Callable[[], int],
+        cut: Callable[[Batch, int], tuple[list[Batch], Batch]] | None,
         advance: Callable[[Batch], Batch],
     ):
         self.functions, self.chunks, self.cut, self.advance = (d_update, g_update, finish), chunks, cut, advance
@@ -72,10 +72,10 @@ class Step:
 
     def in_turn(self, batch: Batch) -> Iterator[Batch]:
         """The chunks of a batch, each with the state that follows from the one before, as the weights then are."""
-        if self.chunks == 1:
+        if self.cut is None:
             yield batch
             return
-        chunks, state = self.cut(batch)
+        chunks, state = self.cut(batch, self.chunks())
         for i, chunk in enumerate(chunks):
             if i:
                 state = self.advance(chunks[i - 1] | state)
@@ -199,8 +199,15 @@ def make_step(
     def over_replicas(scalars: Scalars) -> Scalars:
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in scalars.items()}
 
-    def cut(batch: Batch) -> tuple[list[Batch], Batch]:
-        return strategy.run(lambda batch: ([gan.chunk(batch, i) for i in range(gan.chunks)], gan.initial_state(batch)), args=(batch,))
+    def chunks() -> int:
+        return gan.chunks if flat else gan.chunks_at(int(step.numpy()))  # a graph has as many as there can be
+
+    def cut(batch: Batch, count: int) -> tuple[list[Batch], Batch]:
+        def parts(batch: Batch) -> tuple[list[Batch], Batch]:
+            batch = gan.sequence(batch, count)
+            return [gan.chunk(batch, i) for i in range(count)], gan.initial_state(batch)
+
+        return strategy.run(parts, args=(batch,))
 
     def advance(chunk: Batch) -> Batch:
         return strategy.run(gan.next_state, args=(chunk,))
@@ -208,7 +215,8 @@ def make_step(
     def function(python: Callable) -> Callable:
         return python if flat else tf.function(python, autograph=False, jit_compile=whole or None)
 
-    return Step(function(d_update), function(g_update), function(finish), gan.chunks, function(cut), function(advance))
+    in_chunks = function(cut) if gan.chunks > 1 else None
+    return Step(function(d_update), function(g_update), function(finish), chunks, in_chunks, function(advance))
 
 
 def mean(value: tf.Tensor) -> tf.Tensor:
