@@ -1,11 +1,13 @@
 """A file imports only from floors below its own, or from its own package: see CONTRIBUTING.md."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 import tfvideogan
+from tfvideogan import models
 
 ROOT = Path(tfvideogan.__file__).parent
 # Of a package, or of a file or package within one; the longest name decides.
@@ -121,6 +123,14 @@ def faults(module: str, source: str) -> list[str]:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_imports_only_from_below(file):
     assert not faults(module_name(file), file.read_text())
+
+
+def test_what_is_not_a_model_or_for_one_names_none():
+    # But for a default of --model, which one of them has to be.
+    names = "|".join(name for name in models.names())
+    files = [file for file in FILES if FLOORS[place(module_name(file), FLOORS) or "__main__"] >= FLOORS["generation"]]
+    named = {module_name(file): re.findall(rf"\b(?:{names})\b", file.read_text()) for file in files}
+    assert len(files) > 50 and not {module: found for module, found in named.items() if found}
 
 
 def test_every_floor_is_there():

@@ -45,7 +45,7 @@ class Clips:
     dataset: str = field(
         "moving_shapes",
         "moving_shapes[/plain|/textured|/mixed|/shape_motion|/labels], moving_mnist, folder, prepared, ucf101[/split1|/split2|/split3], "
-        "kinetics[/400|/600|/700], bair; to translate renderings[/unpaired|/paired], cartoon or pairs[/labels]",
+        "kinetics[/400|/600|/700], bair; to translate renderings[/unpaired|/paired], cartoon, pairs[/labels|/densepose] or faces",
     )
     data_dir: str = field("", "Folder of the data set; for moving_mnist the .npz of the digits. moving_shapes needs none.", path=True)
     split: str = field("train", "Clips to learn from: train, test, validation where there is one, or several, as train+test.")

@@ -1,6 +1,6 @@
 """Makes a run of published weights: `python -m tfvideogan.convert MODEL --weights=FOLDER --output=RUN [--size=N ...]`.
 
-For models whose file reads the layout of such weights (`assign_published`), as cartoongan. The run can be sampled, exported, evaluated,
+For models whose file reads the layout of such weights (`assign_published`). The run can be sampled, exported, evaluated,
 and trained further; its flags are the model's defaults but for those given.
 """
 

@@ -13,6 +13,12 @@ CHUNKS = f"{TEST} -k two_chunks"
 SHAPES = "tfvideogan/data/sources/moving_shapes.py"
 SHAPES_TEST = "tests/data/sources/moving_shapes_test.py -k labels_say"
 
+STEP, SAMPLER, FILMS = "tfvideogan/training/step.py", "tfvideogan/generation/sampler.py", "tfvideogan/generation/films.py"
+FACE_MAPS, FACES = "tfvideogan/data/face_maps.py", "tfvideogan/data/sources/faces.py"
+GROWING, PICTURES = f"{TEST} -k 'double or shorter'", f"{TEST} -k 'first_frames or image_phase'"
+OF_STEP, OF_FILMS = "tests/training/contract_test.py -k grow", "tests/generation/films_test.py -k streams"
+OF_FACE_MAPS, OF_FACES = "tests/data/face_maps_test.py", "tests/data/sources/faces_test.py"
+
 MUTANTS = [
     Mutant(
         COMPOSER,
@@ -39,8 +45,8 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        '        for name, before in (("source", PAST), ("instances", PAST)',
-        '        for name, before in (("source", PAST), ("instances", 1)',
+        '{"source": PAST, "instances": PAST,',
+        '{"source": PAST, "instances": 1,',
         CHUNKS,
         "instances of another frame",
     ),  # fmt: skip
@@ -78,8 +84,8 @@ MUTANTS = [
     Mutant(FILE, "0.5 * len(fakes) * distance_from", "0.5 * distance_from", LOSSES, "the real frame counts once beside two"),
     Mutant(
         FILE,
-        "[with_source(next(finals)), with_source(frames.painted)]",
-        "[with_source(next(finals))]",
+        '[with_source(frames.painted)] if config.phase != "image" else []',
+        "[]",
         LOSSES,
         "painted frames are not judged",
     ),
@@ -106,4 +112,42 @@ MUTANTS = [
         SHAPES, "np.where(outside < 0, 1 + SHAPES", "np.where(outside < 0.05, 1 + SHAPES", SHAPES_TEST, "labels are larger than the shape"
     ),
     Mutant(SHAPES, "_grid(size)[window[1]] - x[t]", "_grid(size)[window[1]]", SHAPES_TEST, "stripes stay where they are"),
+    Mutant(FILE, "float(config.frames - length + 1)", "float(config.frames - length)", GROWING, "a sequence never ends with the clip"),
+    Mutant(FILE, "grow_from_frames * 2**doublings", "grow_from_frames * (1 + doublings)", GROWING, "sequences grow evenly"),
+    Mutant(FILE, "// config.learned_frames, self.chunks)", "// config.learned_frames, 10**9)", GROWING, "sequences longer than the clip"),
+    Mutant(FILE, "if name in OF_FRAMES}", 'if name in ("video", "source")}', GROWING, "flows of other frames"),
+    Mutant(FILE, 'noise.fork(batch["seed"], SEQUENCE)', 'noise.fork(batch["seed"][:1], SEQUENCE)', GROWING, "all clips begin alike"),
+    Mutant(STEP, "gan.chunks_at(int(step.numpy()))", "gan.chunks_at(0)", OF_STEP, "sequences never grow"),
+    Mutant(STEP, "batch = gan.sequence(batch, count)", "pass", OF_STEP, "a shorter sequence is the clip's beginning"),
+    Mutant(FILE, "self.pictures(maps[:, :PAST])", "self.pictures(maps[:, 1 : PAST + 1])", PICTURES, "first frames of other labels"),
+    Mutant(FILE, 'self.image.trainable = config.phase == "image"', "self.image.trainable = True", PICTURES, "it learns on"),
+    Mutant(
+        FILE,
+        '*([with_source(frames.painted)] if config.phase != "image" else [])',
+        "with_source(frames.painted)",
+        PICTURES,
+        "single pictures are judged twice",
+    ),
+    Mutant(
+        FILE,
+        'fakes = (frames.final, frames.painted) if self.config.phase != "image" else (frames.final,)',
+        "fakes = (frames.final, frames.painted)",
+        PICTURES,
+        "single pictures are perceived twice",
+    ),
+    Mutant(FILE, "self.first_part = max(1, config.given_frames)", "self.first_part = 1", f"{TEST} -k goes_on", "it begins with one"),
+    Mutant(FILMS, "yield from np.round(made[0].numpy()", "yield from np.round(made[0, :1].numpy()", OF_FILMS, "a first frame is lost"),
+    Mutant(FILMS, "if len(first) < begin:", "if not first:", OF_FILMS, "a film too short is begun"),
+    Mutant(FACE_MAPS, "above[:, 1]) * 2 / 3", "above[:, 1]) * 1 / 2", OF_FACE_MAPS, "a lower forehead"),
+    Mutant(FACE_MAPS, "points[15:0:-1]", "points[1:16]", OF_FACE_MAPS, "a forehead drawn from the left"),
+    Mutant(FACE_MAPS, "float(3 * least[1] + most[1]) / 4", "float(least[1] + most[1]) / 2", OF_FACE_MAPS, "the box is lower"),
+    Mutant(FACE_MAPS, "4 * t * (1 - t)", "2 * t * (1 - t)", OF_FACE_MAPS, "a curve beside its points"),
+    Mutant(FACE_MAPS, "cv2.fillPoly(edges, [curves[0]], 0)", "pass", OF_FACE_MAPS, "the frame's edges within the face"),
+    Mutant(FACE_MAPS, "cv2.DIST_L1", "cv2.DIST_L2", OF_FACE_MAPS, "straight distances"),
+    Mutant(FACE_MAPS, "LINE, FAR, STEPS = 2, 3, 16", "LINE, FAR, STEPS = 2, 2, 16", OF_FACE_MAPS, "distances by 2"),
+    Mutant(FACE_MAPS, "edges[alone == 0] = 255", "pass", OF_FACE_MAPS, "no edges of the face's parts"),
+    Mutant(FACES, "film.points[0], film.facts.height", "film.points[first], film.facts.height", OF_FACES, "the box follows the face"),
+    Mutant(FACES, "- [left, top]) *", "- [top, left]) *", OF_FACES, "columns and rows of the box"),
+    Mutant(FACES, "(config.size / side)", "1.0", OF_FACES, "points are not resized with their frames"),
+    Mutant("tfvideogan/data/clips.py", "video[:, :, ::-1], lambda: video)", "video[:, ::-1], lambda: video)", OF_FACES, "upside down"),
 ]

@@ -47,9 +47,13 @@ def shape(config: Clips, video: tf.Tensor, seed: tf.Tensor, training: bool, near
     those of labels, are not mixed where it is resized.
     """
     video = fit(tf.ensure_shape(video, [config.frames, None, None, 3]), *config.frame_size, config.short_side, nearest)
-    video = _window(config, video, seed, training)
+    return mirror(config, _window(config, video, seed, training), seed, training)
+
+
+def mirror(config: Clips, video: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+    """[T,H,W,C], in training with config.flip mirrored left to right half of the time."""
     if training and config.flip:
-        video = tf.cond(_is_mirrored(seed), lambda: video[:, :, ::-1], lambda: video)
+        return tf.cond(_is_mirrored(seed), lambda: video[:, :, ::-1], lambda: video)
     return video
 
 

@@ -128,5 +128,24 @@ def test_labels_are_numbers_that_are_cut_with_their_frames_and_flow_is_of_the_cl
 
 def test_labels_without_instances_lack_them(root):
     assert "instances" not in data.load(config_of(root, dataset="pairs/labels"), "train", ("instances",)).source.more
-    with pytest.raises(UserError, match="--dataset=pairs/poses --fps=0: expected pairs or pairs/labels"):
+    with pytest.raises(UserError, match="--dataset=pairs/poses --fps=0: expected pairs, pairs/labels or pairs/densepose"):
         data.load(config_of(root, dataset="pairs/poses"), "train")
+
+
+def test_parts_of_bodies_stand_before_the_source(root):
+    with pytest.raises(UserError, match=r"--dataset=pairs/densepose: got no \S+/densepose, expected DensePose's pictures of \S+/source"):
+        data.load(config_of(root, dataset="pairs/densepose"), "train")
+    (root / "densepose").mkdir()
+    draw = np.random.default_rng(0)
+    pictures = draw.integers(0, 25, [4, 20, 40, 3]).astype(np.uint8)
+    for stem, picture in zip(("f1", "f2", "f3", "f10"), pictures, strict=True):
+        Image.fromarray(picture).save(root / "densepose" / f"{stem}.png")
+    alone, both = (next(iter(data.load(config_of(root, dataset=name, frames=4), "train").once(1))) for name in ("pairs", "pairs/densepose"))
+    made = np.round(both["source"][0] * 127.5 + 127.5).astype(int)
+    assert made.shape == (4, 20, 40, 6)
+    np.testing.assert_array_equal(both["source"][..., 3:], alone["source"])
+    np.testing.assert_array_equal(made[..., :2], pictures[..., :2])
+    np.testing.assert_array_equal(made[..., 2], pictures[..., 2].astype(int) * 255 // 24)
+    turned = data.load(config_of(root, dataset="pairs/densepose", frames=4, flip=True), "train").batches(8)
+    for clip in next(iter(turned))["source"]:
+        assert any(np.array_equal(clip, one) for one in (both["source"][0], both["source"][0, :, :, ::-1]))

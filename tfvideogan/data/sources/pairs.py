@@ -1,7 +1,9 @@
 """Pairs of folders: `--dataset=pairs --data_dir=DIR` reads what a model translates in DIR/source, and what it is to look like in DIR/video.
 
 Of `--dataset=pairs/labels` the sources are gray pictures of labels' numbers, "source" int32 [T,H,W]; and DIR/instances, where there is one,
-holds as many of the numbers of instances, below 256. "flow" is OpenCV's, by DIS, of the clip as it is cut.
+holds as many of the numbers of instances, below 256. Of `--dataset=pairs/densepose`, DIR/densepose holds DensePose's pictures, with the
+number of a body's part, up to 24, in the last of three channels: before the colors of the source, "source" has these, the number spread
+over the range, uint8 [T,H,W,6]. "flow" is OpenCV's, by DIS, of the clip as it is cut.
 
 Either folder holds pictures, the frames of one film in the order of the numbers in their names; or films, each a video file or a folder
 of frames. Pairs have one name, but for the ending, and one size. Clips begin at every frame from which enough follow. A clip and its
@@ -18,7 +20,7 @@ clip reaches from one split into the other.
 import csv
 import io
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,8 +35,10 @@ from tfvideogan.data.optical_flow import estimate
 from tfvideogan.data.source import Source
 from tfvideogan.data.sources.listing import held_out_pattern
 
-SOURCE, VIDEO, INSTANCES, FACES = "source", "video", "instances", "faces.csv"
-LABELS = "labels"  # the variant
+SOURCE, VIDEO, FACES = "source", "video", "faces.csv"
+LABELS, DENSEPOSE = "labels", "densepose"  # the variants
+BESIDE = {LABELS: "instances", DENSEPOSE: "densepose"}  # their folders of what lies beside a source
+PARTS = 24  # of a body, that DensePose tells apart
 BOX = "top", "bottom", "left", "right"
 
 
@@ -46,7 +50,7 @@ class Film:
         source, video: what opens them.
         of_source, of_video: what `decode.probe` says of them.
         frames: names of the frames.
-        instances: what opens the numbers of instances, if there are some.
+        beside: what opens what lies beside the source, instances or parts of bodies, if there are some.
     """
 
     source: str
@@ -54,7 +58,7 @@ class Film:
     of_source: Facts
     of_video: Facts
     frames: tuple[str, ...]
-    instances: str | None
+    beside: str | None
 
 
 Entry = Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]
@@ -62,10 +66,12 @@ Entry = Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]
 
 def source(config: Clips, variant: str, split: str) -> Source:
     """Clips of every start. Raises UserError for what is missing, does not match or is too short, and for options it has no part in."""
-    if variant not in ("", LABELS) or config.fps:
-        raise UserError(f"--dataset={config.dataset} --fps={config.fps:g}: expected pairs or pairs/labels, without frames a second")
-    found, span = films(config), (config.frames - 1) * config.stride + 1
-    starts = [(film, first) for film in found for first in beginnings(config, film, split, span)]
+    if variant not in ("", *BESIDE) or config.fps:
+        raise UserError(
+            f"--dataset={config.dataset} --fps={config.fps:g}: expected pairs, pairs/labels or pairs/densepose, without frames a second"
+        )
+    found, span = films(config, BESIDE.get(variant, "")), (config.frames - 1) * config.stride + 1
+    starts = [(film, first) for film in found for first in beginnings(config, film.frames, split, span)]
     if not starts:
         longest = max(len(film.frames) for film in found)
         raise UserError(f"--frames={config.frames} --split={split}: got no {span} frames in a row, of films of {longest} and fewer")
@@ -79,27 +85,40 @@ def source(config: Clips, variant: str, split: str) -> Source:
         given, shown = tf.numpy_function(read, [index], [tf.uint8, tf.uint8], stateful=False)
         video = shape(config, shown, seed, training)  # both by the same draws
         given = shape(config, given, seed, training, nearest=True)
-        return {"source": numbers_in(given) if variant else given, "video": video, "label": tf.constant(0)}
+        if variant == LABELS:
+            given = numbers_in(given)
+        elif variant == DENSEPOSE:
+            given = tf.concat([parts_spread(beside(index, seed, training)), given], -1)
+        return {"source": given, "video": video, "label": tf.constant(0)}
+
+    def beside(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+        def read(number: np.int64) -> np.ndarray:
+            film, first = starts[number]
+            assert film.beside is not None
+            return decode.read(film.beside, range(first, first + span, config.stride), decode.probe(film.beside))
+
+        given = tf.numpy_function(read, [index], tf.uint8, stateful=False)
+        return shape(config, given, seed, training, nearest=True)
+
+    def instances(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+        return numbers_in(beside(index, seed, training))
+
+    more: dict[str, Entry] = {"flow": estimated_flow(clip)}
+    if variant == LABELS and all(film.beside for film in found):
+        more["instances"] = instances
+    if tf.io.gfile.exists(paths.join(config.data_dir, FACES)):
+        more["face"] = faces(config, starts)
+    return Source(("film",), len(starts), clip, more)
+
+
+def estimated_flow(clip: Callable[[tf.Tensor, tf.Tensor, bool], dict[str, tf.Tensor]]) -> Entry:
+    """The function of the entry "flow": OpenCV's, by DIS, of the clip as it is cut."""
 
     def flow(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
         video = clip(index, seed, training)["video"]
         return tf.ensure_shape(tf.numpy_function(partial(estimate, method="dis"), [video], tf.float32), [*video.shape[:3], 2])
 
-    def instances(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
-        def read(number: np.int64) -> np.ndarray:
-            film, first = starts[number]
-            assert film.instances is not None
-            return decode.read(film.instances, range(first, first + span, config.stride), decode.probe(film.instances))
-
-        given = tf.numpy_function(read, [index], tf.uint8, stateful=False)
-        return numbers_in(shape(config, given, seed, training, nearest=True))
-
-    more: dict[str, Entry] = {"flow": flow}
-    if variant and all(film.instances for film in found):
-        more["instances"] = instances
-    if tf.io.gfile.exists(paths.join(config.data_dir, FACES)):
-        more["face"] = faces(config, starts)
-    return Source(("film",), len(starts), clip, more)
+    return flow
 
 
 def numbers_in(pictures: tf.Tensor) -> tf.Tensor:
@@ -107,28 +126,36 @@ def numbers_in(pictures: tf.Tensor) -> tf.Tensor:
     return tf.cast(pictures[..., 0], tf.int32)
 
 
-def films(config: Clips) -> list[Film]:
-    """The pairs of a folder. Raises UserError where a name has no counterpart, or a pair differs in size or length."""
+def parts_spread(pictures: tf.Tensor) -> tf.Tensor:
+    """DensePose's pictures uint8 [T,H,W,3], with the numbers of parts from 0 to 255 in place of 24."""
+    number = tf.minimum(tf.cast(pictures[..., 2:], tf.int32), PARTS) * 255 // PARTS
+    return tf.concat([pictures[..., :2], tf.cast(number, tf.uint8)], -1)
+
+
+def films(config: Clips, beside: str) -> list[Film]:
+    """The pairs of a folder, with what lies in its folder `beside`. Raises UserError where a name has no counterpart, or a pair differs in
+    size or length."""
     root = config.data_dir
     for name in (SOURCE, VIDEO):
         if not root or not paths.is_folder(paths.join(root, name)):
             raise UserError(f"--data_dir={root}: got no folder {name}, expected source and video")
     if pictures.names(paths.join(root, VIDEO)):
-        return [_film(root, "", "")]
-    by_stem = [{_stem(name): name for name in paths.children(paths.join(root, folder))} for folder in (SOURCE, VIDEO)]
+        return [_film(root, "", "", beside)]
+    by_stem = [{stem(file): file for file in paths.children(paths.join(root, folder))} for folder in (SOURCE, VIDEO)]
     alone = sorted(by_stem[0].keys() ^ by_stem[1].keys())
     if alone or not by_stem[0]:
         raise UserError(
             f"--data_dir={root}: got {alone[0] if alone else 'nothing'} in one of source and video, expected every film in both"
         )
-    return [_film(root, by_stem[0][stem], by_stem[1][stem]) for stem in sorted(by_stem[1])]
+    return [_film(root, by_stem[0][name], by_stem[1][name], beside) for name in sorted(by_stem[1])]
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
+    """A film's or frame's name without its ending."""
     return name.removesuffix(paths.suffix(name)) if paths.suffix(name) in decode.SUFFIXES else name
 
 
-def _film(root: str, source_name: str, video_name: str) -> Film:
+def _film(root: str, source_name: str, video_name: str, beside: str) -> Film:
     source, video = paths.join(root, SOURCE, source_name).rstrip("/"), paths.join(root, VIDEO, video_name).rstrip("/")
     try:
         of_source, of_video = (decode.probe(path) for path in (source, video))
@@ -138,20 +165,22 @@ def _film(root: str, source_name: str, video_name: str) -> Film:
     if sizes[0] != sizes[1]:
         told = " and ".join(f"{frames} frames of {width}x{height}" for height, width, frames in sizes)
         raise UserError(f"--data_dir={root}: {video_name or VIDEO} and its source: got {told}, expected the same")
-    stems = [tuple(map(_stem, facts.files)) for facts in (of_source, of_video)]
+    stems = [tuple(map(stem, facts.files)) for facts in (of_source, of_video)]
     for one, other in zip(*stems, strict=True):
         if one != other:
             raise UserError(f"--data_dir={root}: got frame {other} beside source {one}, expected frames of the same names")
     names = stems[1] or tuple(str(number) for number in range(of_video.frames))
-    instances = paths.join(root, INSTANCES, source_name).rstrip("/")
-    there = instances if tf.io.gfile.exists(instances) else None
-    return Film(source, video, of_source, of_video, tuple(f"{_stem(video_name)}/{name}" if video_name else name for name in names), there)
+    there = paths.join(root, beside, source_name).rstrip("/") if beside else ""
+    if beside == BESIDE[DENSEPOSE] and not tf.io.gfile.exists(there):
+        raise UserError(f"--dataset=pairs/densepose: got no {there}, expected DensePose's pictures of {source}")
+    names = tuple(f"{stem(video_name)}/{name}" if video_name else name for name in names)
+    return Film(source, video, of_source, of_video, names, there if there and tf.io.gfile.exists(there) else None)
 
 
-def beginnings(config: Clips, film: Film, split: str, span: int) -> Iterator[int]:
-    """The frames from which `span` frames of the split follow."""
+def beginnings(config: Clips, frames: Sequence[str], split: str, span: int) -> Iterator[int]:
+    """The numbers of a film's frames, of these names, from which `span` frames of the split follow."""
     held_out = held_out_pattern(config.held_out)
-    splits = [("test" if held_out.search(name) else "train") if config.held_out else split for name in film.frames]
+    splits = [("test" if held_out.search(name) else "train") if config.held_out else split for name in frames]
     first = 0
     for of_run, run in itertools.groupby(splits):
         length = len(list(run))
