@@ -56,6 +56,7 @@ def test_it_needs_nothing_from_elsewhere(page):
 
 
 def test_it_shows_the_numbers(page):
+    assert ">of real clips<" in page and ">of real clips<" not in report.table([record("fid/x", 1.0)])
     for number in (">3.25<", ">0.5<", ">7.5<", ">not finite<"):
         assert number in page
 

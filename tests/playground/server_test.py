@@ -18,6 +18,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.conftest import small
 from tfvideogan.config import Config, UserError
 from tfvideogan.generation import latents, pictures
 from tfvideogan.generation.module import Generator, from_module
@@ -178,6 +179,11 @@ def test_an_uploaded_video_is_continued(prediction, monkeypatch):
     assert apart[0, 32, 0] == round(255 / (1 + np.exp(-np.mean(latents.of_seeds(prediction.generator, [5])[0, :4]))))
     assert error(prediction, "/clip.png").startswith("400 source: got none, expected a video for prediction")
     assert error(prediction, "/clip.png?source=nothing").startswith("400 source: got 'nothing', expected one of the last 4 uploads")
+
+
+def test_a_models_own_bounds_of_frames_are_no_bounds_of_what_is_given():
+    config = small("dvdgan_fp")
+    assert uploads.clip(film(6), "a.mp4", config, config.given_frames).shape == [1, config.given_frames, 32, 32, 3]
 
 
 def test_a_picture_stands_still_and_a_short_film_at_its_end(prediction):

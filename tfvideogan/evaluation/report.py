@@ -83,20 +83,22 @@ def write(path: Path, title: str, records: list[dict], curve: list[dict], sets: 
 
 def table(records: list[dict]) -> str:
     """The metrics with their errors, and the real clips' numbers where there are such."""
-    rows = [
-        f'<tr><td>{_escape(r["metric"])}</td><td class="n">{_number(r["value"])}</td><td class="n">{_number(r["stderr"], 2)}</td>'
-        f'<td class="n">{_number(r["real"]) if "real" in r else ""}</td></tr>'
-        for r in records
-    ]
+    numbers = [[_number(r["value"]), _number(r["stderr"], 2), _number(r["real"]) if "real" in r else ""] for r in records]
+    shown = 3 if any("real" in r for r in records) else 2
+    rows = [_row("th", "metric", ["value", "standard error", "of real clips"][:shown])]
+    rows += [_row("td", _escape(r["metric"]), row[:shown]) for r, row in zip(records, numbers, strict=True)]
     warnings = dict.fromkeys(r["warning"] for r in records if "warning" in r)
     return f"""<h2>Scores</h2>
-<table><tr><th>metric</th><th class="n">value</th><th class="n">standard error</th><th class="n">of real clips</th></tr>
-{"".join(rows)}</table>
+<table>{"".join(rows)}</table>
 <p>What each is, and when not to trust it: <code>docs/metrics.md</code>. Higher is better for is, mode_score, precision, recall, density,
 coverage and accuracy, and for ssim and psnr of paired clips; lower is better for fid, fvd, kid, mmd, swd, lpips and warp_error. The rest
 should be as of real clips.</p>
 {"".join(f'<p class="warning">Too few clips: {_escape(warning)}.</p>' for warning in warnings)}
 """
+
+
+def _row(tag: str, name: str, numbers: Sequence[str]) -> str:
+    return f"<tr><{tag}>{name}</{tag}>" + "".join(f'<{tag} class="n">{number}</{tag}>' for number in numbers) + "</tr>"
 
 
 def protocol(records: list[dict]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Clips, UserError
 from tfvideogan.data import clips, decode, pictures
 from tfvideogan.data.facts import check_size
 from tfvideogan.ops.video import from_uint8
@@ -22,7 +22,7 @@ CONTAINERS = "mov,mp4,matroska,webm,avi,gif,apng,mpeg,mpegvideo,mpegts,asf,flv,o
 MOST_PIXELS = 1 << 31  # of all frames together: half a minute of 1080p
 
 
-def clip(content: bytes, name: str, config: Config, frames: int) -> tf.Tensor:
+def clip(content: bytes, name: str, config: Clips, frames: int) -> tf.Tensor:
     """The middle of a video, as the data set's clips are cut and shaped; a shorter one stays at its last frame.
 
     Args:
@@ -39,7 +39,8 @@ def clip(content: bytes, name: str, config: Config, frames: int) -> tf.Tensor:
         raise UserError(f"upload: got a file ending in {suffix[:12] or 'nothing'!r}, expected one of {' '.join(decode.SUFFIXES)}")
     if len(content) > MOST_BYTES:
         raise UserError(f"upload: got {len(content)} bytes, expected at most {MOST_BYTES}")
-    config = dataclasses.replace(config, frames=frames)
+    of_clips = {one.name: getattr(config, one.name) for one in dataclasses.fields(Clips)}
+    config = Clips(**of_clips | {"frames": frames})  # a model's own Config may refuse so few
     with tempfile.TemporaryDirectory(prefix="tfvideogan_") as folder:
         path = f"{folder}/upload{suffix}"  # never the name that was given
         Path(path).write_bytes(content)
@@ -70,7 +71,7 @@ def _still(path: str, frames: int) -> np.ndarray:
     return np.repeat(picture[None], frames, 0)
 
 
-def _moving(path: str, config: Config) -> np.ndarray:
+def _moving(path: str, config: Clips) -> np.ndarray:
     """The frames of a clip of a video, uint8 [T,h,w,3]."""
     if Path(path).suffix in decode.VIDEOS:
         _check_packets(path)
