@@ -35,6 +35,9 @@ MUTANTS = [
     Mutant(
         MODULE, "first = begin == 1 and not history", "first = False", f"{OF_TRANSLATION} -k scores_of_frames", "the first frame is kept"
     ),
+    Mutant(
+        MODULE, 'if name == "video" else value', "if True else value", f"{OF_TRANSLATION} -k phases", "no more frames than a generator's"
+    ),
     Mutant(TRANSLATION, "x[:, self.start :]", "x", f"{OF_TRANSLATION} -k given_first", "the warp error of given frames"),
     Mutant(
         TRANSLATION,
