@@ -230,6 +230,22 @@ def test_an_animation_is_its_frames(tmp_path, name):
     np.testing.assert_array_equal(np.stack(list(decode.stream(str(tmp_path / name), facts))), frames)
 
 
+@pytest.mark.parametrize("name, codec, pixels", [("a.apng", "apng", "rgba"), ("a.mov", "qtrle", "argb"), ("a.mkv", "ffv1", "yuva420p")])
+def test_what_is_transparent_in_a_video_is_white_as_in_a_picture(tmp_path, name, codec, pixels):
+    colors = np.zeros([32, 48, 4], np.uint8)
+    colors[:, :16], colors[:, 16:32], colors[:, 32:] = (255, 0, 0, 0), (0, 0, 255, 255), (0, 0, 0, 128)  # hidden red, blue, half of black
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, pixels
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(colors, "rgba")))
+        container.mux(stream.encode())
+    facts = decode.probe(str(tmp_path / name))
+    frame = decode.read(str(tmp_path / name), [1], facts)[0].astype(int)
+    assert facts.frames == 3
+    assert np.abs(frame[16, [4, 24, 44]] - [[255, 255, 255], [0, 0, 255], [127, 127, 127]]).max() <= 2
+
+
 def test_frames_are_in_the_order_of_signed_numbers_too(tmp_path):
     for number in range(-3, 12):
         Image.new("L", (8, 8), 100 + number).save(tmp_path / f"t{number}.png")

@@ -3,6 +3,7 @@
 The files are made here, by the ffmpeg of imageio-ffmpeg, another build than PyAV's.
 """
 
+import io
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tfvideogan.data import decode
 
@@ -17,7 +19,10 @@ imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="makes the files; 
 
 FRAMES, RATE = 40, 20
 X264 = "-c:v libx264 -preset ultrafast -g 12 -x264-params "
-SMALL = "vp8_arf.webm h264_b.mp4 h264_open_gop.mkv cut.mp4 cut_open_gop.mkv hflip.mp4 rotated90.mp4 mpeg4.avi dropped.avi mpeg2.ts".split()
+SMALL = (
+    "palette.mov tiff.mov in_avi.avi exif5.avi exif6.avi vp8_arf.webm "
+    "h264_b.mp4 h264_open_gop.mkv cut.mp4 cut_open_gop.mkv hflip.mp4 rotated90.mp4 mpeg4.avi dropped.avi mpeg2.ts"
+).split()
 
 # Name of the file: options of the encoder. `@size` and `@frames` are the source's, if others; VP8 hides
 # frames only in two `@passes`, and of a quiet `@pattern` of ffmpeg's.
@@ -93,6 +98,34 @@ ENCODED = {
     "rv10.rm": "-c:v rv10 -g 12 -q:v 3",
     "cinepak.avi": "-pix_fmt rgb24 -c:v cinepak -g 12 @frames=20",
     "svq1.mov": "-pix_fmt yuv410p -c:v svq1 -g 12",
+    "h264_bt709.mp4": "-vf scale=out_color_matrix=bt709 -colorspace bt709 -color_primaries bt709 -color_trc bt709 " + X264 + "bframes=2",
+    "h264_full_range.mov": "-vf scale=out_range=pc -color_range pc " + X264 + "bframes=2",
+    "h264_rgb.mkv": "-pix_fmt rgb24 -c:v libx264rgb -preset ultrafast -g 12",
+    "h264_gray.mp4": "-pix_fmt gray -c:v libx264 -preset ultrafast -g 12",
+    "h264_2x2.mp4": X264 + "bframes=2 @size=2x2",
+    "h264_ntsc.mp4": "-r 30000/1001 " + X264 + "bframes=2",
+    "h264_slow.mp4": "-r 1/2 @frames=60 " + X264 + "bframes=2",
+    "hevc_10bit.mp4": "-pix_fmt yuv420p10 -c:v libx265 -preset ultrafast -x265-params log-level=none",
+    "vvc.mp4": "-c:v libvvenc -preset faster",
+    "vp9_10bit.webm": "-pix_fmt yuv420p10 -c:v libvpx-vp9 -g 20 -cpu-used 8 -deadline realtime",
+    "av1_hidden.webm": "-c:v libaom-av1 -cpu-used 8 -g 60 -lag-in-frames 25 -b:v 60k @frames=60",
+    "gray16.mkv": "-pix_fmt gray16le -c:v ffv1",
+    "rgb48.mkv": "-pix_fmt rgb48 -c:v ffv1",
+    "one_pixel.mkv": "-pix_fmt bgr0 -c:v ffv1 @size=1x1",
+    "palette.mkv": "-pix_fmt pal8 -c:v png",
+    "palette.mov": "-pix_fmt pal8 -c:v smc -g 12",
+    "palette.avi": "-pix_fmt pal8 -c:v msrle -g 12",
+    "rgb555.avi": "-pix_fmt rgb555le -c:v rawvideo",
+    "tiff.mov": "-pix_fmt rgb24 -c:v tiff",
+    "dpx.mov": "-pix_fmt rgb24 -c:v dpx",
+    "jpeg2000.mxf": "-c:v jpeg2000 -r 25",
+    "cfhd.mov": "-pix_fmt yuv422p10 -c:v cfhd @size=128x96",
+    "v210.mov": "-pix_fmt yuv422p10 -c:v v210",
+    "zmbv.avi": "-pix_fmt bgr0 -c:v zmbv -g 12",
+    "flashsv.flv": "-pix_fmt bgr24 -c:v flashsv -g 12",
+    "magicyuv.avi": "-pix_fmt gbrp -c:v magicyuv",
+    "amv.avi": "-pix_fmt yuvj420p -c:v amv",
+    "roq.roq": "-pix_fmt yuvj444p -c:v roqvideo -r 30 @size=64x64",
     "variable_rate.mp4": "-vf settb=1/1000,setpts=N*50+10*mod(N\\,3) -fps_mode passthrough -enc_time_base 1:1000 " + X264 + "bframes=3",
     "variable_rate.mkv": "-vf settb=1/1000,setpts=N*40+N*N -fps_mode passthrough -enc_time_base 1:1000 -c:v ffv1 -g 12",
     "dropped.avi": "-vf select=lt(mod(n\\,10)\\,4)+gt(mod(n\\,10)\\,6) -fps_mode vfr -c:v mpeg4 -g 12 -q:v 3",
@@ -121,6 +154,10 @@ COPIED = {
     "vflip.mov": ("h264_b.mp4", "-display_vflip", ""),
     "rotated90_hflip.mp4": ("h264_b.mp4", "-display_rotation 90 -display_hflip", ""),
     "rotated270_vflip.mp4": ("hevc.mp4", "-display_rotation 270 -display_vflip", ""),
+    "in_avi.avi": ("h264_b.mp4", "", ""),
+    "cut_twice.mp4": ("cut.mov", "-ss 0.2", ""),
+    "fragmented.mp4": ("cut.mp4", "", "-movflags frag_keyframe+empty_moov+default_base_moof"),
+    "from_ts.mp4": ("h264.ts", "", ""),
     "turned_by_message.mp4": ("h264_b.mp4", "", "-bsf:v h264_metadata=display_orientation=insert:rotate=90"),
 }
 PIECES = {  # a recording that begins, or ends, in the middle of a packet, or has another after it
@@ -128,12 +165,13 @@ PIECES = {  # a recording that begins, or ends, in the middle of a packet, or ha
     "begins_inside_h264.ts": lambda folder: (folder / "h264.ts").read_bytes()[188 * 40 :],
     "ends_inside.mkv": lambda folder: (folder / "ffv1.mkv").read_bytes()[:-3000],
     "twice.ts": lambda folder: (folder / "h264.ts").read_bytes() * 2,
+    **{f"exif{value}.avi": lambda folder, value=value: mjpeg_of(folder, value) for value in (1, 2, 5, 6)},
 }
 
 
-def ffmpeg(*arguments: str | Path, frames: np.ndarray | None = None) -> bytes:
+def ffmpeg(*arguments: str | int | Path, content: bytes = b"") -> bytes:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
-    done = subprocess.run(command, input=b"" if frames is None else frames.tobytes(), capture_output=True)
+    done = subprocess.run(command, input=content, capture_output=True)
     assert done.stdout or not done.returncode, done.stderr.decode()
     return done.stdout
 
@@ -147,6 +185,19 @@ def source(frames: int, size: str) -> tuple[np.ndarray, list[str]]:
     for t in range(frames):
         pictures[t, : height // 4] = 255 * (t % 3 == 0)
     return pictures, ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(RATE), "-i", "-"]
+
+
+def mjpeg_of(folder: Path, orientation: int) -> bytes:
+    """JPEG pictures of a camera, which say how it was held, as an AVI."""
+    exif, (pictures, _) = Image.Exif(), source(8, "64x48")
+    exif[0x0112] = orientation
+    jpegs = []
+    for picture in pictures:
+        Image.fromarray(picture).save(file := io.BytesIO(), "JPEG", exif=exif, quality=95)
+        jpegs.append(file.getvalue())
+    path = folder / f"mjpeg{orientation}.avi"
+    ffmpeg("-f", "mjpeg", "-framerate", RATE, "-i", "-", "-c", "copy", path, content=b"".join(jpegs))
+    return path.read_bytes()
 
 
 def make(folder: Path, name: str) -> Path:
@@ -169,7 +220,7 @@ def make(folder: Path, name: str) -> Path:
         options += [] if "-pix_fmt" in options or "gif" in name else ["-pix_fmt", "yuv420p"]
         for number in range(1, int(changed.get("passes", 1)) + 1):
             twice = ["-pass", number, "-passlogfile", folder / name] if "passes" in changed else []
-            ffmpeg(*told, *options, *twice, path, frames=frames)
+            ffmpeg(*told, *options, *twice, path, content=frames.tobytes())
     return path
 
 
@@ -231,7 +282,7 @@ def test_the_whole_zoo(tmp_path):
     table: list[str] = []
     for name in [*ENCODED, *COPIED, *PIECES]:
         check(make(tmp_path, name), table)
-    assert len(table) >= 90
+    assert len(table) >= 130
     show(table)
 
 

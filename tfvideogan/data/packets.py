@@ -13,6 +13,7 @@ import numpy as np
 KEY, FRAME = "key", "frame"  # decoding may start at the first, and nothing after it looks back beyond it
 Kind = Callable[[bytes], str | None]  # of a packet; None where it is not sure that it holds one frame
 
+SAYS_TIMES = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv")  # of showing; in AVI they are FFmpeg's guess, wrong with B-frames
 PLAIN_PROFILES, HIGH_PROFILES = (66, 77, 88), (100, 110, 122, 244, 44)  # H.264's table A-1; the second say their chroma and depth
 SLICE, PARTITION, IDR, PARAMETERS = 1, (2, 3, 4), 5, (7, 15)  # H.264's nal_unit_type, table 7-1
 VOP, INTRA, PREDICTED, SPRITE = b"\x00\x00\x01\xb6", 0, 1, 3  # MPEG-4's vop_start_code and vop_coding_type
@@ -42,10 +43,10 @@ class Packet:
         return self.pts if self.dts is None else self.dts
 
 
-def kind_of(codec: av.VideoCodecContext) -> Kind:
-    """The test of a codec's packets."""
+def kind_of(codec: av.VideoCodecContext, container: str) -> Kind:
+    """The test of a codec's packets in a container of FFmpeg's name."""
     if codec.name == "h264":
-        return _h264(codec.extradata or b"")
+        return _h264(codec.extradata or b"") if container in SAYS_TIMES else lambda content: None
     if codec.name == "mpeg4":
         return _mpeg4
     return (lambda content: KEY) if codec.codec.intra_only else (lambda content: None)

@@ -28,6 +28,16 @@ TRIES = 3  # key frames to seek to before decoding from the start
 WHOLE = 0.9  # share of its frames with which a file counts as whole, as a recording that breaks off
 
 
+def _unknown(kinds: type[SideData], number: int) -> SideData:
+    kind = object.__new__(kinds)
+    kind._name_, kind._value_ = f"KIND_{number}", number
+    return kind
+
+
+# PyAV does not know every kind of data that comes with a frame, as EXIF and the views of MV-HEVC, and then would give none of it.
+SideData._missing_ = classmethod(_unknown)  # type: ignore[assignment]
+
+
 class Damaged(ValueError):
     """A file of which no more frames can be decoded."""
 
@@ -38,7 +48,7 @@ def probe(path: str) -> Facts:
         with _open(path) as container:
             video = _stream(container)
             promised, duration, base, rate = video.frames, video.duration, video.time_base, video.guessed_rate or DEFAULT_FPS
-            kind, depth = packets.kind_of(video.codec_context), _reorder_depth(video.codec_context)
+            kind, depth = packets.kind_of(video.codec_context, container.format.name), _reorder_depth(video.codec_context)
             found = [
                 packets.Packet(packet.pts, packet.dts, packet.is_keyframe, not packet.is_discard, kind(bytes(packet)))
                 for packet in container.demux(video)
@@ -193,7 +203,8 @@ def _decode_all(frames: Iterator[av.VideoFrame], found: list[packets.Packet]) ->
             checksums += [0] * len(rest)
     while decoded[-1] is None and len(decoded) > 1:
         decoded.pop()  # of the frames that the decoder gives when nothing more comes in
-    decoded += range((decoded[-1] or 0) + 1, (decoded[-1] or 0) + 1 + len(shown) - len(decoded))
+    step = int(np.median(np.diff(decoded))) if len(decoded) > 1 and None not in decoded else 1
+    decoded += [(decoded[-1] or 0) + step * after for after in range(1, 1 + len(shown) - len(decoded))]
     by_dts = not _are_rising(shown) and _are_rising(decoded)
     return (decoded if by_dts else shown), by_dts, np.array(checksums, np.uint32)
 
@@ -204,16 +215,16 @@ def _are_rising(stamps: list[int | None]) -> bool:
 
 def _checksum(frame: av.VideoFrame) -> int:
     found = 0
-    for plane in frame.planes:
+    for number, plane in enumerate(frame.planes):
         rows = np.frombuffer(plane, np.uint8).reshape(plane.height, -1)
-        found = zlib.crc32(np.ascontiguousarray(rows[:, : _row_bytes(frame.format, plane)]), found)
+        if not (frame.format.has_palette and number):  # a palette is one row, all of it colors
+            rows = rows[:, : _row_bytes(frame.format, plane)]
+        found = zlib.crc32(np.ascontiguousarray(rows), found)
     return found
 
 
 def _row_bytes(format: av.VideoFormat, plane: av.video.plane.VideoPlane) -> int:
     """Bytes of a row that hold pixels; what follows them may be anything."""
-    if format.has_palette and plane.index == 1:
-        return plane.line_size
     if not format.is_planar:
         return -(-plane.width * format.padded_bits_per_pixel // 8)
     return plane.width * -(-format.components[0].bits // 8)
@@ -221,21 +232,30 @@ def _row_bytes(format: av.VideoFormat, plane: av.video.plane.VideoPlane) -> int:
 
 def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """Facts' `matrix`, of a frame's display matrix (ISO/IEC 14496-12, 6.2.2)."""
-    for data in frame.side_data:
-        if data.type == SideData.DISPLAYMATRIX:
-            a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
-            return a, b, c, d
-    return 1, 0, 0, 1
+    data = frame.side_data.get(SideData.DISPLAYMATRIX)
+    if data is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
+    return a, b, c, d
 
 
 def _upright(frame: av.VideoFrame, facts: Facts, reformatter: VideoReformatter) -> np.ndarray:
     """uint8 [h,w,3], turned and mirrored as the display matrix says, to the nearest quarter turn."""
     a, b, c, d = facts.matrix  # the first frame's: of those in messages of H.264, the others have none
     if facts.is_lying:
-        pixels = reformatter.reformat(frame, facts.height, facts.width, "rgb24").to_ndarray().swapaxes(0, 1)
+        pixels = _pixels(frame, facts.height, facts.width, reformatter).swapaxes(0, 1)
         return pixels[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
-    pixels = reformatter.reformat(frame, facts.width, facts.height, "rgb24").to_ndarray()
+    pixels = _pixels(frame, facts.width, facts.height, reformatter)
     return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def _pixels(frame: av.VideoFrame, width: int, height: int, reformatter: VideoReformatter) -> np.ndarray:
+    """uint8 [height,width,3], transparent on white, as pictures are."""
+    if not (frame.format.has_palette or any(component.is_alpha for component in frame.format.components)):
+        return reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
+    pixels = reformatter.reformat(frame, width, height, "rgba").to_ndarray().astype(np.uint16)
+    alpha = pixels[..., 3:]
+    return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def _times(stamps: list[int | None], base: Fraction, rate: Fraction | int) -> np.ndarray:
@@ -247,11 +267,17 @@ def _times(stamps: list[int | None], base: Fraction, rate: Fraction | int) -> np
 
 
 def _check_whole(found: list[packets.Packet], promised: int, duration: int | None) -> None:
-    """Raises ValueError if packets are missing, and not because an edit list leaves them out."""
-    shown = [packet.pts for packet in found if packet.shown and packet.pts is not None]
-    span = (max(shown) - min(shown)) * len(shown) / (len(shown) - 1) if len(shown) > 1 else 0
+    """Raises ValueError if packets are missing, and not because an edit list leaves them out, or frames of AVI are shown longer."""
+    shown = [packet for packet in found if packet.shown]
+    span = max(_span([packet.pts for packet in shown]), _span([packet.dts for packet in shown]))  # AVI's times of showing may be off
     if len(found) < 0.99 * promised - 1 and not (duration and span >= 0.98 * duration):  # the header of an edited file may be one off
         raise ValueError(f"truncated: {len(found)} of its {promised} frames are there")
+
+
+def _span(stamps: list[int | None]) -> float:
+    """How long frames of these times are shown; 0 where they do not say it."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    return (max(known) - min(known)) * len(known) / (len(known) - 1) if len(known) > 1 else 0.0
 
 
 def _reorder_depth(codec: av.VideoCodecContext) -> int:
