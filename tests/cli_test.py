@@ -52,13 +52,13 @@ def test_a_home_is_expanded_and_what_is_there_kept_whole(read, tmp_path):
         assert getattr(read(argument), name) == value, argument
 
 
-@pytest.mark.parametrize("argument", [b"--data_dir=caf\xe9", b"--workdir=runs/\xff\xfe", b"--data_dir=here"])
+@pytest.mark.parametrize("argument", [b"--data_dir=caf\xe9", b"--workdir=runs/\xff\xfe", b"--workdir=two\nlines", b"--data_dir=here"])
 def test_a_path_that_is_not_utf8_is_refused(argument, read, tmp_path):
     if argument.endswith(b"here"):
         place = tmp_path / os.fsdecode(b"caf\xe9")
         (place / "here").mkdir(parents=True)
         os.chdir(place)
-    with pytest.raises(flags.Error, match="^flag --(data_dir|workdir)=.*: its name is not UTF-8; rename the folder, or link to it"):
+    with pytest.raises(flags.Error, match="(?s)^flag --(data_dir|workdir)=.*: its name is not UTF-8, or has a line break; rename"):
         read(os.fsdecode(argument))
 
 

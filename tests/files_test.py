@@ -99,6 +99,8 @@ def ended(monkeypatch, capsys, main, **options: object) -> tuple[int, str]:
         (OSError(28, "No space left on device"), 1),
         (PermissionError(13, "Permission denied", "/run/metrics.jsonl"), 1),
         (tf.errors.PermissionDeniedError(None, None, "/run/logs; Permission denied"), 1),
+        (tf.errors.NotFoundError(None, None, "/set/a.tfrecord-00000-of-00001; No such file or directory"), 1),
+        (tf.errors.DataLossError(None, None, "corrupted record at 0"), 1),
         (RunFailed("the disk is full"), 1),
         (UserError("--output=x: got a, expected b"), 2),
     ],
@@ -108,6 +110,13 @@ def test_what_fails_ends_a_program_with_one_line(error, code, monkeypatch, capsy
         raise error
 
     assert ended(monkeypatch, capsys, main) == (code, f"sample: {error}")
+
+
+def test_an_interruption_is_one_line(monkeypatch, capsys):
+    def main(_: object) -> None:
+        raise KeyboardInterrupt
+
+    assert ended(monkeypatch, capsys, main) == (130, "sample: interrupted")
 
 
 def test_outputs_are_tried_before_a_program_begins(monkeypatch, capsys, tmp_path):

@@ -11,6 +11,7 @@ import logging as stdlib_logging
 import math
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from absl import flags, logging
 
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
-from tfvideogan.data.paths import NOT_UTF8, is_utf8
+from tfvideogan.data.paths import NOT_PLAIN, is_plain
 from tfvideogan.files import require_writable
 from tfvideogan.generation import hugging_face
 from tfvideogan.generation.module import Generator, from_module
@@ -33,6 +34,9 @@ from tfvideogan.training.strategy import leave_cluster, set_up_devices
 Settings = TypeVar("Settings")  # the dataclass whose fields are a program's flags
 FLAGS = flags.FLAGS
 MARK = "\ufeff"  # the byte order mark
+# What TensorFlow raises where a file cannot be read or written, and what it tells of its graph.
+OF_FILES = (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError)
+GRAPH = re.compile(r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:.*", re.DOTALL)
 DEFINE: dict[Any, Callable] = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
 
 
@@ -48,14 +52,14 @@ class Lines(stdlib_logging.Formatter):
 
 class PathParser(flags.ArgumentParser):
     """A path's ~ stands for the home folder, also where the shell leaves it, as in --workdir=~/run. It must be UTF-8, as TensorFlow
-    takes no other, and a run could not write it down."""
+    takes no other, and of one line, or a run could not write it down."""
 
     syntactic_help = "a path"
 
     def parse(self, argument: str) -> str:
         path = self.whole(argument)
-        if not is_utf8(path):
-            raise ValueError(f"{NOT_UTF8}; rename the folder, or link to it")
+        if not is_plain(path):
+            raise ValueError(f"{NOT_PLAIN}; rename the folder, or link to it")
         return path
 
     def whole(self, argument: str) -> str:
@@ -141,17 +145,18 @@ def launch(
             main(config)
     except (UserError, flags.Error) as error:
         _end(program, error, 2)
-    except (RunFailed, OSError, tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError) as error:
+    except KeyboardInterrupt:
+        _end(program, "interrupted", 128 + signal.SIGINT)
+    except (RunFailed, OSError) as error:
         _end(program, error, 1)
     except tf.errors.OpError as error:  # what is raised while clips are read comes with TensorFlow's traceback around it
         told = re.search(r"RunFailed: (.*)", str(error))
-        if told is None:
+        if told is None and not isinstance(error, OF_FILES):
             raise
-        print(f"{program}: {told.group(1)}", file=sys.stderr)
-        sys.exit(1)
+        _end(program, told.group(1) if told else GRAPH.sub("", error.message), 1)
 
 
-def _end(program: str, error: Exception, code: int) -> None:
+def _end(program: str, error: Exception | str, code: int) -> None:
     print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
     sys.exit(code)
 

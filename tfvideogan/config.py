@@ -249,6 +249,6 @@ def to_flags(config: Clips) -> str:
 def from_flags(text: str) -> dict[str, str]:
     """What `to_flags` wrote, of this version or an earlier one, by field; edited since, perhaps, by a program that begins a file with a
     byte order mark, or by one who writes --flip for --flip=true."""
-    lines = [line.strip()[2:] for line in text.removeprefix("\ufeff").splitlines() if line.strip().startswith("--")]
+    lines = [line.strip()[2:] for line in text.removeprefix("\ufeff").split("\n") if line.strip().startswith("--")]
     saved = {line.partition("=")[0]: line.partition("=")[2] if "=" in line else "true" for line in lines}
     return {now: value for name, value in saved.items() for now in RENAMED.get(name, (name,))}

@@ -37,6 +37,15 @@ def write_whole(path: str | os.PathLike, content: bytes | str, unique: bool = Fa
         raise OSError(f"{path}: cannot be written: {error.message}") from error
 
 
+def read_lines(path: str | os.PathLike) -> list[str]:
+    """The lines of a text file in UTF-8, as this package writes them: names in them may have what Unicode calls a line break.
+
+    Raises: OSError if it cannot be read, UnicodeDecodeError if it is no UTF-8.
+    """
+    with open(path, encoding="utf-8", newline="\n") as file:
+        return file.read().split("\n")[:-1]
+
+
 def require_writable(flag: str, path: str | os.PathLike, folder: bool) -> None:
     """Raises UserError if a file, or the files of a folder, cannot be written at a local path: asked before hours of work, not after.
 

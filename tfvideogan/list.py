@@ -11,9 +11,14 @@ from tfvideogan.installed import PACKAGE, bundled
 PROGRAMS = ("prepare", "train", "evaluate", "sample", "export", "play", "train_evaluator", "convert", "list")
 
 
+def text_of(file: Path) -> str:
+    """A file of this package."""
+    return file.read_text(encoding="utf-8")
+
+
 def summary(file: Path) -> str:
     """The first sentence of a Python file's docstring, without the command that it may name."""
-    text = " ".join((ast.get_docstring(ast.parse(file.read_text())) or "").split())
+    text = " ".join((ast.get_docstring(ast.parse(text_of(file))) or "").split())
     return re.split(r": `|\. (?=[A-Z`-])|\.$", text)[0]
 
 
@@ -25,7 +30,7 @@ def programs() -> dict[str, str]:
 def _modules(folder: Path, defines: str) -> dict[str, str]:
     """The files of a folder that define this name, by their own names, with their summaries."""
     return {
-        file.stem: summary(file) for file in sorted(folder.glob("*.py")) if re.search(rf"^(def|class) {defines}\b", file.read_text(), re.M)
+        file.stem: summary(file) for file in sorted(folder.glob("*.py")) if re.search(rf"^(def|class) {defines}\b", text_of(file), re.M)
     }
 
 
@@ -41,14 +46,14 @@ def configs() -> dict[str, str]:
     """Flagfiles, and the first sentence of each."""
     found = {}
     for file in sorted(bundled("configs").glob("*.flags")):
-        comment = " ".join(line.removeprefix("#").strip() for line in file.read_text().splitlines() if line.startswith("#"))
+        comment = " ".join(line.removeprefix("#").strip() for line in text_of(file).splitlines() if line.startswith("#"))
         found[f"configs/{file.name}"] = re.split(r"\.(?: |$)", comment)[0]
     return found
 
 
 def metrics() -> dict[str, str]:
     """Names for --metrics: the rows of the table that opens evaluation/scores.py. A row without names continues the one above."""
-    table = ast.get_docstring(ast.parse((PACKAGE / "evaluation" / "scores.py").read_text())) or ""
+    table = ast.get_docstring(ast.parse(text_of(PACKAGE / "evaluation" / "scores.py"))) or ""
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")][2:]
     found: dict[str, str] = {}
     for names, what, *_ in rows:
@@ -60,7 +65,7 @@ def metrics() -> dict[str, str]:
 def exports() -> dict[str, str]:
     """Exported modules that come with the package, and the titles of their cards."""
     cards = [file.parent / "README.md" for file in sorted(bundled("exports").glob("*/saved_model.pb"))]
-    titles = (next(line for line in card.read_text().splitlines() if line.startswith("# ")) for card in cards)
+    titles = (next(line for line in text_of(card).splitlines() if line.startswith("# ")) for card in cards)
     return {f"exports/{card.parent.name}": title.lstrip("# ") for card, title in zip(cards, titles, strict=True)}
 
 

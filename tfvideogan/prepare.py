@@ -13,8 +13,8 @@ from absl import logging
 from tfvideogan.cli import launch
 from tfvideogan.config import UserError
 from tfvideogan.data import paths
-from tfvideogan.data.preparation import cartoon, preview
-from tfvideogan.data.preparation.preparing import REJECTED_FILE, UNFINISHED, VIDEOS_FILE, Settings, is_complete, prepare, remove
+from tfvideogan.data.preparation import cartoon, preparing, preview
+from tfvideogan.data.preparation.preparing import Settings
 
 
 def main(settings: Settings) -> None:
@@ -27,13 +27,14 @@ def main(settings: Settings) -> None:
         if settings.dataset == "cartoon":
             cartoon.prepare(settings)
             return
-        if is_complete(settings):
-            remove(paths.join(settings.output, UNFINISHED))  # if it was killed after the last file
+        if preparing.is_complete(settings):
+            preparing.remove(paths.join(settings.output, preparing.UNFINISHED))  # if it was killed after the last file
+            preparing.warn_of_other_videos(settings)
             logging.info("%s is complete", settings.output)
         else:
-            prepare(settings)
+            preparing.prepare(settings)
         if settings.preview:
-            preview.write(settings.output, VIDEOS_FILE, REJECTED_FILE, settings.contents())
+            preview.write(settings.output, preparing.VIDEOS_FILE, preparing.REJECTED_FILE, settings.contents())
             logging.info("wrote %s", paths.join(settings.output, preview.PAGE))
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"--videos={settings.videos} --output={settings.output}: {error}") from error

@@ -1,6 +1,8 @@
 """From files to frames: what each kind of file is, and that the frames asked for are the frames that come."""
 
 import dataclasses
+import os
+import random
 import re
 import struct
 from pathlib import Path
@@ -12,7 +14,9 @@ from PIL import Image
 
 from tests.data.sources.folder_test import config, write
 from tfvideogan import data
-from tfvideogan.data import decode, videos
+from tfvideogan.data import decode, pictures, videos
+
+ENDINGS = {"TIFF": ".tif", "MPO": ".jpg", "AVIF": ".avif", "TGA": ".tga", "PPM": ".ppm", "JPEG2000": ".jp2", "WEBP": ".webp"}
 
 
 def all_frames(path: Path) -> np.ndarray:
@@ -282,6 +286,41 @@ def test_what_is_no_video_is_said_with_its_reason(tmp_path):
     Image.new("RGB", (32, 32)).save(tmp_path / "frames" / "1.png")
     Image.new("RGB", (32, 33)).save(tmp_path / "frames" / "2.png")
     assert reason(tmp_path / "frames") == "frames of several sizes: the first is 32x32, not so 2.png"
+
+
+@pytest.mark.parametrize("format", ["TIFF", "MPO", "AVIF", "TGA", "PPM", "JPEG2000", "WEBP"])
+def test_whatever_a_damaged_picture_makes_pillow_raise_its_frames_come_or_it_is_refused(format, tmp_path):
+    if format not in Image.SAVE | Image.SAVE_ALL:
+        pytest.skip(f"Pillow was built without {format}")
+    frames = [Image.fromarray(frame) for frame in np.random.default_rng(0).integers(0, 256, [4, 16, 16, 3], np.uint8)]
+    path, draw, refused = tmp_path / f"a{ENDINGS[format]}", random.Random(5), 0
+    frames[0].save(path, format, **({"save_all": True, "append_images": frames[1:]} if format in Image.SAVE_ALL else {}))
+    content = path.read_bytes()
+    for _ in range(80):
+        changed = bytearray(content)
+        for _ in range(draw.choice([1, 3, 30])):
+            changed[draw.randrange(draw.choice([len(changed), 100]))] = draw.randrange(256)
+        path.write_bytes(changed[: draw.choice([len(changed), draw.randrange(1, len(changed))])])
+        try:
+            pictures.picture(str(path))
+            list(decode.stream(str(path), decode.probe(str(path))))
+        except ValueError:
+            refused += 1
+    assert refused > 20
+
+
+def test_a_telephones_jpeg_of_several_pictures_is_the_first_of_them(tmp_path):
+    for number in range(3):
+        shots = [Image.new("RGB", (32, 24), color) for color in ("red", "blue")]
+        shots[0].save(tmp_path / f"{number}.jpg", "MPO", save_all=True, append_images=shots[1:])
+    facts = decode.probe(str(tmp_path))
+    assert facts.frames == 3 and np.abs(decode.read(str(tmp_path), [1], facts)[0].astype(int) - [255, 0, 0]).max() < 4
+    assert reason(tmp_path / "1.jpg").startswith("a picture of 32x24: expected a strip")
+
+
+def test_a_pipe_is_no_video(tmp_path):
+    os.mkfifo(tmp_path / "a.mp4")  # nobody writes: to open it would wait for ever
+    assert reason(tmp_path / "a.mp4") == "no file"
 
 
 def test_music_is_no_video_even_with_a_cover(tmp_path):

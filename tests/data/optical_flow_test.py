@@ -74,6 +74,9 @@ def test_a_saved_model_estimates(tmp_path):
         UserError, match=r"--flow=.*other: got a SavedModel from \['x'\] to \['y'\], expected dis, farneback, or a SavedModel"
     ):
         estimate(video, str(tmp_path / "other"))
+    (tmp_path / "other" / "saved_model.pb").write_bytes(b"cut")
+    with pytest.raises(UserError, match="other: got no such estimator, expected dis, farneback, or a SavedModel"):
+        estimate(video, str(tmp_path / "other" / ""))
 
 
 def test_an_unknown_method_and_a_missing_opencv_get_one_line(monkeypatch):

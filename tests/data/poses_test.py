@@ -64,6 +64,8 @@ def test_yaml_is_read_with_the_parts_beside_it(tmp_path):
     [
         ({}, "got no file of OpenPose, expected NAME_keypoints.json or NAME_pose.yml"),
         ({"a.json": "{}"}, "a.json: got no key points as OpenPose writes them"),
+        ({"a.json": json.dumps({"people": {"one": 1}})}, "a.json: got no key points as OpenPose writes them"),
+        ({"a.json": json.dumps({"people": [{"pose_keypoints_2d": [float("inf")] * 54}]})}, "a.json: .*no finite numbers"),
         ({"a.json": json.dumps({"people": [person(17, 1.0)]})}, "got bodies of 17 joints, expected one of 18, 23, 25"),
         ({"a.json": json.dumps({"people": []})}, "got bodies of no joints"),
         ({"a.json": json.dumps({"people": [{"pose_keypoints_2d": [1] * 54, "face_keypoints_2d": [1] * 9}]})}, "a part of 3 points"),

@@ -19,7 +19,7 @@ from tfvideogan.config import Config, UserError, from_flags, to_flags
 from tfvideogan.gan import GAN
 from tfvideogan.training import checkpoints, run_folder
 from tfvideogan.training.optimizers import make_optimizers
-from tfvideogan.training.run_folder import Run
+from tfvideogan.training.run_folder import Run, append_records, read_records
 
 
 def run_of(folder: Path, config: Config, gan: GAN | None = None, training: bool = True) -> Run:
@@ -172,6 +172,26 @@ def test_other_classes_are_named_and_refused_and_nothing_is_written(labels, told
     with pytest.raises(UserError, match=rf"^--workdir=\S+: .*{told}.*expected another --workdir"):
         claim(tmp_path, labels, ("b\t1",))
     assert before == {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.name != ".lock"}
+
+
+@pytest.mark.parametrize("labels", [("\u2028run", "wa\x85lk"), ("a\x0bb", "c\x1cd"), ("caf\xe9", "\N{SNOWMAN} ")])
+def test_classes_are_those_of_the_run_whatever_their_names(labels, tmp_path):
+    for _ in range(2):
+        claim(tmp_path, labels, (f"{labels[0]}/1.mp4\t9 frames of 64x48",))
+
+
+def test_what_is_no_measurement_is_left_out_with_a_word(tmp_path, caplog):
+    claim(tmp_path, ("a",))
+    append_records(tmp_path, 1, [{"metric": "fid", "value": 2.0}])
+    with open(tmp_path / "metrics.jsonl", "ab") as file:
+        file.write(b'no json\n[1]\n{"value": 1}\n\xff\n{"step": 2, "metric": "f\xc3\xa9"}\n{"step": 3, "val')
+    with caplog.at_level("WARNING", logger="absl"):
+        assert read_records(tmp_path) == [{"step": 1, "metric": "fid", "value": 2.0}, {"step": 2, "metric": "f\xe9"}]
+    assert [int(number) for number in re.findall(r"line (\d+) is no measurement", caplog.text)] == [2, 3, 4, 5, 7]
+    run = Run(str(tmp_path), config_of(), toy.Model(config_of()), ("a",))
+    run.watched.assign(1)
+    run.forget_later_records()
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1, "metric": "fid", "value": 2.0}\n'
 
 
 def test_videos_that_came_went_or_changed_are_named(tmp_path, caplog):

@@ -34,6 +34,8 @@ def probe(path: str) -> Facts:
     """Looks at a video, so that its frames can be told and found. Raises ValueError, with the reason, if it is none."""
     if paths.is_folder(path):
         return pictures.probe_folder(path)
+    if not paths.is_file(path):
+        raise ValueError("no file")
     with paths.opened(path) as file:
         if not file.read(1):
             raise ValueError("empty file")

@@ -56,7 +56,7 @@ def _module(path: str) -> Pair:
     try:
         module = tf.saved_model.load(path)
         signature = module.signatures["serving_default"]
-    except (OSError, KeyError) as error:
+    except (OSError, LookupError, ValueError, tf.errors.OpError) as error:  # by what of it is gone or cut short
         raise UserError(f"--flow={path}: got no such estimator, expected {wanted}") from error
     names = set(signature.structured_input_signature[1]), set(signature.structured_outputs)
     if names != ({"first", "second"}, {"flow"}):

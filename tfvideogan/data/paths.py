@@ -10,7 +10,7 @@ from typing import IO
 
 import tensorflow as tf
 
-NOT_UTF8 = "its name is not UTF-8"
+NOT_PLAIN = "its name is not UTF-8, or has a line break"
 SCHEMES = ("s3", "hdfs", "viewfs", "az", "oss", "http", "https")  # TF-IO's; TensorFlow itself knows gs
 
 
@@ -36,24 +36,24 @@ def children(folder: str) -> list[str]:
     return sorted(name.rstrip("/") for name in names if not name.startswith("."))
 
 
-def is_utf8(name: str) -> bool:
-    """Whether a name can be passed on: TensorFlow and FFmpeg take UTF-8 only."""
+def is_plain(name: str) -> bool:
+    """Whether a name can be passed on, as TensorFlow and FFmpeg take UTF-8 only, and be written down as a line."""
     try:
         name.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return not {"\n", "\r"} & set(name)
 
 
 def shown(name: str) -> str:
-    """A name as it can be printed and written."""
-    return name.encode("utf-8", "backslashreplace").decode()
+    """A name as it can be printed and written: in one line of UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode().replace("\n", r"\n").replace("\r", r"\r")
 
 
 def looks(name: str) -> str:
     """What a file that is not read looks like, as a reason: by its name, or its ending."""
-    if not is_utf8(name):
-        return NOT_UTF8
+    if not is_plain(name):
+        return NOT_PLAIN
     return f"files ending in {suffix(name)}" if suffix(name) else "files without an ending"
 
 
@@ -68,6 +68,11 @@ def suffix(path: str) -> str:
 
 def is_folder(path: str) -> bool:
     return tf.io.gfile.isdir(path) if "://" in path else os.path.isdir(path)  # gfile raises where the path is not UTF-8
+
+
+def is_file(path: str) -> bool:
+    """Whether it can be read as often as one likes: not a pipe, which would wait for a writer."""
+    return "://" in path or not os.path.exists(path) or os.path.isfile(path)
 
 
 def files_below(folder: str, prefix: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Pictures, decoded by Pillow as an image viewer shows them: strips of square frames, animations, folders of frames."""
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
@@ -25,7 +26,7 @@ def probe(path: str) -> Facts:
     """Looks at a picture that is a video: an animation, or a strip of square frames. Raises ValueError if it is neither."""
     with paths.opened(path) as file, _image(path, file) as image:
         height, width = _size(image, file)
-        frames = getattr(image, "n_frames", 1)
+        frames = pages(image)
         if frames > 1:
             check_size(height, width)
             return Facts(height, width, _animation_times(path, image, frames))
@@ -57,7 +58,7 @@ def probe_folder(folder: str) -> Facts:
 
 def names(folder: str) -> list[str]:
     """The frames of a folder in the order of the numbers in their names: 2.png before 10.png, t-1.png before t0.png."""
-    return in_order(name for name in paths.children(folder) if paths.suffix(name) in SUFFIXES and paths.is_utf8(name))
+    return in_order(name for name in paths.children(folder) if paths.suffix(name) in SUFFIXES and paths.is_plain(name))
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -116,7 +117,7 @@ def _files(folder: str, indices: Sequence[int], files: Sequence[str]) -> Iterato
 def _frames(path: str) -> Iterator[np.ndarray]:
     """The frames of an animation or a strip."""
     with paths.opened(path) as file, _image(path, file) as image:
-        frames = getattr(image, "n_frames", 1)
+        frames = pages(image)
         if frames == 1:
             yield from _split(_pixels(path, image))
             return
@@ -125,13 +126,30 @@ def _frames(path: str) -> Iterator[np.ndarray]:
             yield _pixels(path, image)
 
 
+def pages(image: Image.Image) -> int:
+    """Frames of an animation; 1 of a still picture. Raises ValueError where the file is damaged."""
+    if image.format == "MPO":
+        return 1  # a telephone's JPEG: what comes after the first picture is for depth, or another eye
+    with _saying("damaged: its frames cannot be counted"):
+        return getattr(image, "n_frames", 1)
+
+
+@contextlib.contextmanager
+def _saying(what: str) -> Iterator[None]:
+    """Raises ValueError for what goes wrong within: of a damaged file Pillow raises all kinds, IndexError and RuntimeError among them."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{what} ({error})") from error
+
+
 def _image(path: str, file: IO[bytes]) -> Image.Image:
     """A picture of which the header is read."""
     try:
         return Image.open(file)
     except Image.DecompressionBombError as error:
         raise ValueError(f"too large: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # see `_saying`
         raise ValueError(f"cannot be decoded: {path.rpartition('/')[2]} is no picture") from error
 
 
@@ -143,11 +161,9 @@ def _ends_well(path: str) -> bool:
 
 
 def _seek(path: str, image: Image.Image, number: int) -> None:
-    try:
+    with _saying(f"damaged: {path.rpartition('/')[2]} does not decode after frame {number - 1}"):
         image.seek(number)
         image.load()  # a WebP tells how long it shows a picture only then
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ValueError(f"damaged: {path.rpartition('/')[2]} does not decode after frame {number - 1} ({error})") from error
 
 
 def _size(image: Image.Image, file: IO[bytes]) -> tuple[int, int]:
@@ -155,7 +171,8 @@ def _size(image: Image.Image, file: IO[bytes]) -> tuple[int, int]:
     width, height = image.size
     # Pillow turns a TIFF itself, and tells its size as turned. To look for the orientation of a PNG it decodes it.
     has_orientation = image.format != "TIFF" and (image.format != "PNG" or _holds(file, b"eXIf", b"exif"))
-    return (width, height) if has_orientation and image.getexif().get(ORIENTATION) in LYING else (height, width)
+    with _saying("damaged: its EXIF cannot be read"):
+        return (width, height) if has_orientation and image.getexif().get(ORIENTATION) in LYING else (height, width)
 
 
 def _holds(file: IO[bytes], *words: bytes) -> bool:
@@ -176,7 +193,7 @@ def _animation_times(path: str, image: Image.Image, frames: int) -> np.ndarray:
 
 def _pixels(path: str, image: Image.Image) -> np.ndarray:
     """The picture on show, uint8 [h,w,3]: upright, 16 bits of gray as 8, transparent on white."""
-    try:
+    with _saying(f"damaged: {path.rpartition('/')[2]} does not decode"):
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I"):
             gray = np.asarray(image)
@@ -189,8 +206,6 @@ def _pixels(path: str, image: Image.Image) -> np.ndarray:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ValueError(f"damaged: {path.rpartition('/')[2]} does not decode ({error})") from error
 
 
 def _split(strip: np.ndarray) -> np.ndarray:

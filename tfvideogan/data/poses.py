@@ -138,7 +138,7 @@ def read(folder: str) -> np.ndarray:
     for name in names:
         try:
             frames.append(_of_json(folder, name) if name.lower().endswith(JSON) else _of_yaml(folder, name))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(f"{name}: got no key points as OpenPose writes them ({error})") from error
     joints = sorted({len(frame) - REST for frame in frames if len(frame)})
     if len(joints) != 1 or joints[0] not in LAYOUTS:
@@ -184,5 +184,7 @@ def _joined(body: np.ndarray, face: np.ndarray, left: np.ndarray, right: np.ndar
     for part, expected in ((face, FACE), (left, HAND), (right, HAND)):
         if len(part) not in (0, expected):
             raise ValueError(f"a part of {len(part)} points, where {expected} belong")
+    if not all(np.isfinite(part).all() for part in (body, face, left, right)):
+        raise ValueError("got coordinates that are no finite numbers")
     rest = [part if len(part) else np.zeros([size, 3]) for part, size in ((face, FACE), (left, HAND), (right, HAND))]
     return np.concatenate([body, *rest])

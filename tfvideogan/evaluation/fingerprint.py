@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 
@@ -102,7 +103,7 @@ def _remote(path: str) -> Iterator[tuple[str, bytes]]:
 
 def _named(table: str) -> Iterator[str]:
     """Videos and folders that a CSV file names, by a path of their own or from where it lies."""
-    for row in csv.reader(paths.read_text(table).splitlines()):
+    for row in csv.reader(io.StringIO(paths.read_text(table), newline="")):
         for cell in row:
             if "/" not in cell and paths.suffix(cell) not in SUFFIXES:
                 continue

@@ -15,7 +15,7 @@ import tensorflow_hub as hub
 
 from tfvideogan import __version__
 from tfvideogan.config import FLAGS_FILE, Config, UserError, to_flags
-from tfvideogan.files import require_writable, without_patterns
+from tfvideogan.files import read_lines, require_writable, without_patterns, write_whole
 from tfvideogan.generation import hugging_face, rollout
 from tfvideogan.generation.card_header import header
 from tfvideogan.generation.sampler import fixed_sampler, is_picture, taking_int64
@@ -157,8 +157,8 @@ def from_module(handle: str, config: Config) -> Generator:
         with without_patterns(folder) if Path(folder).is_dir() else contextlib.nullcontext(folder) as place:
             module = hub.load(place)
             _, frames, height, width, _ = module.signatures["serving_default"].structured_outputs["video"].shape
-            labels = tuple(Path(module.labels.asset_path.numpy().decode()).read_text().splitlines())
-    except (OSError, AttributeError, KeyError, ValueError) as error:
+            labels = tuple(read_lines(module.labels.asset_path.numpy().decode()))
+    except (OSError, AttributeError, LookupError, ValueError, tf.errors.OpError) as error:  # by what of it is gone or cut short
         raise UserError(f"--module={handle}: no exported video generator: {error}") from error
     config = dataclasses.replace(config, frames=frames, size=height, width=0 if width == height else width, classes=len(labels))
     return Generator(handle, config, labels, int(getattr(module, "step", 0)), module)
@@ -181,7 +181,7 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         labels = Path(temporary) / LABELS_FILE
-        labels.write_text("".join(f"{label}\n" for label in generator.labels))
+        write_whole(labels, "".join(f"{label}\n" for label in generator.labels))
         module, new = generator.source, Path(temporary) / "module"
         module.labels = tf.saved_model.Asset(str(labels))
         module.step = tf.Variable(generator.step, trainable=False)  # a constant would not be saved
@@ -198,8 +198,8 @@ def write(generator: Generator, path: str, overwrite: bool) -> None:
         finally:
             for name, function in saved.items():
                 setattr(module, name, function)
-        (new / FLAGS_FILE).write_text(to_flags(generator.config))
-        (new / "README.md").write_text(card(generator))
+        write_whole(new / FLAGS_FILE, to_flags(generator.config))
+        write_whole(new / "README.md", card(generator))
         if folder.exists():
             shutil.rmtree(folder)
         new.rename(folder)

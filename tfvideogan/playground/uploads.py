@@ -55,7 +55,7 @@ def _is_still(path: str) -> bool:
     """Whether a picture is no animation. Raises ValueError for what is above the limits, or no picture."""
     try:
         with Image.open(path) as image:
-            frames = getattr(image, "n_frames", 1)
+            frames = pictures.pages(image)
             _check(frames, image.height, image.width, 0.0)
             return frames == 1
     except Image.DecompressionBombError as error:

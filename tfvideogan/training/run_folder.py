@@ -14,7 +14,7 @@ from absl import logging
 
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags, to_flags
-from tfvideogan.files import require_writable, write_whole
+from tfvideogan.files import read_lines, require_writable, write_whole
 from tfvideogan.gan import GAN
 from tfvideogan.generation.module import LABELS_FILE, Generator
 from tfvideogan.generation.sampler import Sampler
@@ -109,7 +109,7 @@ class Run:
         file = self.path / FLAGS_FILE
         self._refuse_other_classes()
         if file.is_file():
-            before, now = from_flags(file.read_text()), from_flags(to_flags(self.config))
+            before, now = from_flags(file.read_text(encoding="utf-8")), from_flags(to_flags(self.config))
             fixed = {field.name for field in dataclasses.fields(self.config) if field.metadata["fixed"]}
             changed = {name: f"--{name}={now[name]} (was {before[name]})" for name in now if before.get(name, now[name]) != now[name]}
             refused = [text for name, text in changed.items() if name in fixed]
@@ -125,7 +125,7 @@ class Run:
     def _refuse_other_classes(self) -> None:
         """Raises UserError if the run learned other classes before."""
         file = self.path / LABELS_FILE
-        before = tuple(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else self.labels
+        before = tuple(read_lines(file)) if file.is_file() else self.labels
         if before == self.labels:
             return
         new, gone = set(self.labels) - set(before), set(before) - set(self.labels)
@@ -140,9 +140,7 @@ class Run:
         file = self.path / VIDEOS
         if not file.is_file():
             return
-        before, now = (
-            dict(line.partition("\t")[::2] for line in text.splitlines()) for text in (file.read_text(encoding="utf-8"), "\n".join(files))
-        )
+        before, now = (dict(line.rpartition("\t")[::2] for line in lines) for lines in (read_lines(file), "\n".join(files).split("\n")))
         found = {
             "new": now.keys() - before.keys(),
             "gone": before.keys() - now.keys(),
@@ -257,8 +255,7 @@ class Run:
         """Drops the measurements that are about to be made again: those after the restored state."""
         file, watched = self.path / METRICS, int(self.watched.numpy())
         if file.is_file():
-            lines = file.read_text().splitlines(keepends=True)
-            write_whole(file, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= watched))
+            write_whole(file, "".join(f"{json.dumps(record)}\n" for record in read_records(self.path) if record["step"] <= watched))
 
 
 def some(names: set[str], shown: int = 3) -> str:
@@ -269,14 +266,22 @@ def some(names: set[str], shown: int = 3) -> str:
 
 def append_records(workdir: str | Path, step: int, records: list[dict]) -> None:
     """Appends measurements to a run's metrics.jsonl, one JSON object a line."""
-    with open(Path(workdir) / METRICS, "a") as file:
+    with open(Path(workdir) / METRICS, "a", encoding="utf-8") as file:
         file.writelines(json.dumps({"step": step, **record}) + "\n" for record in records)
 
 
 def read_records(workdir: str | Path) -> list[dict]:
-    """The measurements in a run's metrics.jsonl."""
-    file = Path(workdir) / METRICS
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+    """The measurements in a run's metrics.jsonl. What is none, as the line that a killed process was at, is left out with a word."""
+    file, records = Path(workdir) / METRICS, []
+    lines = file.read_bytes().split(b"\n") if file.is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line) if line else None
+            if record is not None:
+                records.append({"step": record["step"], **record})
+        except (ValueError, LookupError, TypeError):
+            logging.warning("%s: line %d is no measurement and left out", file, number)
+    return records
 
 
 def open_run(workdir: str, config: Config, best: bool = False, precision: str = "float32") -> Run:
@@ -288,10 +293,10 @@ def open_run(workdir: str, config: Config, best: bool = False, precision: str = 
         raise UserError(
             f"--workdir={workdir}: holds no {'best checkpoint: train with --evaluate_every_steps' if best else 'checkpoint: train first'}"
         )
-    frames = int(from_flags((Path(workdir) / FLAGS_FILE).read_text())["frames"])
+    frames = int(from_flags((Path(workdir) / FLAGS_FILE).read_text(encoding="utf-8"))["frames"])
     if config.frames != frames and not models.find(config.model).Model.free_frames:
         raise UserError(f"--frames={config.frames}: {workdir} holds a {config.model} of {frames} frames, which makes no others")
-    labels = tuple((Path(workdir) / LABELS_FILE).read_text().splitlines())
+    labels = tuple(read_lines(Path(workdir) / LABELS_FILE))
     run = Run(workdir, config, models.build(dataclasses.replace(config, precision=precision)), labels)
     run.restore(best)
     return run

@@ -92,6 +92,18 @@ def test_the_set_is_read_as_unpaired_pictures(prepared):
         data.load(Config(**{**vars(config), "data_dir": ""}), "train")
 
 
+def test_files_that_would_be_written_alike_and_those_that_are_not_read_are_named(tmp_path, caplog):
+    for number, name in enumerate(("photos/a.png", "photos/b/c.png", "photos/b_c.png", "cartoons/a.png")):
+        (tmp_path / "raw" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(render(number, "photo", 1, 20, 20)[0]).save(tmp_path / "raw" / name)
+    (tmp_path / "raw" / "photos" / "b" / "d.heic").write_text("any")
+    with caplog.at_level("WARNING"):
+        prepare.main(settings(tmp_path, max_rejected=0.5))
+    assert sorted(file.name for file in (tmp_path / "made" / "photos").iterdir()) == ["a_png.png", "b_c_png.png"]
+    assert "left out photos/b_c.png: written as b_c_png, as b/c.png is; expected another name" in caplog.messages
+    assert "not read, files ending in .heic: photos/b/d.heic" in caplog.messages
+
+
 def test_a_folder_without_cartoons_and_a_damaged_picture_are_refused(prepared, tmp_path):
     (tmp_path / "raw" / "photos").mkdir(parents=True)
     (tmp_path / "raw" / "photos" / "a.png").write_bytes(b"no picture")

@@ -187,7 +187,7 @@ def test_every_bad_input_is_named_and_survived(tmp_path):
     assert reasons["good/copy.mp4"] == "a duplicate: the same content as good/0.mp4"
     assert reasons["unlisted/a.mkv"] == "its class 'unlisted' is not in the list of labels"
     assert reasons["loose.mkv"] == "in none of the class folders"
-    assert reasons["bad/latin\\udce9.mkv"] == "its name is not UTF-8"
+    assert reasons["bad/latin\\udce9.mkv"] == "its name is not UTF-8, or has a line break"
     assert re.match(r"damaged after \d+ of its 60 frames", reasons["good/damaged.mp4"])
 
     found = examples(tmp_path / "out")
@@ -248,6 +248,28 @@ def test_a_finished_set_is_left_alone_and_other_settings_are_refused(videos, tmp
     assert "holds a data set of other settings: --size=48 (was 32). Give another --output." in message(
         settings(videos, tmp_path / "out", size=48)
     )
+
+
+def test_videos_that_came_or_went_after_a_set_was_prepared_are_named(videos, tmp_path, caplog):
+    prepare.main(settings(videos, tmp_path / "out"))
+    gone = next(videos.rglob("*.mkv"))
+    shutil.copy(gone, gone.with_name("new.mkv"))
+    gone.unlink()
+    with caplog.at_level("WARNING"):
+        prepare.main(settings(videos, tmp_path / "out"))
+    name = gone.relative_to(videos)
+    assert [line.rpartition(": ")[2] for line in caplog.messages if " after " in line] == [str(name.with_name("new.mkv")), str(name)]
+    caplog.clear()
+    shutil.rmtree(videos)
+    prepare.main(settings(videos, tmp_path / "out"))
+    assert not [line for line in caplog.messages if " after " in line]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[1]"])
+def test_settings_that_are_none_are_named(content, videos, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "prepare.json").write_bytes(content)
+    assert "prepare.json: got no settings of prepare" in message(settings(videos, tmp_path / "out"))
 
 
 def test_whenever_the_last_steps_are_interrupted_the_files_are_the_same(videos, tmp_path, monkeypatch):

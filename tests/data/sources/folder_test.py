@@ -192,6 +192,18 @@ def test_what_is_not_read_is_told_with_its_reason(tmp_path, caplog):
     assert "left out loose.webm: in none of the class folders" in lines and "left out loose.png: in none of the class folders" in lines
 
 
+def test_names_that_are_no_line_are_named_and_left_out(tmp_path, caplog):
+    write(tmp_path / "a" / "good.mkv", 8)
+    for name in ("two\nlines.mkv", "a\rreturn.mkv"):
+        shutil.copy(tmp_path / "a" / "good.mkv", tmp_path / "a" / name)
+    write(tmp_path / "sepa\u2028rator" / "tab\t.mkv", 8)
+    with caplog.at_level(logging.WARNING):
+        found = load(tmp_path)
+    assert found.labels == ("a", "sepa\u2028rator") and found.size == 2
+    assert r"left out a/two\nlines.mkv: its name is not UTF-8, or has a line break" in caplog.messages
+    assert r"left out a/a\rreturn.mkv: its name is not UTF-8, or has a line break" in caplog.messages
+
+
 def test_what_lies_among_frames_is_told(tmp_path, caplog):
     frames(tmp_path / "a" / "take", 4)
     for name in ("5.exr", "times", "whole.mp4"):
@@ -270,7 +282,18 @@ def test_a_run_in_its_data_folder_is_no_class(place, tmp_path, caplog):
     (tmp_path / place / "run.flags").write_text("--model=vgan\n")
     with caplog.at_level(logging.WARNING):
         assert load(tmp_path).labels == ("a", "b")
-    assert f"not read, folders of runs and modules: {place.split('/')[0]}" in caplog.messages
+    assert f"not read, folders of runs and modules, prepared sets and reports: {place.split('/')[0]}" in caplog.messages
+
+
+@pytest.mark.parametrize("name", ["prepare.json", "rejected.jsonl", "report.html"])
+def test_what_a_program_wrote_into_a_data_folder_is_no_class(name, tmp_path, caplog):
+    for label in ("a", "b"):
+        write(tmp_path / label / "1.mkv", 4)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("any")
+    with caplog.at_level(logging.WARNING):
+        assert load(tmp_path).labels == ("a", "b")
+    assert "not read, folders of runs and modules, prepared sets and reports: out" in caplog.messages
 
 
 def test_folders_that_cannot_be_read_are_named_and_left_out(tmp_path, caplog, monkeypatch):
@@ -321,7 +344,7 @@ def test_a_data_folder_that_is_not_utf8_is_refused_in_one_line_and_read_by_a_lin
     for read in (load, lambda folder: folder_source.at(str(folder))):
         with pytest.raises(UserError) as caught:
             read(folder)
-        assert str(caught.value) == f"--data_dir={tmp_path}/caf\\udce9: its name is not UTF-8; rename the folder, or link to it"
+        assert str(caught.value) == f"--data_dir={tmp_path}/caf\\udce9: {paths.NOT_PLAIN}; rename the folder, or link to it"
     (tmp_path / "cafe").symlink_to(folder)
     assert load(tmp_path / "cafe").size == 1
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.data.decode_test import noise_video
-from tfvideogan import data
+from tfvideogan import cli, data
 from tfvideogan.config import Config, UserError
 
 
@@ -100,6 +100,49 @@ def test_pairs_that_differ_are_refused(root):
         data.load(config_of(root), "train")
     with pytest.raises(UserError, match="got no folder source, expected source and video"):
         data.load(config_of(root / "video"), "train")
+
+
+def test_instances_that_differ_are_refused(root):
+    shutil.copytree(root / "source", root / "instances")
+    (root / "instances" / "f10.png").rename(root / "instances" / "f11.png")
+    config = config_of(root, dataset="pairs/labels")
+    with pytest.raises(UserError, match="got frame f10 beside instances f11, expected frames of the same names"):
+        data.load(config, "train")
+    (root / "instances" / "f11.png").unlink()
+    with pytest.raises(UserError, match="video and its instances: got 3 frames of 40x20 and 4 frames of 40x20, expected the same"):
+        data.load(config, "train")
+
+
+def test_films_of_one_name_are_refused_and_what_is_no_film_is_told(tmp_path, caplog):
+    for part in ("source", "video"):
+        noise_video(tmp_path / part / "a.mp4", 5, g="6")
+    (tmp_path / "video" / "notes.txt").write_text("any")
+    (tmp_path / "source" / "Thumbs.db").write_text("any")
+    with caplog.at_level("WARNING"):
+        found = data.load(config_of(tmp_path), "train").source
+    assert found.size == 4 and found.files == ("video/a.mp4\t5 frames of 64x48",)
+    assert caplog.messages == ["not read, files ending in .db: source/Thumbs.db", "not read, files ending in .txt: video/notes.txt"]
+    noise_video(tmp_path / "video" / "a.mkv", 5, g="6")
+    with pytest.raises(UserError, match="got a.mkv and a.mp4 in video, expected one film of a name"):
+        data.load(config_of(tmp_path), "train")
+
+
+def test_what_lies_among_frames_is_told(root, caplog):
+    (root / "source" / "f1.txt").write_text("any")
+    with caplog.at_level("WARNING"):
+        data.load(config_of(root), "train")
+    assert caplog.messages == ["not read, files ending in .txt: source/f1.txt"]
+
+
+@pytest.mark.parametrize("part", ["source", "video"])
+def test_a_film_that_goes_while_training_ends_it_with_one_line(root, part, monkeypatch, capsys):
+    dataset = data.load(config_of(root), "train")
+    shutil.rmtree(root / part)
+    monkeypatch.setattr(cli, "parse", lambda *arguments: None)
+    with pytest.raises(SystemExit) as caught:
+        cli.launch(lambda _: list(dataset.once(1)))
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert caught.value.code == 1 and "cannot be read any more: " in line and str(root / part) in line
 
 
 def test_labels_are_numbers_that_are_cut_with_their_frames_and_flow_is_of_the_clip(root):

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests.data.decode_test import noise_video
-from tfvideogan import data, prepare
+from tfvideogan import cli, data, prepare
 from tfvideogan.config import Config, UserError
 from tfvideogan.data.preparation.preparing import Settings
 from tfvideogan.data.sources import prepared
@@ -139,6 +139,22 @@ def test_lengths_that_do_not_fit_the_shards_are_noticed(tmp_path):
     shard.write_bytes(shard.read_bytes()[:-5])
     with pytest.raises(UserError, match="folder-train.tfrecord-00000-of-00001: not of the length in .*lengths-train.npy; prepare"):
         load(tmp_path / "out")
+
+
+@pytest.mark.parametrize("change", ["removed", "overwritten"])
+def test_shards_that_break_while_training_end_it_with_one_line(tmp_path, monkeypatch, capsys, change):
+    prepare_shapes(tmp_path)
+    dataset = load(tmp_path)
+    for shard in tmp_path.rglob("*-train.tfrecord*"):
+        length = shard.stat().st_size
+        shard.unlink()
+        if change == "overwritten":
+            shard.write_bytes(b"\1" * length)
+    monkeypatch.setattr(cli, "parse", lambda *arguments: None)
+    with pytest.raises(SystemExit) as caught:
+        cli.launch(lambda _: next(iter(dataset.batches(2))))
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert caught.value.code == 1 and ("No such file" if change == "removed" else "corrupted") in line and "{{" not in line
 
 
 def test_records_are_freed(tmp_path):

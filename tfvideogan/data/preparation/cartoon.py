@@ -19,7 +19,7 @@ from tfvideogan.data import decode, paths, pictures
 from tfvideogan.data.clips import crop, fit
 from tfvideogan.data.preparation.preparing import REJECTED_FILE, SETTINGS_FILE, Settings, is_complete, write_lines
 from tfvideogan.data.sources.cartoon import CARTOONS, PHOTOS, SMOOTHED
-from tfvideogan.data.sources.listing import Rejected, warn
+from tfvideogan.data.sources.listing import Rejected, tell, warn
 from tfvideogan.files import write_whole
 
 PREVIEW, SHOWN = "preview.png", 8  # cartoons, and smoothed ones below
@@ -52,8 +52,11 @@ def prepare(settings: Settings) -> None:
     write_whole(paths.join(settings.output, SETTINGS_FILE), json.dumps(settings.contents(), indent=1) + "\n")
     rejected, total = [], sum(map(len, files.values()))
     for name, found in files.items():
+        first: dict[str, str] = {}  # file of each written name
         for file in tqdm(found, name, unit="file"):
             try:
+                if first.setdefault(stem_of(file), file) != file:
+                    raise ValueError(f"written as {stem_of(file)}, as {first[stem_of(file)]} is; expected another name")
                 copy(settings, name, file)
             except (ValueError, OSError, tf.errors.OpError) as error:
                 rejected.append(Rejected(f"{name}/{file}", " ".join(str(error).split())))
@@ -75,17 +78,24 @@ def prepare(settings: Settings) -> None:
 
 
 def listing(settings: Settings, name: str) -> list[str]:
-    """Pictures and videos below a folder. Raises UserError if there are none."""
+    """Pictures and videos below a folder; tells what else lies there. Raises UserError if there are none."""
     folder = paths.join(settings.videos, name)
-    files = [file for file in paths.files_below(folder) if paths.suffix(file) in decode.SUFFIXES] if paths.is_folder(folder) else []
+    found = list(paths.files_below(folder)) if paths.is_folder(folder) else []
+    files = [file for file in found if paths.suffix(file) in decode.SUFFIXES and paths.is_plain(file)]
+    tell([Rejected(paths.shown(f"{name}/{file}"), paths.looks(file)) for file in found if file not in set(files)])
     if not files:
         raise UserError(f"--videos={settings.videos}: got no picture or video in {name}, expected some there, photos and cartoons")
     return files
 
 
+def stem_of(file: str) -> str:
+    """What the names of a file's pictures begin with."""
+    return file.replace("/", "_").replace(".", "_")
+
+
 def copy(settings: Settings, name: str, file: str) -> None:
     """Writes what a file holds, but for what is there. Raises ValueError if it cannot be decoded."""
-    path, stem = paths.join(settings.videos, name, file), file.replace("/", "_").replace(".", "_")
+    path, stem = paths.join(settings.videos, name, file), stem_of(file)
 
     def target(suffix: str) -> str:
         return paths.join(settings.output, name, f"{stem}{suffix}.png")

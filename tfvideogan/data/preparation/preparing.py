@@ -109,7 +109,7 @@ def is_complete(settings: Settings) -> bool:
     file = paths.join(settings.output, SETTINGS_FILE)
     if tf.io.gfile.exists(file):
         # A set from before there was a setting was prepared with its default.
-        before, now = {**dataclasses.asdict(Settings()), **json.loads(paths.read_text(file))}, settings.contents()
+        before, now = {**dataclasses.asdict(Settings()), **_settings_in(file)}, settings.contents()
         changed = [f"--{name}={now[name]} (was {before[name]})" for name in now if now[name] != before[name]]
         if changed:
             raise UserError(f"--output={settings.output}: holds a data set of other settings: {', '.join(changed)}. Give another --output.")
@@ -118,6 +118,29 @@ def is_complete(settings: Settings) -> bool:
     if tf.io.gfile.isdir(settings.output) and set(paths.children(settings.output)) - begun:
         raise UserError(f"--output={settings.output}: expected an empty or a new folder, or one that prepare has begun")
     return False
+
+
+def warn_of_other_videos(settings: Settings) -> None:
+    """Names the videos that came or went since a data set was prepared, where they lie in a folder or are listed in a CSV file."""
+    if settings.dataset.partition("/")[0] not in ("folder", "poses", "kinetics"):
+        return
+    try:
+        now = {video.name for video in listing(settings, "").videos}
+    except UserError:
+        return  # what is prepared needs its videos no more
+    written, rejected = (
+        {json.loads(line)["name"] for line in paths.read_text(paths.join(settings.output, name)).split("\n")[:-1]}
+        for name in (VIDEOS_FILE, REJECTED_FILE)
+    )
+    for what, names in (("came after", now - written - rejected), ("went after", written - now)):
+        tell([Rejected(name, f"{what} {settings.output} was prepared; to begin anew give another --output") for name in sorted(names)])
+
+
+def _settings_in(file: str) -> dict:
+    try:
+        return dict(json.loads(paths.read_text(file)))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{file}: got no settings of prepare ({error}); remove its folder, or give another --output") from error
 
 
 def prepare(settings: Settings) -> None:
@@ -211,7 +234,7 @@ def listing(settings: Settings, unfinished: str) -> Listing:
 def _read_labels(path: str) -> list[str]:
     if path and not tf.io.gfile.exists(path):
         raise UserError(f"--labels={path}: no such file; expected a class a line")
-    return paths.read_text(path).splitlines() if path else []
+    return paths.read_text(path).split("\n") if path else []
 
 
 def claim(unfinished: str, source: Listing) -> None:

@@ -44,7 +44,8 @@ def source(config: Clips, variant: str, split: str) -> Source:
     if paths.is_folder(paths.join(config.data_dir, SMOOTHED)):
         smoothed = listing(config, SMOOTHED, split)
         more["smoothed"] = lambda index, seed, training: of_stream(smoothed, SMOOTHED, index, seed, training)
-    return Source(("cartoon",), len(photos), clip, more, paired=False)
+    files = tuple(f"{path.removeprefix(paths.join(config.data_dir, ''))}\ta picture" for path in (*photos, *cartoons))
+    return Source(("cartoon",), len(photos), clip, more, files=files, paired=False)
 
 
 def listing(config: Clips, name: str, split: str) -> list[str]:

@@ -15,7 +15,7 @@ from tfvideogan.data import decode, face_maps, paths, pictures
 from tfvideogan.data.clips import mirror
 from tfvideogan.data.facts import Facts
 from tfvideogan.data.source import Source
-from tfvideogan.data.sources.pairs import SOURCE, VIDEO, beginnings, estimated_flow, stem
+from tfvideogan.data.sources.pairs import SOURCE, VIDEO, beginnings, estimated_flow, films_in, frames_of, stem
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def source(config: Clips, variant: str, split: str) -> Source:
         film, first = starts[number]
         indices = range(first, first + span, config.stride)
         top, left, side = face_maps.box(film.points[0], film.facts.height, film.facts.width)
-        frames = face_maps.cut(decode.read(film.path, indices, film.facts), (top, left, side), config.size)
+        frames = face_maps.cut(frames_of(film.path, indices, film.facts), (top, left, side), config.size)
         points = (film.points[list(indices)] - [left, top]) * (config.size / side)
         return np.stack([face_maps.draw(*one) for one in zip(points, frames, strict=True)]), frames
 
@@ -75,7 +75,7 @@ def films(config: Clips) -> list[Film]:
             raise UserError(f"--data_dir={root}: got no folder {name}, expected source, of key points, and video")
     if pictures.names(paths.join(root, VIDEO)):
         return [_film(root, "")]
-    names = paths.children(paths.join(root, VIDEO))
+    names = films_in(root, VIDEO).values()
     if not names:
         raise UserError(f"--data_dir={root}: got nothing in video, expected films")
     return [_film(root, name) for name in sorted(names)]

@@ -2,7 +2,8 @@
 
 That is video files (avi, mp4, mov, mkv, webm, gif and others, decode.VIDEOS); pictures (png, jpg, tif, webp and others,
 decode.PICTURES) that hold a video as an animation, or as a wide or tall strip of square frames, MoCoGAN's format; and folders of
-pictures, one a frame, in the order of the numbers in their names. What else lies there is told of; a run, or a module, is no class.
+pictures, one a frame, in the order of the numbers in their names. What else lies there is told of; a run, a module,
+a prepared set or a report is no class.
 
 Classes are the subfolders, in alphabetical order; where there are none, or they are folders of frames, the videos in DIR are one
 class of its name. Every split is the whole folder, unless --held_out says which files are split test (with
@@ -21,7 +22,8 @@ from tfvideogan.data.source import Source
 from tfvideogan.data.sources.listing import SPLIT_OF, Listing, Rejected, Video, files_source, held_out_pattern
 from tfvideogan.data.sources.listing import SPLITS as SPLITS  # part of what this file promises
 
-A_RUN = "folders of runs and modules"
+A_RUN = "folders of runs and modules, prepared sets and reports"
+OURS = {FLAGS_FILE, "prepare.json", "rejected.jsonl", "report.html"}  # one of these is in each of them
 LOOKED_AT = 8  # pictures of a folder that tell strips from frames
 DEPTH = 3  # folders between a class's and a run's, at most
 
@@ -65,7 +67,7 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
     others: list[Rejected] = []
     if split_of:
         beside = [name for name in paths.children(root) if name not in split_of]
-        others = [Rejected(paths.shown(name), _fault(root, name) or "beside the folders of splits") for name in beside]
+        others = [Rejected(paths.shown(name), why_no_video(root, name) or "beside the folders of splits") for name in beside]
     classes: dict[str, list[tuple[str, str]]] = {}  # of each its folders, below the root, and their splits
     for part, split in split_of.items() or [("", "train")]:
         for label, folder in _classes(root, part, rejected, others).items():
@@ -77,12 +79,12 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
     videos: list[Video] = []
     for label, (folder, split) in [(name, place) for name in sorted(classes) for place in classes[name]]:
         items = [folder + name for name in paths.children(paths.join(root, folder))]
-        faults = {name: _fault(root, name) for name in items}
+        faults = {name: why_no_video(root, name) for name in items}
         if all(faults.values()):
             raise UserError(f"--data_dir={root}: class {label!r} has no video{' in ' + folder if split_of else ''} ({' '.join(SUFFIXES)})")
         for name in items:
-            if faults[name] == paths.NOT_UTF8:
-                rejected.append(Rejected(paths.shown(name), paths.NOT_UTF8))
+            if faults[name] == paths.NOT_PLAIN:
+                rejected.append(Rejected(paths.shown(name), paths.NOT_PLAIN))
             elif faults[name]:
                 others.append(Rejected(paths.shown(name), faults[name]))
             elif label not in numbers:
@@ -91,14 +93,14 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
                 videos.append(
                     Video(name, paths.join(root, name), numbers[label], "test" if held_out and is_held_out.search(name) else split)
                 )
-                others += _no_frames(root, name)
+                others += beside_frames(root, name)
     splits = tuple(dict.fromkeys(split_of.values())) or (("train", "test") if held_out else ())
     return Listing(tuple(numbers), tuple(videos), tuple(rejected), tuple(others), splits)
 
 
 def _split_folders(root: str) -> dict[str, str]:
     """The splits of the folders that are named as such, if all folders with videos are; else none."""
-    names = [name for name in paths.children(root) if paths.is_utf8(name) and paths.is_folder(paths.join(root, name))]
+    names = [name for name in paths.children(root) if paths.is_plain(name) and paths.is_folder(paths.join(root, name))]
     split_of = {name: SPLIT_OF[name.lower()] for name in names if name.lower() in SPLIT_OF}
     inside = {name: paths.join(root, name) for name in names}
     if any(name not in split_of and not _is_run(inside[name]) and _holds_videos(inside[name]) for name in names):
@@ -113,7 +115,7 @@ def _classes(root: str, part: str, rejected: list[Rejected], others: list[Reject
     """The folder of each class below `root`/`part`, as a path below root that ends in a slash or is empty. Adds what is beside them."""
     base, before = paths.join(root, part) if part else root, f"{part}/" if part else ""
     names = paths.children(base)
-    folders = {name: f"{before}{name}/" for name in names if paths.is_utf8(name) and paths.is_folder(paths.join(base, name))}
+    folders = {name: f"{before}{name}/" for name in names if paths.is_plain(name) and paths.is_folder(paths.join(base, name))}
     faults = {name: _closed(paths.join(base, name)) or (A_RUN if _is_run(paths.join(base, name)) else "") for name in folders}
     classes = {name: folder for name, folder in folders.items() if not faults[name]}
     loose = [name for name in names if name not in folders]
@@ -123,7 +125,7 @@ def _classes(root: str, part: str, rejected: list[Rejected], others: list[Reject
         if paths.suffix(name) in SUFFIXES:
             rejected.append(Rejected(paths.shown(before + name), "in none of the class folders"))
         else:
-            others.append(Rejected(paths.shown(before + name), _fault(base, name)))
+            others.append(Rejected(paths.shown(before + name), why_no_video(base, name)))
     for name, fault in faults.items():
         if fault:
             (others if fault == A_RUN else rejected).append(Rejected(before + name, fault))
@@ -138,7 +140,7 @@ def _names(folder: str) -> list[str]:
 def _holds_videos(folder: str) -> bool:
     """Whether a folder has videos, or folders that have."""
     names = _names(folder)
-    below = [paths.join(folder, name) for name in names if paths.is_utf8(name)]
+    below = [paths.join(folder, name) for name in names if paths.is_plain(name)]
     return any(paths.suffix(name) in SUFFIXES for name in names) or any(
         paths.suffix(name) in SUFFIXES for path in below if paths.is_folder(path) for name in _names(path)
     )
@@ -147,9 +149,9 @@ def _holds_videos(folder: str) -> bool:
 def _is_run(folder: str, depth: int = DEPTH) -> bool:
     """Whether a folder is a run's or a module's, or has only such folders in it."""
     names = _names(folder)
-    if FLAGS_FILE in names:
+    if OURS & set(names):
         return True
-    if not depth or not names or any(paths.suffix(name) in SUFFIXES or not paths.is_utf8(name) for name in names):
+    if not depth or not names or any(paths.suffix(name) in SUFFIXES or not paths.is_plain(name) for name in names):
         return False
     below = [paths.join(folder, name) for name in names if paths.is_folder(paths.join(folder, name))]
     return bool(below) and all(_is_run(path, depth - 1) for path in below)
@@ -161,7 +163,7 @@ def _are_frames(folders: list[str]) -> bool:
         names = _names(folder)
         if not any(paths.suffix(name) in PICTURES for name in names) or any(paths.suffix(name) in VIDEOS for name in names):
             return False
-        if any(paths.is_folder(paths.join(folder, name)) for name in names if not paths.suffix(name) and paths.is_utf8(name)):
+        if any(paths.is_folder(paths.join(folder, name)) for name in names if not paths.suffix(name) and paths.is_plain(name)):
             return False
     found = pictures.names(folders[0])[:LOOKED_AT]
     return len(found) > 1 and not any(_is_strip(paths.join(folders[0], name)) for name in found)
@@ -175,13 +177,13 @@ def _is_strip(path: str) -> bool:
     return True
 
 
-def _no_frames(root: str, name: str) -> list[Rejected]:
+def beside_frames(root: str, name: str) -> list[Rejected]:
     """What is in a folder of frames beside them."""
     path = paths.join(root, name)
     if not paths.is_folder(path):
         return []
-    files = [file for file in paths.children(path) if paths.suffix(file) not in PICTURES or not paths.is_utf8(file)]
-    return [Rejected(paths.shown(f"{name}/{file}"), _fault(path, file) or "videos in a folder of frames") for file in files]
+    files = [file for file in paths.children(path) if paths.suffix(file) not in PICTURES or not paths.is_plain(file)]
+    return [Rejected(paths.shown(f"{name}/{file}"), why_no_video(path, file) or "videos in a folder of frames") for file in files]
 
 
 def _closed(folder: str) -> str:
@@ -194,21 +196,21 @@ def _closed(folder: str) -> str:
 
 
 def _check_name(root: str) -> None:
-    if not paths.is_utf8(root):  # a run could not write it down
-        raise UserError(f"--data_dir={paths.shown(root)}: {paths.NOT_UTF8}; rename the folder, or link to it")
+    if not paths.is_plain(root):  # a run could not write it down
+        raise UserError(f"--data_dir={paths.shown(root)}: {paths.NOT_PLAIN}; rename the folder, or link to it")
 
 
-def _fault(root: str, name: str) -> str:
+def why_no_video(root: str, name: str) -> str:
     """Why something in a folder is not taken for a video; empty if it is: a file by its ending, a folder by pictures in it."""
-    if not paths.is_utf8(name):
-        return paths.NOT_UTF8
+    if not paths.is_plain(name):
+        return paths.NOT_PLAIN
     path = paths.join(root, name)
     if paths.is_folder(path):
         reason = _closed(path)
         if reason:
             return reason
         files = paths.children(path)
-        if FLAGS_FILE not in files and any(paths.suffix(file) in PICTURES for file in files):
+        if not OURS & set(files) and any(paths.suffix(file) in PICTURES for file in files):
             return ""
         return A_RUN if _is_run(path) else "folders without pictures"
     return "" if paths.suffix(name) in SUFFIXES else paths.looks(name)

@@ -7,6 +7,7 @@ CSV's labels in alphabetical order. Rows whose file is missing (videos leave You
 """
 
 import csv
+import io
 import logging
 from collections.abc import Iterator
 
@@ -103,7 +104,7 @@ def _tables(root: str) -> tuple[str, list[str]]:
 def _rows(table: str) -> Iterator[dict]:
     """The rows of a CSV file, with "name", "start", "end", "split" and "fault", what is wrong with it. Raises UserError for no CSV."""
     try:
-        reader = csv.DictReader(paths.read_text(table).splitlines())
+        reader = csv.DictReader(io.StringIO(paths.read_text(table), newline=""))
         rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{table}: no CSV file in UTF-8 ({error})") from error
@@ -129,7 +130,7 @@ def _by_stem(folder: str) -> dict[str, list[str]]:
     """Every video file below a folder, by its name without the ending."""
     files: dict[str, list[str]] = {}
     for name in paths.files_below(folder):
-        if paths.suffix(name) in VIDEOS and paths.is_utf8(name):
+        if paths.suffix(name) in VIDEOS and paths.is_plain(name):
             files.setdefault(name.rpartition("/")[2].rpartition(".")[0], []).append(name)
     return files
 

@@ -27,13 +27,14 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from tfvideogan.config import Clips, UserError
+from tfvideogan.config import Clips, RunFailed, UserError
 from tfvideogan.data import decode, paths, pictures
 from tfvideogan.data.clips import shape
 from tfvideogan.data.facts import Facts
 from tfvideogan.data.optical_flow import estimate
 from tfvideogan.data.source import Source
-from tfvideogan.data.sources.listing import held_out_pattern
+from tfvideogan.data.sources import folder
+from tfvideogan.data.sources.listing import Rejected, held_out_pattern, tell
 
 SOURCE, VIDEO, FACES = "source", "video", "faces.csv"
 LABELS, DENSEPOSE = "labels", "densepose"  # the variants
@@ -51,6 +52,7 @@ class Film:
         of_source, of_video: what `decode.probe` says of them.
         frames: names of the frames.
         beside: what opens what lies beside the source, instances or parts of bodies, if there are some.
+        of_beside: what `decode.probe` says of it.
     """
 
     source: str
@@ -58,7 +60,8 @@ class Film:
     of_source: Facts
     of_video: Facts
     frames: tuple[str, ...]
-    beside: str | None
+    beside: str
+    of_beside: Facts | None
 
 
 Entry = Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]
@@ -79,7 +82,7 @@ def source(config: Clips, variant: str, split: str) -> Source:
     def read(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
         film, first = starts[number]
         indices = range(first, first + span, config.stride)
-        return decode.read(film.source, indices, film.of_source), decode.read(film.video, indices, film.of_video)
+        return frames_of(film.source, indices, film.of_source), frames_of(film.video, indices, film.of_video)
 
     def clip(index: tf.Tensor, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         given, shown = tf.numpy_function(read, [index], [tf.uint8, tf.uint8], stateful=False)
@@ -94,8 +97,8 @@ def source(config: Clips, variant: str, split: str) -> Source:
     def beside(index: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
         def read(number: np.int64) -> np.ndarray:
             film, first = starts[number]
-            assert film.beside is not None
-            return decode.read(film.beside, range(first, first + span, config.stride), decode.probe(film.beside))
+            assert film.of_beside is not None
+            return frames_of(film.beside, range(first, first + span, config.stride), film.of_beside)
 
         given = tf.numpy_function(read, [index], tf.uint8, stateful=False)
         return shape(config, given, seed, training, nearest=True)
@@ -104,11 +107,21 @@ def source(config: Clips, variant: str, split: str) -> Source:
         return numbers_in(beside(index, seed, training))
 
     more: dict[str, Entry] = {"flow": estimated_flow(clip)}
-    if variant == LABELS and all(film.beside for film in found):
+    if variant == LABELS and all(film.of_beside for film in found):
         more["instances"] = instances
     if tf.io.gfile.exists(paths.join(config.data_dir, FACES)):
         more["face"] = faces(config, starts)
-    return Source(("film",), len(starts), clip, more)
+    looks = [(film.video.removeprefix(paths.join(config.data_dir, "")), film.of_video) for film in found]
+    files = tuple(f"{name}\t{facts.frames} frames of {facts.width}x{facts.height}" for name, facts in looks)
+    return Source(("film",), len(starts), clip, more, files=files)
+
+
+def frames_of(path: str, indices: Sequence[int], facts: Facts) -> np.ndarray:
+    """As `decode.read`. Raises RunFailed where none of the frames can be read any more."""
+    try:
+        return decode.read(path, indices, facts)
+    except ValueError as error:
+        raise RunFailed(f"cannot be read any more: {error}") from error
 
 
 def estimated_flow(clip: Callable[[tf.Tensor, tf.Tensor, bool], dict[str, tf.Tensor]]) -> Entry:
@@ -141,7 +154,7 @@ def films(config: Clips, beside: str) -> list[Film]:
             raise UserError(f"--data_dir={root}: got no folder {name}, expected source and video")
     if pictures.names(paths.join(root, VIDEO)):
         return [_film(root, "", "", beside)]
-    by_stem = [{stem(file): file for file in paths.children(paths.join(root, folder))} for folder in (SOURCE, VIDEO)]
+    by_stem = [films_in(root, part) for part in (SOURCE, VIDEO)]
     alone = sorted(by_stem[0].keys() ^ by_stem[1].keys())
     if alone or not by_stem[0]:
         raise UserError(
@@ -150,31 +163,63 @@ def films(config: Clips, beside: str) -> list[Film]:
     return [_film(root, by_stem[0][name], by_stem[1][name], beside) for name in sorted(by_stem[1])]
 
 
+def films_in(root: str, part: str) -> dict[str, str]:
+    """The films of a folder by their names without the ending; tells what else lies there. Raises UserError for two of one name."""
+    place = paths.join(root, part)
+    found: dict[str, str] = {}
+    others: list[Rejected] = []
+    for name in paths.children(place):
+        reason = folder.why_no_video(place, name)
+        if reason:
+            others.append(Rejected(paths.shown(f"{part}/{name}"), reason))
+        elif stem(name) in found:
+            raise UserError(f"--data_dir={root}: got {found[stem(name)]} and {name} in {part}, expected one film of a name")
+        else:
+            found[stem(name)] = name
+    tell(others)
+    return found
+
+
 def stem(name: str) -> str:
     """A film's or frame's name without its ending."""
     return name.removesuffix(paths.suffix(name)) if paths.suffix(name) in decode.SUFFIXES else name
 
 
 def _film(root: str, source_name: str, video_name: str, beside: str) -> Film:
+    shown = video_name or VIDEO
     source, video = paths.join(root, SOURCE, source_name).rstrip("/"), paths.join(root, VIDEO, video_name).rstrip("/")
-    try:
-        of_source, of_video = (decode.probe(path) for path in (source, video))
-    except ValueError as error:
-        raise UserError(f"--data_dir={root}: {video_name or VIDEO}: {error}") from error
-    sizes = [(facts.height, facts.width, facts.frames) for facts in (of_source, of_video)]
-    if sizes[0] != sizes[1]:
-        told = " and ".join(f"{frames} frames of {width}x{height}" for height, width, frames in sizes)
-        raise UserError(f"--data_dir={root}: {video_name or VIDEO} and its source: got {told}, expected the same")
-    stems = [tuple(map(stem, facts.files)) for facts in (of_source, of_video)]
-    for one, other in zip(*stems, strict=True):
-        if one != other:
-            raise UserError(f"--data_dir={root}: got frame {other} beside source {one}, expected frames of the same names")
-    names = stems[1] or tuple(str(number) for number in range(of_video.frames))
+    of_video = _probed(root, shown, video)
+    of_source = _like(root, shown, SOURCE, source, of_video)
     there = paths.join(root, beside, source_name).rstrip("/") if beside else ""
-    if beside == BESIDE[DENSEPOSE] and not tf.io.gfile.exists(there):
+    exists = bool(there) and tf.io.gfile.exists(there)
+    if beside == BESIDE[DENSEPOSE] and not exists:
         raise UserError(f"--dataset=pairs/densepose: got no {there}, expected DensePose's pictures of {source}")
+    of_beside = _like(root, shown, beside, there, of_video) if exists else None
+    names = tuple(map(stem, of_video.files)) or tuple(str(number) for number in range(of_video.frames))
     names = tuple(f"{stem(video_name)}/{name}" if video_name else name for name in names)
-    return Film(source, video, of_source, of_video, names, there if there and tf.io.gfile.exists(there) else None)
+    return Film(source, video, of_source, of_video, names, there, of_beside)
+
+
+def _like(root: str, shown: str, part: str, path: str, of_video: Facts) -> Facts:
+    """What lies beside a film. Raises UserError where it is not of its size, its number of frames, and their names."""
+    facts = _probed(root, shown, path)
+    looks = [f"{one.frames} frames of {one.width}x{one.height}" for one in (facts, of_video)]
+    if looks[0] != looks[1]:
+        raise UserError(f"--data_dir={root}: {shown} and its {part}: got {' and '.join(looks)}, expected the same")
+    for one, other in zip(map(stem, facts.files), map(stem, of_video.files), strict=bool(facts.files and of_video.files)):
+        if one != other:
+            raise UserError(f"--data_dir={root}: got frame {other} beside {part} {one}, expected frames of the same names")
+    return facts
+
+
+def _probed(root: str, shown: str, path: str) -> Facts:
+    """What a film, or what lies beside it, is, after a word on what lies among its frames. Raises UserError where it is none."""
+    try:
+        facts = decode.probe(path)
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        raise UserError(f"--data_dir={root}: {shown}: {' '.join(str(error).split())}") from error
+    tell(folder.beside_frames(root, path.removeprefix(paths.join(root, ""))))
+    return facts
 
 
 def beginnings(config: Clips, frames: Sequence[str], split: str, span: int) -> Iterator[int]:

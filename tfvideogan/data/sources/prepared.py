@@ -48,7 +48,7 @@ def folders(data_dir: str) -> list[str]:
     level, found = [data_dir] if data_dir and tf.io.gfile.isdir(data_dir) else [], []
     for depth in range(4):  # listed, not globbed: a name may have brackets
         found += [folder for folder in level if tf.io.gfile.exists(paths.join(folder, FEATURES_FILE))]
-        children = [paths.join(folder, name) for folder in level for name in paths.children(folder) if paths.is_utf8(name)]
+        children = [paths.join(folder, name) for folder in level for name in paths.children(folder) if paths.is_plain(name)]
         level = [child for child in children if tf.io.gfile.isdir(child)] if depth < 3 else []
     return sorted(found)
 

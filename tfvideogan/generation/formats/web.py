@@ -41,7 +41,7 @@ def convert(source: Source, path: Path) -> None:
     else:
         table = np.zeros([0], np.float32)
     (path / "latents.bin").write_bytes(table.astype("<f4").tobytes())
-    (path / "about.json").write_text(json.dumps(facts | {"inputs": inputs}))
+    (path / "about.json").write_text(json.dumps(facts | {"inputs": inputs}), encoding="utf-8")
 
 
 def reason(error: Exception) -> str:

@@ -1,0 +1,36 @@
+"""Exported modules of which something is gone."""
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from tests.conftest import small
+from tfvideogan.config import UserError
+from tfvideogan.generation import module
+
+
+def cut(file: Path, bytes_left: int) -> None:
+    file.write_bytes(file.read_bytes()[:bytes_left])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: next(folder.glob("variables/*.data-*")).unlink(),
+        lambda folder: cut(next(folder.glob("variables/*.data-*")), 100),
+        lambda folder: cut(folder / "variables" / "variables.index", 100),
+        lambda folder: cut(folder / "saved_model.pb", 100),
+        lambda folder: (folder / "assets" / "labels.txt").unlink(),
+        lambda folder: (folder / "assets" / "labels.txt").write_bytes(b"caf\xe9\n"),
+    ],
+)
+def test_a_module_of_which_a_part_is_gone_is_refused_in_one_line(damage, tmp_path):
+    (tmp_path / "labels.txt").write_text("a\n")
+    saved = tf.Module()
+    saved.weights, saved.labels = tf.Variable(tf.ones([1000])), tf.saved_model.Asset(str(tmp_path / "labels.txt"))
+    serve = tf.function(lambda z: {"video": tf.zeros([1, 8, 32, 32, 3]) * z}, input_signature=[tf.TensorSpec([])])
+    tf.saved_model.save(saved, str(tmp_path / "module"), signatures=serve.get_concrete_function())
+    damage(tmp_path / "module")
+    with pytest.raises(UserError, match=rf"--module={tmp_path}/module: no exported video generator: "):
+        module.from_module(str(tmp_path / "module"), small("vgan"))
