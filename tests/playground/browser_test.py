@@ -175,8 +175,8 @@ def test_a_video_is_given_and_a_hostile_one_is_a_line_on_the_page(opened):
     generator = Generator("continuing", Config(size=16, frames=4, stride=1), (), 1, Continuing())
     with serving(generator) as playground:
         page = opened(playground.address)
-        assert page.get_by_role("status").inner_text() == "Choose a video, or a picture."
-        given = page.get_by_label("Video whose first 2 frames are continued")
+        page.get_by_text("Choose a video, or a picture.").wait_for()
+        given = page.get_by_label("Video of which 2 frames are continued")
         given.set_input_files({"name": "film.mp4", "mimeType": "video/mp4", "buffer": film(6)})
         drawn(page, seed=0)
         assert page.get_by_text("film.mp4", exact=True).is_visible() and len(frames(page)) == 4

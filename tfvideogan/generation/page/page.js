@@ -163,7 +163,7 @@ try {
   at("latent-controls").hidden = !facts.latent;
   for (const name of ["content", "motion"]) at(`${name}-row`).hidden = !(name in facts.parts);
   at("upload-row").hidden = !facts.uploads;
-  at("upload-name").textContent = facts.given_frames ? `Video whose first ${facts.given_frames} frames are continued` : "Video to translate";
+  at("upload-name").textContent = facts.given_frames ? `Video of which ${facts.given_frames} frames are continued` : "Video to translate";
   set("fps", Math.round(facts.fps));
   connect();
   play(playing);
