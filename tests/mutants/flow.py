@@ -30,7 +30,7 @@ MUTANTS = [
     ),
     Mutant(
         PREPARING,
-        "{**dataclasses.asdict(Settings()), **json.loads(paths.read_text(file))}",
+        "{**dataclasses.asdict(Settings()), **_settings_in(file)}",
         "json.loads(paths.read_text(file))",
         f"{SETS} -k earlier",
         "sets of earlier versions are refused",
