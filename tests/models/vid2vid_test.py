@@ -463,12 +463,14 @@ def test_a_spacing_without_enough_frames_is_no_loss_and_moves_nothing():
 
 @pytest.mark.slow
 def test_a_step_in_chunks_is_that_computed_by_hand():
-    # A large epsilon makes the step smooth in the gradient.
-    rates = {"adam_epsilon": 1.0, "g_learning_rate": 0.1, "d_learning_rate": 0.2}
+    # A large epsilon makes the step smooth in the gradient. G's rate is low, and all weights are held at once: in its frames, from which the
+    # second chunk begins, rounding errors of single weights are some thousand times as large. With the players' turns or the state of the
+    # first chunk wrong, a network is off by 0.2 to 0.8.
+    rates = {"adam_epsilon": 1.0, "g_learning_rate": 0.01, "d_learning_rate": 0.2}
     config = config_of(scales=1, frames=4, chunk_frames=2, temporal_scales=1, blocks=2, **rates)
     gan, twin, batch = calm(scrambled(config)), calm(scrambled(config)), batch_of(config)
     step_of(gan)([batch])
-    optimizers = {"d": AdamByHand(twin.discriminator, config, 0.2), "g": AdamByHand(twin.generator, config, 0.1)}
+    optimizers = {"d": AdamByHand(twin.discriminator, config, 0.2), "g": AdamByHand(twin.generator, config, 0.01)}
     before = {name: [w.numpy() for w in getattr(twin, name).trainable_variables] for name in ("generator", "discriminator")}
     state = twin.initial_state(batch)
     for i in range(2):
@@ -479,9 +481,11 @@ def test_a_step_in_chunks_is_that_computed_by_hand():
             optimizers[name].apply(tape.gradient(value, [weight.value for weight in network.trainable_variables]))
         state = twin.next_state(chunk)
     for name, first in before.items():
-        for ours, theirs, old in zip(getattr(gan, name).trainable_variables, getattr(twin, name).trainable_variables, first, strict=True):
-            moved = np.abs(theirs.numpy() - old).max()
-            assert np.abs(ours - theirs).max() < 0.02 * moved + 1e-6, ours.path
+        ours, theirs, old = (
+            np.concatenate([np.ravel(weight) for weight in weights])
+            for weights in (getattr(gan, name).trainable_variables, getattr(twin, name).trainable_variables, first)
+        )
+        assert np.linalg.norm(ours - theirs) < 0.1 * np.linalg.norm(theirs - old), name
 
 
 # Frame by frame
