@@ -463,9 +463,9 @@ def test_a_spacing_without_enough_frames_is_no_loss_and_moves_nothing():
 
 @pytest.mark.slow
 def test_a_step_in_chunks_is_that_computed_by_hand():
-    # A large epsilon makes the step smooth in the gradient. G's rate is low, and all weights are held at once: in its frames, from which the
-    # second chunk begins, rounding errors of single weights are some thousand times as large. With the players' turns or the state of the
-    # first chunk wrong, a network is off by 0.2 to 0.8.
+    # A large epsilon makes the step smooth in the gradient. G's rate is low, and all weights are held at once: in its frames, from which
+    # the second chunk begins, rounding errors of single weights are some thousand times as large. With the players' turns or the state of
+    # the first chunk wrong, a network is off by 0.2 to 0.8.
     rates = {"adam_epsilon": 1.0, "g_learning_rate": 0.01, "d_learning_rate": 0.2}
     config = config_of(scales=1, frames=4, chunk_frames=2, temporal_scales=1, blocks=2, **rates)
     gan, twin, batch = calm(scrambled(config)), calm(scrambled(config)), batch_of(config)
