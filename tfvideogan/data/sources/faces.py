@@ -15,7 +15,7 @@ from tfvideogan.data import decode, face_maps, paths, pictures
 from tfvideogan.data.clips import mirror
 from tfvideogan.data.facts import Facts
 from tfvideogan.data.source import Source
-from tfvideogan.data.sources.pairs import SOURCE, VIDEO, beginnings, estimated_flow, films_in, frames_of, stem
+from tfvideogan.data.sources.pairs import SOURCE, VIDEO, estimated_flow, films_in, frames_of, starts_in, stem
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,7 @@ def source(config: Clips, variant: str, split: str) -> Source:
     config.require_square("dataset")
     face_maps.opencv()  # or it is missed when clips are read
     found, span = films(config), (config.frames - 1) * config.stride + 1
-    starts = [(film, first) for film in found for first in beginnings(config, film.frames, split, span)]
-    if not starts:
-        longest = max(len(film.frames) for film in found)
-        raise UserError(f"--frames={config.frames} --split={split}: got no {span} frames in a row, of films of {longest} and fewer")
+    starts = starts_in(config, found, split, span)
 
     def read(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
         film, first = starts[number]

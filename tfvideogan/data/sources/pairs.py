@@ -23,6 +23,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -67,6 +68,16 @@ class Film:
 Entry = Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]
 
 
+class OfFrames(Protocol):
+    """A film whose frames have names."""
+
+    @property
+    def frames(self) -> tuple[str, ...]: ...
+
+
+Filmed = TypeVar("Filmed", bound=OfFrames)
+
+
 def source(config: Clips, variant: str, split: str) -> Source:
     """Clips of every start. Raises UserError for what is missing, does not match or is too short, and for options it has no part in."""
     if variant not in ("", *BESIDE) or config.fps:
@@ -74,10 +85,7 @@ def source(config: Clips, variant: str, split: str) -> Source:
             f"--dataset={config.dataset} --fps={config.fps:g}: expected pairs, pairs/labels or pairs/densepose, without frames a second"
         )
     found, span = films(config, BESIDE.get(variant, "")), (config.frames - 1) * config.stride + 1
-    starts = [(film, first) for film in found for first in beginnings(config, film.frames, split, span)]
-    if not starts:
-        longest = max(len(film.frames) for film in found)
-        raise UserError(f"--frames={config.frames} --split={split}: got no {span} frames in a row, of films of {longest} and fewer")
+    starts = starts_in(config, found, split, span)
 
     def read(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
         film, first = starts[number]
@@ -220,6 +228,15 @@ def _probed(root: str, shown: str, path: str) -> Facts:
         raise UserError(f"--data_dir={root}: {shown}: {' '.join(str(error).split())}") from error
     tell(folder.beside_frames(root, path.removeprefix(paths.join(root, ""))))
     return facts
+
+
+def starts_in(config: Clips, found: Sequence[Filmed], split: str, span: int) -> list[tuple[Filmed, int]]:
+    """The films, and numbers of their frames from which `span` frames of the split follow. Raises UserError where there are none."""
+    starts = [(film, first) for film in found for first in beginnings(config, film.frames, split, span)]
+    if not starts:
+        longest = max(len(film.frames) for film in found)
+        raise UserError(f"--frames={config.frames} --split={split}: got no {span} frames in a row, of films of {longest} and fewer")
+    return starts
 
 
 def beginnings(config: Clips, frames: Sequence[str], split: str, span: int) -> Iterator[int]:
