@@ -177,14 +177,16 @@ def test_given_first_frames_are_in_sets_and_pictures_and_not_scored(batch):
     made = np.stack([truth[:, 0], truth[:, 1], third, 0.6 * painted[:, 3] + 0.4 * third], 1)
     alone = np.stack([*made[:, :3].swapaxes(0, 1), 0.6 * painted[:, 3] + 0.4 * truth[:, 1]], 1)  # from the given ones, ever again
     flow, trusted = batch["flow"].numpy(), trusted_pixels(truth, batch["flow"].numpy(), 2.0)
-    for name, clips in (("translated", made), ("no_history", alone)):
+    still = np.stack([truth[:, min(t, 1)] for t in range(FRAMES)], 1)
+    for name, clips in (("translated", made), ("no_history", alone), ("copy_last", still)):
         curve = [np.mean(metrics.psnr(clips[:, [t]], truth[:, [t]], 2.0)) for t in (2, 3)]
         assert of(found, f"psnr/{name}")["curve"] == pytest.approx(curve, abs=1e-4)
         steady = metrics.warp_error(clips[:, 1:], flow[:, 1:], trusted[:, 1:], 2.0)  # the step from the last one that is given counts
         assert of(found, f"warp_error/{name}")["value"] == pytest.approx(np.mean(steady), rel=1e-4)
     (section,) = found.sections
     assert section.text.endswith("The first 2 frames were given.")
-    for column in (1, 2, 3, 4):
+    assert section.text.startswith("From the left: source, target, translated, copy_last, nearest, no_history.")
+    for column in (1, 2, 3, 4, 5):
         np.testing.assert_allclose(section.clips[column][:2].astype(float), 127.5 * truth[0, :2] + 127.5, atol=0.51)
 
 

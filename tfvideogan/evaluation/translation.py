@@ -36,8 +36,9 @@ from tfvideogan.ops.video import from_unit, to_uint8
 
 LOG = logging.getLogger(__name__)
 USUAL = ("fvd", "fid", "ssim", "psnr")  # if no metrics are asked for
-TRANSLATED, COPY_SOURCE, NEAREST, NO_HISTORY = "translated", "copy_source", "nearest", "no_history"
+TRANSLATED, COPY_LAST, COPY_SOURCE, NEAREST, NO_HISTORY = "translated", "copy_last", "copy_source", "nearest", "no_history"
 TOLD = {
+    COPY_LAST: "the last given frame, again and again",
     COPY_SOURCE: "the source as it is",
     NEAREST: "of each frame, the training frame whose source is nearest, by means over {cells}x{cells} cells, of {frames}",
     NO_HISTORY: "the same network, each frame made as if it were the first one",
@@ -180,12 +181,14 @@ def translators(generator: Generator, config: Config, dataset: data.Dataset) -> 
     def of_rule(rule: baselines.Baseline) -> Draw:
         def draw(batch: data.Batch) -> np.ndarray:
             first, length = batch["video"][:, :given].numpy(), batch["source"].shape[1]
-            return np.concatenate([first, rule({"source": batch["source"].numpy()}, length - given)], 1)
+            return np.concatenate([first, rule({"first_frames": first, "source": batch["source"].numpy()}, length - given)], 1)
 
         return draw
 
     details = {"details": generator.source.details} if hasattr(generator.source, "details") else {}
     yield Translator(TRANSLATED, translated, **details)
+    if given:
+        yield Translator(COPY_LAST, of_rule(baselines.copy_last), {COPY_LAST: TOLD[COPY_LAST]})
     if is_picture(dataset.specs["source"]):
         yield Translator(COPY_SOURCE, of_rule(baselines.copy_source), {COPY_SOURCE: TOLD[COPY_SOURCE]})
     if dataset.source.paired:
