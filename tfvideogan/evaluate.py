@@ -39,6 +39,7 @@ from tfvideogan.evaluators.replicas import load_on
 from tfvideogan.training.run_folder import append_records
 from tfvideogan.training.strategy import make_strategy
 
+SHIPPED = "moving_shapes"  # the data set, and the evaluator that was trained on it
 OF_KIND = {"prediction": prediction, "translation": translation}  # of others no clip has a true one
 
 define_generator_flags()
@@ -96,6 +97,10 @@ def main(config: Evaluation) -> None:
         raise UserError("--strategy=multiworker: evaluate runs in one process; expected auto, one, mirrored or tpu")
     start = time.perf_counter()
     evaluator = load_on(make_strategy(flags.FLAGS.strategy, flags.FLAGS.cpu_replicas), config.evaluator, config.evaluator_sha256)
+    if config.evaluator == SHIPPED and (real or not config.dataset.startswith(SHIPPED)):
+        logging.warning(
+            f"--evaluator={SHIPPED} knows {SHIPPED} alone: its scores compare runs on the same videos; train_evaluator makes one of yours"
+        )
     if real and fake:
         found = folders.evaluate(config, settings, evaluator, real, fake, NUM_VIDEOS.value, PAIRED.value)
     elif isinstance(config, Config):
