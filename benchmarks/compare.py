@@ -6,6 +6,9 @@
 A model's setting is its small flagfile (quickstart.flags, or MODEL_shapes.flags: 8 frames of 32x32, moving_shapes/plain). --common goes to
 every setting: a folder of clips, what is held out of it, --evaluator trained on it.
 
+A model that is learned in phases has a flagfile for each (FTGAN); in a setting, "NAME --flagfile=FILE then --flagfile=FILE". Phases share
+the time equally, the last begins with what those before it learned (--init_from), and it alone is judged.
+
 Time counts from the first steps on, so that tracing is not of it; it is cut into --points parts, after each of which the run is stopped
 and judged: scores are curves over minutes. Killed, the same command goes on where it was; of a part that was cut short, the time counts.
 Prints the table in Markdown, best FID first; the page is DIR/index.html. Only rows of one run compare, and only on a machine that does
@@ -31,17 +34,20 @@ from tfvideogan.training.run_folder import METRICS as RECORDS
 from tfvideogan.training.run_folder import newest_first
 
 USUAL = "dvdgan,mocogan,tgan,vgan"
-FLAGFILES = {"dvdgan": "configs/quickstart.flags"}
+FLAGFILES = {
+    "dvdgan": ["configs/quickstart.flags"],
+    "ftgan": [f"configs/ftgan_shapes_{phase}.flags" for phase in ("flow", "texture", "joint")],
+}
 METRICS = "fid,kid,is,accuracy,precision_recall,density_coverage"
 NEVER = 10**9  # steps
 LOG_EVERY = 5  # steps: time begins with the first line that tells of one
 
 
 class Setting(NamedTuple):
-    """A row: its name, and flags of `tfvideogan.train`."""
+    """A row: its name, and flags of `tfvideogan.train`, of each phase."""
 
     name: str
-    arguments: tuple[str, ...]
+    phases: list[list[str]]
 
 
 class Time(NamedTuple):
@@ -77,8 +83,9 @@ def main(arguments: list[str]) -> None:
     told = f"{asked.minutes:g} minutes of training each, {asked.seeds} seeds, {asked.videos} clips judged at most; {asked.common}"
     each, trials, table = Time(60 * asked.minutes, asked.points, asked.videos), [], []
     for seed in range(asked.seeds):  # a whole table of one seed first
-        for name, flags in rows:
-            trials.append(finished(asked.output, name, seed, (*flags, *shlex.split(asked.common), f"--seed={seed}"), each))
+        for name, phases in rows:
+            whole = [[*flags, *shlex.split(asked.common), f"--seed={seed}"] for flags in phases]
+            trials.append(finished(asked.output, name, seed, whole, each))
             table = compare_page.rows(trials)
             compare_page.write(asked.output / "index.html", trials, table, told)
     names = list(table[0])
@@ -90,41 +97,54 @@ def main(arguments: list[str]) -> None:
 def settings(models: str, named: list[str]) -> Iterator[Setting]:
     """Those of models, by comma, and those given by a name and flags. Raises ValueError for what is none."""
     for model in filter(None, models.split(",")):
-        file = FLAGFILES.get(model, f"configs/{model}_shapes.flags")
-        if not Path(file).is_file():
-            raise ValueError(f"--models={model}: got no {file}; name its flagfile with --setting")
-        yield Setting(model, (f"--flagfile={file}",))
+        files = FLAGFILES.get(model, [f"configs/{model}_shapes.flags"])
+        if missing := [file for file in files if not Path(file).is_file()]:
+            raise ValueError(f"--models={model}: got no {missing[0]}; name its flagfile with --setting")
+        yield Setting(model, [[f"--flagfile={file}"] for file in files])
     for text in named:
         name, *arguments = shlex.split(text) or [""]
         if not re.fullmatch(r"\w([\w.+-]*\w)?", name):
             raise ValueError(f"--setting={text}: expected a name of letters, digits, dots and dashes, then flags")
-        yield Setting(name, tuple(arguments))
+        phases: list[list[str]] = [[]]
+        for argument in arguments:
+            if argument == "then":
+                phases.append([])
+            else:
+                phases[-1].append(argument)
+        yield Setting(name, phases)
 
 
-def finished(output: Path, name: str, seed: int, arguments: tuple[str, ...], each: Time) -> Trial:
-    """One run, trained and judged until its time is over; what is done already is kept."""
+def finished(output: Path, name: str, seed: int, phases: list[list[str]], each: Time) -> Trial:
+    """One run, trained and judged until its time is over; what is done already is kept. Runs of phases before the last are beside it."""
     folder = output / name / str(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    begun, progress, part = folder / "arguments.json", folder / "progress.jsonl", each.seconds / each.parts
-    told = {"arguments": list(arguments), "part": part, "videos": each.videos}
+    begun = folder / "arguments.json"
+    told = {"phases": phases, "time": each._asdict()}
     if not begun.exists():
         write_whole(begun, json.dumps(told))
     elif (before := json.loads(begun.read_text())) != told:
         fail(f"--output={output}: {folder} was begun otherwise, with {before}; expected {told}")
 
-    def done() -> list[dict]:
-        return [json.loads(line) for line in progress.read_text().splitlines()] if progress.exists() else []
-
+    *earlier, last = phases
+    share, learned = each.seconds / len(phases), []
+    for number, arguments in enumerate(earlier, 1):
+        learned.append(folder / f"phase{number}")
+        learned[-1].mkdir(exist_ok=True)
+        print(f"{name}, seed {seed}: phase {number} of {len(phases)}, for {share / 60:.3g} minutes", flush=True)
+        train_until(learned[-1], arguments, share)
+    if learned:
+        last = [*last, f"--init_from={','.join(str(one / 'run') for one in learned)}"]
+    before_it, progress = each.seconds - share, folder / "progress.jsonl"
     for number in range(1, each.parts + 1):
-        seconds = sum(entry["seconds"] for entry in done())
-        if seconds < number * part:
-            print(f"{name}, seed {seed}: training until minute {number * part / 60:.3g} of {each.seconds / 60:.3g}", flush=True)
-            train(folder, arguments, number * part - seconds, progress)
-        if not any("scores" in entry and entry["part"] == number for entry in done()):
+        until = share * number / each.parts
+        print(f"{name}, seed {seed}: training until minute {(before_it + until) / 60:.3g} of {each.seconds / 60:.3g}", flush=True)
+        train_until(folder, last, until)
+        if not any("scores" in entry and entry["part"] == number for entry in done(folder)):
             scores = judge(folder, each.videos)
             write_line(progress, {"seconds": 0.0, "part": number, "step": step_of(folder), "scores": scores})
-    judged = [entry for entry in done() if "scores" in entry]
-    points = tuple(Point(entry["part"] * part / 60, entry["step"], entry["scores"]) for entry in judged)
+    judged = [entry for entry in done(folder) if "scores" in entry]
+    minutes = [(before_it + share * entry["part"] / each.parts) / 60 for entry in judged]
+    points = tuple(Point(minute, entry["step"], entry["scores"]) for minute, entry in zip(minutes, judged, strict=True))
     parameters = re.search(r"(\d+) generator and (\d+) discriminator parameters", (folder / "train.log").read_text())
     batch = re.search(r"--batch_size=(\d+)", (folder / "run" / "run.flags").read_text())
     if not parameters or not batch:
@@ -132,11 +152,25 @@ def finished(output: Path, name: str, seed: int, arguments: tuple[str, ...], eac
     clips = folder / "clips.gif"
     if not clips.exists():
         program("sample", folder, f"--output={clips}", f"--seed={seed}")
-    videos = points[-1].step * int(batch[1]) / each.seconds
-    return Trial(name, seed, shlex.join(arguments), points, int(parameters[1]), int(parameters[2]), videos, clips)
+    videos = points[-1].step * int(batch[1]) / share
+    flags = " then ".join(shlex.join(arguments) for arguments in phases)
+    return Trial(name, seed, flags, points, int(parameters[1]), int(parameters[2]), videos, clips)
 
 
-def train(folder: Path, arguments: tuple[str, ...], seconds: float, progress: Path) -> None:
+def done(folder: Path) -> list[dict]:
+    """What a run's progress.jsonl tells."""
+    progress = folder / "progress.jsonl"
+    return [json.loads(line) for line in progress.read_text().splitlines()] if progress.exists() else []
+
+
+def train_until(folder: Path, arguments: list[str], seconds: float) -> None:
+    """Trains a run until it has had so much time in all."""
+    before = sum(entry["seconds"] for entry in done(folder))
+    if before < seconds:
+        train(folder, arguments, seconds - before, folder / "progress.jsonl")
+
+
+def train(folder: Path, arguments: list[str], seconds: float, progress: Path) -> None:
     """Trains a run on for so long, and writes down how long it was, also if this program is stopped meanwhile."""
     before, log = step_of(folder), folder / "train.log"
     command = [sys.executable, "-m", "tfvideogan.train", *arguments, f"--steps={NEVER}", "--evaluate_every_steps=0"]

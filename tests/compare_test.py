@@ -49,6 +49,7 @@ def stubbed(monkeypatch):
 
     def train(folder, arguments, seconds, progress):
         trained.append(seconds)
+        (folder / "asked.json").write_text(json.dumps(arguments))
         (folder / "run").mkdir(exist_ok=True)
         (folder / "run" / "run.flags").write_text("--batch_size=6\n")
         (folder / "train.log").write_text("12 generator and 34 discriminator parameters")
@@ -68,11 +69,11 @@ EACH = compare.Time(120, 2, 64)
 
 def test_parts_have_the_same_time_and_what_is_done_is_kept(stubbed, tmp_path, capsys):
     trained, judged = stubbed
-    found = compare.finished(tmp_path, "a", 0, ("--x=1",), EACH)
+    found = compare.finished(tmp_path, "a", 0, [["--x=1"]], EACH)
     assert trained == [60, 60] and [point.minutes for point in found.points] == [1, 2] and judged == [tmp_path / "a" / "0"] * 2
     assert (found.generator, found.discriminator, found.videos) == (12, 34, 100 * 6 / 120)
-    assert compare.finished(tmp_path, "a", 0, ("--x=1",), EACH) == found and len(trained) == len(judged) == 2
-    for arguments, each in ((("--x=2",), EACH), (("--x=1",), EACH._replace(seconds=60))):
+    assert compare.finished(tmp_path, "a", 0, [["--x=1"]], EACH) == found and len(trained) == len(judged) == 2
+    for arguments, each in (([["--x=2"]], EACH), ([["--x=1"]], EACH._replace(seconds=60))):
         with pytest.raises(SystemExit) as ended:
             compare.finished(tmp_path, "a", 0, arguments, each)
         assert ended.value.code == 2 and "was begun otherwise" in capsys.readouterr().err
@@ -80,18 +81,31 @@ def test_parts_have_the_same_time_and_what_is_done_is_kept(stubbed, tmp_path, ca
 
 def test_the_time_of_a_part_that_was_cut_short_counts(stubbed, tmp_path):
     trained, judged = stubbed
-    compare.finished(tmp_path, "a", 0, ("--x=1",), EACH)
+    compare.finished(tmp_path, "a", 0, [["--x=1"]], EACH)
     progress = tmp_path / "a" / "0" / "progress.jsonl"
     progress.write_text(json.dumps({"seconds": 45.0, "step": 7}) + "\n")
     trained.clear()
-    compare.finished(tmp_path, "a", 0, ("--x=1",), EACH)
+    compare.finished(tmp_path, "a", 0, [["--x=1"]], EACH)
     assert trained == [15, 60] and len(judged) == 4
+
+
+def test_phases_share_the_time_and_the_last_begins_with_the_others(stubbed, tmp_path):
+    trained, judged = stubbed
+    (setting,) = compare.settings("", ["b --x=1 then --x=2 --y then --x=3"])
+    assert setting.phases == [["--x=1"], ["--x=2", "--y"], ["--x=3"]]
+    found = compare.finished(tmp_path, "b", 0, setting.phases, EACH)
+    folder = tmp_path / "b" / "0"
+    assert trained == [40, 40, 20, 20] and judged == [folder] * 2 and [point.minutes for point in found.points] == [5 / 3, 2]
+    assert found.videos == 100 * 6 / 40 and found.flags == "--x=1 then --x=2 --y then --x=3"
+    assert json.loads((folder / "phase2" / "asked.json").read_text()) == ["--x=2", "--y"]
+    assert json.loads((folder / "asked.json").read_text()) == ["--x=3", f"--init_from={folder}/phase1/run,{folder}/phase2/run"]
+    assert compare.finished(tmp_path, "b", 0, setting.phases, EACH) == found and len(trained) == 4
 
 
 @pytest.mark.parametrize(
     "argument, told",
     [
-        ("--models=ftgan", "got no configs/ftgan_shapes.flags"),
+        ("--models=nogan", "got no configs/nogan_shapes.flags"),
         ("--setting=../a --flagfile=configs/quickstart.flags", "expected a name"),
         ("--minutes=0", "expected above 0"),
         ("--points=0", "expected at least 1"),
