@@ -41,11 +41,12 @@ MUTANTS = [
     Mutant(CONVOLUTION, "lambda dy: relu_gradient(dy, y)", "lambda dy: dy", f"{CONVOLUTION_TESTS} -k formula", "a ReLU without its mask"),
     Mutant(
         CONVOLUTION,
-        "_to_input(dy, kernel, tf.shape(x), strides, padding), kernel_gradient",
-        "tf.stop_gradient(_to_input(dy, kernel, tf.shape(x), strides, padding)), kernel_gradient",
+        "_transposed(dy, kernel, tf.shape(x), strides, padding), kernel_gradient",
+        "tf.stop_gradient(_transposed(dy, kernel, tf.shape(x), strides, padding)), kernel_gradient",
         f"{SECOND} -k products",
         "a gradient that is not differentiated again",
     ),
+    Mutant(CONVOLUTION, "offset = tap - before", "offset = tap", f"{CONVOLUTION_TESTS} -k 16_bits", "frames that are met too late"),
     # Batch normalization and ConvGRU
     Mutant(FUSED, "tf.maximum(square - mean * mean, 0.0)", "square", f"{FUSED_TESTS} -k formula", "the square's mean for the variance"),
     Mutant(

@@ -43,7 +43,7 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: s
         return tf.reshape(y, [-1, *[1] * len(strides), kernel.shape[-1]])
     before = [0] * len(strides) if padding == "SAME" else [k - 1 for k in kernel.shape[:-2]]  # pixels at which no kernel begins
     outputs = [-(-(n - b) // s) for n, b, s in zip(x.shape[1:-1], before, strides, strict=True)]
-    if not (_by_products(outputs, kernel.shape, strides, x.dtype) or _by_frames(strides, x.dtype)):
+    if not (_by_products(outputs, strides, x.dtype) or _by_frames(strides, x.dtype)):
         return _forward(x, kernel, strides, padding)
     return _convolved(x, kernel, strides, padding)
 
@@ -57,7 +57,7 @@ def convolve_transposed(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int],
     if padding == "VALID" and max(x.shape[1:-1]) == 1:
         y = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(kernel, [-1, x.shape[-1]]), transpose_b=True)
         return tf.reshape(y, [-1, *lengths, kernel.shape[-2]])
-    if not (_by_products(x.shape[1:-1], kernel.shape, strides, x.dtype) or _by_frames(strides, x.dtype)):
+    if not (_by_products(x.shape[1:-1], strides, x.dtype) or _by_frames(strides, x.dtype)):
         return _to_input(x, kernel, shape, strides, padding)
     return tf.ensure_shape(_transposed(x, kernel, shape, strides, padding), [None, *lengths, kernel.shape[-2]])
 
@@ -69,7 +69,7 @@ def kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: 
     """
     pads = [_pads(*of_axis, padding=padding) for of_axis in zip(x.shape[1:-1], dy.shape[1:-1], shape[:-2], strides, strict=True)]
     whole = all(k % s == 0 for k, s in zip(shape[:-2], strides, strict=True)) and all(after >= 0 for _, after in pads)
-    if not _by_products(dy.shape[1:-1], shape, strides, dy.dtype) or not whole:
+    if not _by_products(dy.shape[1:-1], strides, dy.dtype) or not whole:
         if _by_frames(strides, dy.dtype):
             return _of_frames(x, dy, shape, strides, padding, pads[0][0])
         native = tf.raw_ops.Conv2DBackpropFilter if len(strides) == 2 else tf.raw_ops.Conv3DBackpropFilterV2
@@ -133,13 +133,13 @@ def _rectified(x: tf.Tensor):
     return y, lambda dy: relu_gradient(dy, y)
 
 
-def _by_products(outputs: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dtype: tf.DType) -> bool:
-    """Whether the gradient of a kernel of this shape, onto maps of these lengths, is taken as matrix products."""
+def _by_products(outputs: Sequence[int], strides: Sequence[int], dtype: tf.DType) -> bool:
+    """Whether the gradient of a kernel, onto maps of these lengths, is taken as matrix products."""
     return max(outputs[-2:]) <= SMALL // (1 if dtype.size == 2 else 2) // (1 if max(strides) > 1 else 2)
 
 
 def _by_frames(strides: Sequence[int], dtype: tf.DType) -> bool:
-    """Whether the gradient of a kernel may not be left to oneDNN's three axes."""
+    """Whether the gradient of a kernel is taken from those of kernels of two axes, as oneDNN's of three is wrong."""
     return len(strides) == 3 and dtype.size == 2
 
 
