@@ -13,7 +13,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import tensorflow as tf
 import tensorflow_hub as hub
@@ -21,7 +20,7 @@ from absl import app, flags
 
 from tfvideogan import models
 from tfvideogan.cli import parse
-from tfvideogan.config import FLAGS_FILE, Config
+from tfvideogan.config import Config
 
 MODULE = flags.DEFINE_string("module", "exports/moving_shapes64", "Folder of an exported module.")
 BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8", "32"], "Videos of a call.")
@@ -30,7 +29,7 @@ CALLS = flags.DEFINE_integer("calls", 5, "Timed calls of each kind, after one th
 
 
 def main(_: list[str]) -> None:
-    config = parse([sys.argv[0], f"--flagfile={Path(MODULE.value) / FLAGS_FILE}", "--precision=float32"], (), None)
+    config = parse([sys.argv[0], f"--module={MODULE.value}", "--precision=float32"], ("module",), None)
     module = hub.load(MODULE.value)
     sizes = [int(size) for size in BATCH_SIZES.value]
 

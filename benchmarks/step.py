@@ -29,12 +29,15 @@ from tfvideogan.training.strategy import make_strategy
 THREADS = flags.DEFINE_integer("threads", 2, "Operations that run side by side, and threads of one; of a replica's, its share.")
 TIMED_STEPS = flags.DEFINE_integer("timed_steps", 5, "Steps to time.")
 REPLICAS = flags.DEFINE_integer("replicas", 1, "Logical CPU replicas.")
+DETERMINISTIC = flags.DEFINE_boolean("deterministic", False, "As of tfvideogan.train.")
 # Maps and widths of 3x3 convolutions, the fastest of which is the ceiling; of the size that video GANs have.
 CEILING_SHAPES = [(96, 64, 64), (96, 32, 128), (96, 16, 256)]  # frames, map, channels
 
 
 def main(config: Config) -> None:
     began = time.perf_counter()
+    if DETERMINISTIC.value:
+        tf.config.experimental.enable_op_determinism()
     config, gan, step, drawn = prepared(config)
     built = time.perf_counter()
     for update in step.functions[:2]:
@@ -60,6 +63,7 @@ def main(config: Config) -> None:
         in_turn.append(flops / (time.perf_counter() - start) / (before + convolve()) * 2 / 1e9)
     result = {
         "model": config.model, "precision": config.precision, "threads": THREADS.value, "replicas": REPLICAS.value,
+        "deterministic": DETERMINISTIC.value,
         "size": config.size, "frames": config.frames, "channels": config.channels, "batch_size": config.batch_size,
         "accumulate_steps": config.accumulate_steps,
         "params": {n: sum(int(tf.size(v)) for v in getattr(gan, n).trainable_variables) for n in ("generator", "discriminator")},

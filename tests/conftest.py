@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from tfvideogan import models
 from tfvideogan.config import Config, UserError
@@ -45,6 +46,12 @@ def refusal(load: Callable[[str, str], object], spec: str, sha256: str = "") -> 
         load(spec, sha256)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+@pytest.fixture(autouse=True)
+def whole_products() -> None:
+    """On a GPU float32 is multiplied with all its bits, which tolerances count on; a program called by a test may have asked for TF32."""
+    tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

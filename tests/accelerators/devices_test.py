@@ -35,11 +35,12 @@ def test_devices_in_use_stay_as_they_are(gpus, monkeypatch):
 
 @pytest.mark.parametrize("tf32", [False, True])
 def test_tf32_is_as_asked(tf32):
-    try:
-        set_up_devices(tf32)
-        assert tf.config.experimental.tensor_float_32_execution_enabled() == tf32
-    finally:
-        tf.config.experimental.enable_tensor_float_32_execution(True)
+    set_up_devices(tf32)
+    assert tf.config.experimental.tensor_float_32_execution_enabled() == tf32
+
+
+def test_tests_multiply_float32_with_all_its_bits():
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
 
 
 @pytest.mark.parametrize(
