@@ -461,6 +461,8 @@ def test_every_mistake_gets_one_line_and_exit_code_2(trained, tmp_path):
         (["evaluate", f"--workdir={trained}", "--paired"], "--paired: expected --real and --fake"),
         (["evaluate", f"--workdir={trained}", "--strategy=multiworker"], "--strategy=multiworker: evaluate runs in one process"),
         (["evaluate", f"--workdir={trained}", "--curve=much"], "--curve=much: .*expected numbers"),
+        (["evaluate", f"--workdir={trained}", "--num_videos=1"], "--num_videos=1: expected at least 2"),
+        (["evaluate", f"--workdir={trained}", "--audit_videos=-1"], "--audit_videos=-1: expected 0 or more"),
         (["evaluate", f"--workdir={trained}", "--num_real=1"], "--num_real=1: expected at least 2, or 0 for all"),
         (["export", f"--workdir={trained}", f"--output={tmp_path}/empty"], "--output=.*empty.*--overwrite"),
         (
