@@ -441,6 +441,7 @@ def test_every_mistake_gets_one_line_and_exit_code_2(trained, tmp_path):
         (["train", "--model=dvdgann"], "--model=dvdgann: expected one of .*Did you mean dvdgan"),
         (["train", *TINY, new, "--size=48"], "--size=48: expected 32, 64, 128 or 256 for --model=dvdgan"),
         (["train", *TINY], "--workdir is missing"),
+        (["train", *TINY, new, "--cpu_replicas=0"], "--cpu_replicas=0: .*positive integer"),
         (["train", *TINY, new, "--accumulate_steps=0"], "--accumulate_steps=0: expected at least 1"),
         (["train", *TINY, new, "--accumulate_steps=3"], "--batch_size=4: expected a multiple of 3, .*--accumulate_steps=3"),
         (["train", *TINY, new, "--accumulate_steps=4", *TWO], r"--batch_size=4: expected a multiple of 8, .*replicas \(2\)"),

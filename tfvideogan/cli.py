@@ -256,7 +256,7 @@ def _peek(arguments: list[str], name: str) -> str:
 def define_strategy_flags() -> None:
     """--strategy and --cpu_replicas, for the programs that call `make_strategy`."""
     flags.DEFINE_enum("strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How tf.distribute spreads the global batch.")
-    flags.DEFINE_integer("cpu_replicas", 1, "Splits the CPU, and its threads, into this many devices.")
+    flags.DEFINE_integer("cpu_replicas", 1, "Splits the CPU, and its threads, into this many devices.", lower_bound=1)
 
 
 def define_generator_flags() -> None:
