@@ -71,6 +71,14 @@ def test_a_flagfile_may_begin_with_a_byte_order_mark_and_end_lines_as_windows_do
         assert (config.frames, config.seed) == (9, 1 if first.startswith("--") else 0)
 
 
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_a_flagfile_that_includes_itself_is_read_once(mark, read, tmp_path):
+    (tmp_path / "a.flags").write_bytes(mark + b"--flagfile=b.flags\n--frames=9\n")
+    (tmp_path / "b.flags").write_bytes(mark + b"--flagfile=a.flags\n--seed=1\n")
+    config = read("--flagfile=a.flags")
+    assert (config.frames, config.seed) == (9, 1)
+
+
 @pytest.mark.parametrize("content", ["--frames=5\n".encode("utf-16"), b"--data_dir=caf\xe9\n"])
 def test_a_flagfile_that_is_not_utf8_is_named(content, read, tmp_path):
     (tmp_path / "a.flags").write_bytes(content)
@@ -88,6 +96,14 @@ def test_a_run_begun_elsewhere_is_found_in_its_home_with_its_data(read, tmp_path
     assert (config.data_dir, config.seed) == (f"{tmp_path}/data", 3)
     with pytest.raises(UserError, match="--workdir=.*none: no such folder"):
         read("--workdir=~/none", saved=("workdir",))
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, b"# all gone\n", b"--data_dir=caf\xe9\n"])
+def test_settings_of_a_run_that_are_lost_are_told(content, read, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.flags").write_bytes(content)
+    with pytest.raises(UserError, match="run/run.flags: (got no --model in it|cannot be read .*); expected the run's settings"):
+        read("--workdir=run", saved=("workdir",))
 
 
 def test_a_module_may_be_an_address_and_a_run_may_not(read):

@@ -1,6 +1,7 @@
 """The command `tfvideogan`, what it lists, and its quiet start; and, slow, the package as a user installs it, away from the clone."""
 
 import os
+import signal
 import subprocess
 import sys
 import venv
@@ -67,6 +68,12 @@ def test_an_error_of_the_start_is_shown(tmp_path):
     (tmp_path / "keras.py").write_text("import sys; print('what keras says', file=sys.stderr); raise ImportError('broken')")
     code, err = ended([sys.executable, "-m", "tfvideogan.sample"], PYTHONPATH=str(tmp_path))
     assert code == 1 and "what keras says" in err and err.endswith("ImportError: broken\n")
+
+
+def test_an_interruption_of_the_start_is_one_line(tmp_path):
+    (tmp_path / "keras.py").write_text("raise KeyboardInterrupt")
+    code, err = ended([sys.executable, "-m", "tfvideogan.sample"], PYTHONPATH=str(tmp_path))
+    assert (code, err) == (-signal.SIGINT, "tfvideogan: interrupted\n")  # 130, in a shell
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import LEAST, small
 from tfvideogan import models
-from tfvideogan.config import Clips, Config, Evaluation, field
+from tfvideogan.config import Clips, Config, Evaluation, UserError, field
 from tfvideogan.evaluators import training
 
 
@@ -62,3 +62,9 @@ def test_a_test_cannot_set_a_field_that_a_model_has_not():
     assert set(LEAST) == set(models.names())
     with pytest.raises(TypeError, match="clip_every_steps"):
         small("dvdgan", clip_every_steps=2)
+
+
+@pytest.mark.parametrize("name", [one.name for one in dataclasses.fields(Config) if one.type is int])
+def test_a_number_of_more_than_32_bits_is_refused(name):
+    with pytest.raises(UserError, match=f"^--{name}=2147483648: expected at most 2147483647"):
+        Config(**{name: 1 << 31})

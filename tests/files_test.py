@@ -1,17 +1,21 @@
 """Outputs that cannot be written are refused before work begins; what fails midway ends a program with one line."""
 
 import os
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfvideogan import cli
 from tfvideogan.config import RunFailed, UserError
 from tfvideogan.evaluation import cache
-from tfvideogan.files import require_writable
+from tfvideogan.files import require_writable, whole_file, write_whole
 from tfvideogan.generation.module import refuse_existing
 
 OTHER = 12345  # the number of a user who owns nothing
@@ -102,6 +106,7 @@ def ended(monkeypatch, capsys, main, **options: object) -> tuple[int, str]:
         (tf.errors.NotFoundError(None, None, "/set/a.tfrecord-00000-of-00001; No such file or directory"), 1),
         (tf.errors.DataLossError(None, None, "corrupted record at 0"), 1),
         (RunFailed("the disk is full"), 1),
+        (BrokenPipeError(32, "Broken pipe"), 1),
         (UserError("--output=x: got a, expected b"), 2),
     ],
 )
@@ -117,6 +122,47 @@ def test_an_interruption_is_one_line(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     assert ended(monkeypatch, capsys, main) == (130, "sample: interrupted")
+
+
+def test_sigterm_is_one_line_and_its_handler_goes_with_the_program(monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def main(_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    assert ended(monkeypatch, capsys, main) == (143, "sample: stopped by SIGTERM")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_does_not_fit_into_memory_is_one_line(monkeypatch, capsys):
+    code, line = ended(monkeypatch, capsys, lambda _: np.zeros(1 << 60, np.uint8))
+    assert code == 1 and line.startswith("sample: not enough memory: Unable to allocate")
+
+
+def test_an_output_that_nobody_reads_is_one_line(tmp_path):
+    script = "import sys\nfrom tfvideogan import cli\ncli.parse = lambda *_: None\nsys.argv = ['evaluate.py']\n"
+    script += "sys.stdin.read()\ncli.launch(lambda _: print('fid 1'))"
+    command = [sys.executable, "-c", script]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    process.stdin.close()
+    assert process.stderr.read().splitlines()[-1:] == ["evaluate: [Errno 32] Broken pipe"] and process.wait() == 1
+
+
+@pytest.mark.parametrize("unique", [False, True])
+def test_of_a_file_that_could_not_be_written_nothing_is_left_and_the_one_before_stays(unique, tmp_path, monkeypatch):
+    def full(self: object, content: bytes) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    write_whole(tmp_path / "a", "before")
+    monkeypatch.setattr(tf.io.gfile.GFile, "write", full)
+    with pytest.raises(OSError, match="/a: cannot be written: No space left on device"):
+        write_whole(tmp_path / "a", "after", unique)
+    with pytest.raises(OSError, match="No space left"), whole_file(tmp_path / "a", unique) as file:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "before")]
 
 
 def test_outputs_are_tried_before_a_program_begins(monkeypatch, capsys, tmp_path):

@@ -443,6 +443,7 @@ def test_every_mistake_gets_one_line_and_exit_code_2(trained, tmp_path):
         (["train", "--model=dvdgann"], "--model=dvdgann: expected one of .*Did you mean dvdgan"),
         (["train", *TINY, new, "--size=48"], "--size=48: expected 32, 64, 128 or 256 for --model=dvdgan"),
         (["train", *TINY], "--workdir is missing"),
+        (["train", *TINY, new, "--cpu_replicas=0"], "--cpu_replicas=0: .*positive integer"),
         (["train", *TINY, new, "--accumulate_steps=0"], "--accumulate_steps=0: expected at least 1"),
         (["train", *TINY, new, "--accumulate_steps=3"], "--batch_size=4: expected a multiple of 3, .*--accumulate_steps=3"),
         (["train", *TINY, new, "--accumulate_steps=4", *TWO], r"--batch_size=4: expected a multiple of 8, .*replicas \(2\)"),
@@ -463,6 +464,8 @@ def test_every_mistake_gets_one_line_and_exit_code_2(trained, tmp_path):
         (["evaluate", f"--workdir={trained}", "--paired"], "--paired: expected --real and --fake"),
         (["evaluate", f"--workdir={trained}", "--strategy=multiworker"], "--strategy=multiworker: evaluate runs in one process"),
         (["evaluate", f"--workdir={trained}", "--curve=much"], "--curve=much: .*expected numbers"),
+        (["evaluate", f"--workdir={trained}", "--num_videos=1"], "--num_videos=1: expected at least 2"),
+        (["evaluate", f"--workdir={trained}", "--audit_videos=-1"], "--audit_videos=-1: expected 0 or more"),
         (["evaluate", f"--workdir={trained}", "--num_real=1"], "--num_real=1: expected at least 2, or 0 for all"),
         (["export", f"--workdir={trained}", f"--output={tmp_path}/empty"], "--output=.*empty.*--overwrite"),
         (

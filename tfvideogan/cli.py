@@ -21,23 +21,26 @@ import tensorflow as tf
 from absl import flags, logging
 
 from tfvideogan import models
-from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags
+from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError
 from tfvideogan.data.paths import NOT_PLAIN, is_plain
-from tfvideogan.files import require_writable
+from tfvideogan.files import reason, require_writable
 from tfvideogan.generation import hugging_face
 from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.installed import found
 from tfvideogan.ops import forms
-from tfvideogan.training.run_folder import from_run
+from tfvideogan.training.run_folder import flags_of, from_run
 from tfvideogan.training.strategy import leave_cluster, set_up_devices
 
 Settings = TypeVar("Settings")  # the dataclass whose fields are a program's flags
 FLAGS = flags.FLAGS
 MARK = "\ufeff"  # the byte order mark
-# What TensorFlow raises where a file cannot be read or written, and what it tells of its graph.
+# What TensorFlow raises where a file cannot be read or written.
 OF_FILES = (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError)
-GRAPH = re.compile(r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:.*", re.DOTALL)
 DEFINE: dict[Any, Callable] = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: it ends a program as Ctrl-C does."""
 
 
 class Lines(stdlib_logging.Formatter):
@@ -115,7 +118,8 @@ def launch(
     """Runs a program: `main` gets the Config of the command line.
 
     Exits with 0; with 2 after one line on stderr for a mistake of the user's (UserError or a wrong flag); with 1 after one
-    line for a run that could not go on (RunFailed), or a file that could not be read or written (OSError).
+    line for a run that could not go on (RunFailed), a file that could not be read or written (OSError), or what does not fit into
+    memory; with 128 and the number of the signal after one line for SIGINT and SIGTERM.
 
     Args:
         main: the program.
@@ -132,6 +136,7 @@ def launch(
     logging.get_absl_handler().setFormatter(Lines())
     logging.get_absl_handler().addFilter(lambda record: record.levelno > stdlib_logging.INFO or "/tensorflow/" not in record.pathname)
     stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         config = parse(sys.argv, saved, kind, kept)
         if not in_cluster:
@@ -143,21 +148,37 @@ def launch(
                 require_writable(name, place, folder=name in output_folders or not Path(place).suffix)
         with forms.uncompiled() if FLAGS["xla"].value == "false" else contextlib.nullcontext():
             main(config)
+        print(end="", flush=True)
     except (UserError, flags.Error) as error:
         _end(program, error, 2)
+    except Terminated:
+        _end(program, "stopped by SIGTERM", 128 + signal.SIGTERM)
     except KeyboardInterrupt:
         _end(program, "interrupted", 128 + signal.SIGINT)
     except (RunFailed, OSError) as error:
         _end(program, error, 1)
+    except MemoryError as error:
+        _end(program, f"not enough memory: {error}", 1)
     except tf.errors.OpError as error:  # what is raised while clips are read comes with TensorFlow's traceback around it
         told = re.search(r"RunFailed: (.*)", str(error))
         if told is None and not isinstance(error, OF_FILES):
             raise
-        _end(program, told.group(1) if told else GRAPH.sub("", error.message), 1)
+        _end(program, told.group(1) if told else reason(error), 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+    raise Terminated
 
 
 def _end(program: str, error: Exception | str, code: int) -> None:
     print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+    try:
+        print(end="", flush=True)
+    except OSError:  # a full disk, or a pipe that nobody reads: Python would try again as it ends, and tell of it in lines of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 
@@ -168,7 +189,7 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None, 
         folder = place_of(os.path.expanduser(_peek(arguments, name)))
         file = Path(folder) / FLAGS_FILE
         if folder and file.is_file():
-            before = from_flags(file.read_text(encoding="utf-8"))
+            before = flags_of(folder)
             arguments = [f"--{field}={value}" for field, value in before.items()] + arguments
         elif folder and not Path(folder).is_dir() and not (name == "module" and "://" in folder):  # TF-Hub takes addresses
             raise UserError(f"--{name}={folder}: no such folder")
@@ -184,7 +205,7 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None, 
         for flag in defined if module.startswith("tfvideogan.") else []:  # for --help: all of this package's flags
             FLAGS.register_key_flag_for_module(argv[0], flag)
     if {"--help", "-help", "--helpfull", "-h"} & set(arguments):
-        print(f"Flags of {Path(argv[0]).stem}:\n{FLAGS.main_module_help()}")
+        print(f"Flags of {Path(argv[0]).stem}:\n{FLAGS.main_module_help()}", flush=True)
         sys.exit(0)
     rest = FLAGS([argv[0], *arguments])[1:]
     if rest:
@@ -194,8 +215,13 @@ def parse(argv: list[str], saved: tuple[str, ...], kind: type[Settings] | None, 
     return made(**values)
 
 
-def _from_files(arguments: list[str]) -> list[str]:
-    """The arguments with those in --flagfile's files, which may begin with a byte order mark. Raises UserError for one that is no text."""
+def _from_files(arguments: list[str], within: tuple[str, ...] = ()) -> list[str]:
+    """The arguments with those in --flagfile's files, which may begin with a byte order mark. Raises UserError for one that is no text.
+
+    Args:
+        within: the first lines of the files with a mark that these arguments are in: one that leads back to itself is left out, as absl
+            leaves it out of files without a mark.
+    """
     try:
         read = FLAGS.read_flags_from_files(arguments)
     except UnicodeDecodeError as error:
@@ -205,7 +231,7 @@ def _from_files(arguments: list[str]) -> list[str]:
     for argument in read:
         if argument.startswith(MARK):
             line = argument.removeprefix(MARK).strip()
-            lines += _from_files([line]) if line and not line.startswith(("#", "//")) else []
+            lines += _from_files([line], (*within, line)) if line and not line.startswith(("#", "//")) and line not in within else []
         else:
             lines.append(argument)
     return lines
@@ -230,7 +256,7 @@ def _peek(arguments: list[str], name: str) -> str:
 def define_strategy_flags() -> None:
     """--strategy and --cpu_replicas, for the programs that call `make_strategy`."""
     flags.DEFINE_enum("strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How tf.distribute spreads the global batch.")
-    flags.DEFINE_integer("cpu_replicas", 1, "Splits the CPU, and its threads, into this many devices.")
+    flags.DEFINE_integer("cpu_replicas", 1, "Splits the CPU, and its threads, into this many devices.", lower_bound=1)
 
 
 def define_generator_flags() -> None:

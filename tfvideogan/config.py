@@ -15,6 +15,7 @@ SCHEDULES = ("constant", "linear", "halving")
 RENAMED = {"attention": ("g_attention", "d_attention")}  # fields of earlier versions, and what they are now
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 AUGMENTATIONS = ("none", "diffaugment", "ada")
+LARGEST = 2**31 - 1  # whole number: TensorFlow's seeds and shapes are of 32 bits
 
 
 class UserError(ValueError):
@@ -88,6 +89,8 @@ class Clips:
         for one in dataclasses.fields(self):
             if one.type is float and not math.isfinite(getattr(self, one.name)):
                 raise UserError(f"--{one.name}={getattr(self, one.name)}: expected a finite number")
+            if one.type is int and getattr(self, one.name) > LARGEST:
+                raise UserError(f"--{one.name}={getattr(self, one.name)}: expected at most {LARGEST}")
         self.require_at_least(1, "frames", "size", "stride", "batch_size")
         self.require_at_least(0, "width", "max_stride", "seed", "fps")
         if self.short_side and self.short_side < min(self.frame_size):

@@ -87,6 +87,8 @@ def main(config: Evaluation) -> None:
         cache_dir=CACHE_DIR.value,
     )
     if NUM_VIDEOS.value is not None:
+        if NUM_VIDEOS.value < 2:
+            raise UserError(f"--num_videos={NUM_VIDEOS.value}: expected at least 2, for a covariance")
         config = dataclasses.replace(config, evaluate_videos=NUM_VIDEOS.value)
     real, fake = REAL.value, FAKE.value
     if (real or fake) and (not (real and fake) or flags.FLAGS.workdir or flags.FLAGS.module):
@@ -119,13 +121,13 @@ def main(config: Evaluation) -> None:
             found = generator.evaluate(opened, settings, evaluator)
     else:
         raise UserError("--real=: got no folder, expected one")
+    for path in filter(None, (flags.FLAGS.workdir, REPORT.value)):  # first of all: what reads the lines below may be gone
+        append_records(path, found.step, [*found.records, *found.curve])
     for record in found.records:
         print(line(record))
     logging.info("evaluated %s (step %d) in %.0f s", found.name, found.step, time.perf_counter() - start)
     if REPORT.value:
         write_report(Path(REPORT.value), found)
-    for path in filter(None, (flags.FLAGS.workdir, REPORT.value)):
-        append_records(path, found.step, [*found.records, *found.curve])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -14,10 +15,17 @@ import tensorflow as tf
 from tfvideogan.config import UserError
 
 PATTERNS = "*?[]\\"
+GRAPH = re.compile(r"\{\{.*?\}\}\s*|\[\[.*?\]\]|\s*\[Op:.*", re.DOTALL)  # what TensorFlow tells of its graph
+
+
+def reason(error: Exception) -> str:
+    """Why something failed, in a line without TensorFlow's graph."""
+    return " ".join(GRAPH.sub("", str(getattr(error, "message", error))).split())
 
 
 def write_whole(path: str | os.PathLike, content: bytes | str, unique: bool = False) -> None:
-    """Writes a file, and the folders above it. What a killed writer leaves, `path`.tmp, is overwritten by the next.
+    """Writes a file, and the folders above it. What a killed writer leaves, `path`.tmp, is overwritten by the next; one that fails, as
+    of a full disk, leaves nothing.
 
     Args:
         path: of the file.
@@ -27,13 +35,15 @@ def write_whole(path: str | os.PathLike, content: bytes | str, unique: bool = Fa
     Raises: OSError if it cannot be written.
     """
     path = os.fspath(path)
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp" if unique else f"{path}.tmp"
+    temporary = _temporary(path, unique)
     try:
         tf.io.gfile.makedirs(os.path.dirname(path) or ".")
         with tf.io.gfile.GFile(temporary, "wb") as file:
             file.write(content)
         tf.io.gfile.rename(temporary, path, overwrite=True)
     except tf.errors.OpError as error:
+        with contextlib.suppress(tf.errors.OpError):
+            tf.io.gfile.remove(temporary)
         raise OSError(f"{path}: cannot be written: {error.message}") from error
 
 
@@ -75,8 +85,11 @@ def require_writable(flag: str, path: str | os.PathLike, folder: bool) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def whole_file(path: str | os.PathLike, unique: bool = False) -> Iterator[BinaryIO]:
     """A file to write to bit by bit, which is at `path` once the context ends without an error: a remote one is in memory until then.
+
+    Args:
+        path, unique: as of `write_whole`.
 
     Raises: OSError if it cannot be written.
     """
@@ -84,17 +97,22 @@ def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     if "://" in path:
         held = io.BytesIO()
         yield held
-        write_whole(path, held.getvalue())
+        write_whole(path, held.getvalue(), unique)
         return
+    temporary = _temporary(path, unique)
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     try:
-        with open(f"{path}.tmp", "wb") as file:
+        with open(temporary, "wb") as file:
             yield file
-        os.replace(f"{path}.tmp", path)
+        os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(f"{path}.tmp")
+            os.unlink(temporary)
         raise
+
+
+def _temporary(path: str, unique: bool) -> str:
+    return f"{path}.{uuid.uuid4().hex}.tmp" if unique else f"{path}.tmp"
 
 
 @contextlib.contextmanager

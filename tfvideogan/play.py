@@ -22,8 +22,9 @@ def main(config: Config) -> None:
     generator = open_generator(config, truncations=EXPORT_TRUNCATIONS)
     try:
         playground = Playground(generator, HOST.value, PORT.value)
-    except OSError as error:
-        raise UserError(f"--host={HOST.value} --port={PORT.value}: {error.strerror or error}, expected a free port: 0 takes one") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--host={HOST.value} --port={PORT.value}: {reason}, expected a free port: 0 takes one") from error
     logging.info("%s is at %s (Ctrl-C ends it)", generator.name, playground.address)
     with playground:
         try:

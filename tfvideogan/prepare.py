@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfvideogan.cli import launch
-from tfvideogan.config import UserError
+from tfvideogan.config import RunFailed, UserError
 from tfvideogan.data import paths
 from tfvideogan.data.preparation import cartoon, preparing, preview
 from tfvideogan.data.preparation.preparing import Settings
@@ -37,7 +37,10 @@ def main(settings: Settings) -> None:
             preview.write(settings.output, preparing.VIDEOS_FILE, preparing.REJECTED_FILE, settings.contents())
             logging.info("wrote %s", paths.join(settings.output, preview.PAGE))
     except (OSError, tf.errors.OpError) as error:
-        raise UserError(f"--videos={settings.videos} --output={settings.output}: {error}") from error
+        where = f"--videos={settings.videos} --output={settings.output}: {error}"
+        if paths.is_folder(paths.join(settings.output, preparing.UNFINISHED)):
+            raise RunFailed(f"{where}. What is prepared is kept: start the same command again to go on.") from error
+        raise UserError(where) from error
 
 
 if __name__ == "__main__":

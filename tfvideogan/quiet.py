@@ -1,4 +1,4 @@
-"""A program's first lines are its own: TensorFlow's start-up lines are held back, unless --verbosity asks for them."""
+"""A program's first lines are its own: TensorFlow's start-up lines are held back, unless --verbosity asks for them; Ctrl-C is one line."""
 
 import contextlib
 import os
@@ -6,12 +6,14 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from types import TracebackType
 
 
 @contextlib.contextmanager
 def start_up(arguments: list[str]) -> Iterator[None]:
     """Holds back what is written to stderr within it, where TensorFlow is imported and then looks for devices: its C++ parts write
     then, whatever their log level. It is shown after all if an error is raised, or from the start with a --verbosity above 0."""
+    sys.excepthook = _told
     if any(re.match(r"--?(v|verbosity)=[1-9]", argument) for argument in arguments):
         yield
         return
@@ -23,6 +25,14 @@ def start_up(arguments: list[str]) -> Iterator[None]:
         except BaseException:
             shown()
             raise
+
+
+def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Python's own report, but of Ctrl-C while packages are imported, which takes seconds, one line."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("tfvideogan: interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 @contextlib.contextmanager

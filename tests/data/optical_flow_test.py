@@ -79,6 +79,28 @@ def test_a_saved_model_estimates(tmp_path):
         estimate(video, str(tmp_path / "other" / ""))
 
 
+@pytest.mark.parametrize(
+    "size, made, told",
+    [
+        ([6, 8], lambda first: first[:, ::2, ::2, :2], r"got flow of shape \[1, 3, 4, 2\] of frames of 8x6, expected \[1,h,w,2\]"),
+        ([6, 8], lambda first: first, r"got flow of shape \[1, 6, 8, 3\]"),
+        ([6, 8], lambda first: first[..., :2] / 0.0, "got flow that is not finite"),
+        (
+            [None, None],
+            lambda first: tf.reshape(first, [1, 64, 64, 3])[..., :2],
+            "cannot take frames of 8x6: .*; expected dis, farneback, or a SavedModel",
+        ),
+    ],
+)
+def test_a_saved_model_of_other_shapes_is_told(size, made, told, tmp_path):
+    module = tf.Module()
+    signature = [tf.TensorSpec([None, *size, 3], tf.float32, name) for name in ("first", "second")]
+    module.serve = tf.function(lambda first, second: {"flow": made(first)}, input_signature=signature, autograph=False)
+    tf.saved_model.save(module, str(tmp_path / "module"), signatures=module.serve)
+    with pytest.raises(ValueError, match=f"^--flow=.*module: {told}"):
+        estimate(np.zeros([2, 6, 8, 3], np.uint8), str(tmp_path / "module"))
+
+
 def test_an_unknown_method_and_a_missing_opencv_get_one_line(monkeypatch):
     video = translated(0, 0)
     with pytest.raises(UserError, match="--flow=tvl1: got no such estimator, expected dis, farneback, or a SavedModel"):

@@ -90,7 +90,7 @@ def test_a_data_set_that_python_reads_is_refused():
         service.served_by(made_up, "a:1")
 
 
-@pytest.mark.parametrize("address", ["host", "host:", ":5000", "host:port"])
+@pytest.mark.parametrize("address", ["host", "host:", ":5000", "host:port", "host:0", "host:65536", "host:²"])
 def test_an_address_is_a_host_and_a_port(address):
     with pytest.raises(UserError, match=f"^--data_service={address}: expected HOST:PORT"):
         service.served_by(counted(3), address)
@@ -100,6 +100,12 @@ def test_a_dispatcher_that_does_not_answer_is_one_line(monkeypatch):
     monkeypatch.setattr(service, "ANSWER_SECONDS", 0.3)
     with pytest.raises(UserError, match=r"^--data_service=localhost:\d+: got no answer in 0.3 s \(.*\), expected the dispatcher"):
         service.served_by(counted(3), f"localhost:{free_port()}")
+
+
+def test_a_host_that_is_no_name_is_one_line(monkeypatch):
+    monkeypatch.setattr(service, "ANSWER_SECONDS", 0.0)
+    with pytest.raises(UserError, match=r"^--data_service=a\.\.b:5000: got no answer in 0 s \(.*\), expected the dispatcher"):
+        service.served_by(counted(3), "a..b:5000")
 
 
 def test_another_server_than_a_dispatcher_is_one_line(monkeypatch):

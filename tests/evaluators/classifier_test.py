@@ -1,13 +1,15 @@
 """The shipped evaluator and others of its kind: their files, what they see, how they are trained."""
 
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.data.sources.folder_test import write
 from tfvideogan import data, train_evaluator
-from tfvideogan.config import UserError
+from tfvideogan.config import RunFailed, UserError
 from tfvideogan.evaluators import classifier
 
 LABELS = ("bend", "jack", "wave1")
@@ -67,6 +69,49 @@ def test_a_damaged_file_is_a_users_mistake(tmp_path, content):
     file.write_bytes(file.read_bytes()[:5000] if content == "half" else content)
     with pytest.raises(UserError, match="--evaluator=.*mine.npz"):
         classifier.load(str(file))
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_one_before(tmp_path, monkeypatch):
+    def full(file, **arrays: np.ndarray) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    untrained(tmp_path / "mine.npz")
+    before = (tmp_path / "mine.npz").read_bytes()
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        untrained(tmp_path / "mine.npz")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
+
+
+@pytest.fixture
+def output(tmp_path, monkeypatch):
+    """Where train_evaluator is to write."""
+    monkeypatch.setattr(train_evaluator, "OUTPUT", SimpleNamespace(value=str(tmp_path / "mine.npz")))
+    return tmp_path / "mine.npz"
+
+
+@pytest.mark.parametrize(
+    "names, told",
+    [
+        (("train/a", "train/b", "val/a", "val/b"), "class 'a' has 2 videos, none of them for --split=test"),
+        (("a",), "--dataset=folder: got one class, a; expected at least 2"),
+    ],
+)
+def test_videos_that_will_not_do_are_refused_before_the_training(names, told, tmp_path, output, monkeypatch):
+    monkeypatch.setattr(train_evaluator, "fit", lambda *_: pytest.fail("trained"))
+    for name in names:
+        write(tmp_path / "videos" / name / "1.mkv", 8)
+    with pytest.raises(UserError, match=told):
+        train_evaluator.main(train_evaluator.Config(dataset="folder", data_dir=str(tmp_path / "videos"), size=32, frames=8, steps=1))
+    assert not output.exists()
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_and_nothing_is_written(output):
+    config = train_evaluator.Config(size=32, frames=8, batch_size=4, steps=4, learning_rate=1e30, log_every_steps=1)
+    with pytest.raises(RunFailed, match=r"^step \d: the loss is not finite; nothing is written. Lower --learning_rate=1e\+30"):
+        train_evaluator.main(config)
+    assert not output.exists()
 
 
 def test_an_absent_file_is_a_users_mistake():

@@ -34,3 +34,22 @@ def test_a_module_of_which_a_part_is_gone_is_refused_in_one_line(damage, tmp_pat
     damage(tmp_path / "module")
     with pytest.raises(UserError, match=rf"--module={tmp_path}/module: no exported video generator: "):
         module.from_module(str(tmp_path / "module"), small("vgan"))
+
+
+def test_overwrite_replaces_exports_alone(tmp_path):
+    for name in (
+        "module/variables/a",
+        "module/saved_model.pb",
+        "page/about.json",
+        "run/run.flags",
+        "run/export/saved_model.pb",
+        "a.tflite",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "empty").mkdir()
+    for name in ("module", "page", "run/export", "a.tflite", "empty", "new"):
+        module.refuse_existing(str(tmp_path / name), overwrite=True)
+    for place in (tmp_path / "run", tmp_path):
+        with pytest.raises(UserError, match=f"^--output={place}: holds no export, which --overwrite would replace; expected a new folder"):
+            module.refuse_existing(str(place), overwrite=True)

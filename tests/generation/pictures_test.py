@@ -1,6 +1,8 @@
 """The two doors are exact, folding keeps order, and the files hold the clips that went in."""
 
 import io
+import itertools
+import math
 
 import av
 import numpy as np
@@ -174,8 +176,11 @@ def test_a_file_that_breaks_off_is_not_there(clips, tmp_path):
 def test_write_refuses_other_endings_and_speeds(clips, tmp_path):
     with pytest.raises(UserError, match="--output=.*clips.webp: expected .gif, .mp4 or .png, or a folder"):
         pictures.write(tmp_path / "clips.webp", clips, 8, columns=2)
-    with pytest.raises(UserError, match="--play_fps=0: expected more than 0"):
-        pictures.write(tmp_path / "clips.gif", clips, 0, columns=2)
+    for fps in (0, -1, math.nan, math.inf, 1e-9, 1e9):
+        with pytest.raises(UserError, match=f"--play_fps={fps:g}: expected 0.01 to 1000".replace("+", r"\+")):
+            pictures.write(tmp_path / "clips.mp4", clips, fps, columns=2)
+    for name, fps in itertools.product(("clips.gif", "clips.mp4"), (0.01, 1000)):
+        pictures.write(tmp_path / name, clips, fps, columns=2)
 
 
 def test_tensorboard_gets_the_animation(clips, tmp_path):

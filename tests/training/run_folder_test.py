@@ -194,6 +194,70 @@ def test_what_is_no_measurement_is_left_out_with_a_word(tmp_path, caplog):
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1, "metric": "fid", "value": 2.0}\n'
 
 
+@pytest.mark.parametrize(
+    "before, kept", [('{"step": 1, "metric": "a"}\n', 1), ('{"step": 1, "metric": "a"}\n{"step": 2, "met', 1), ("", 0)]
+)
+def test_what_is_measured_after_a_line_was_cut_off_is_not_lost_with_it(before, kept, tmp_path, caplog):
+    (tmp_path / "metrics.jsonl").write_text(before)
+    append_records(tmp_path, 3, [{"metric": "f\xe9"}])
+    append_records(tmp_path, 4, [])
+    assert read_records(tmp_path) == [{"step": 1, "metric": "a"}] * kept + [{"step": 3, "metric": "f\xe9"}]
+    assert len(caplog.messages) == before.endswith("met")
+
+
+@pytest.mark.parametrize("content", [None, "", "\0\0\0", "# --model=toy\n"])
+def test_a_run_whose_settings_are_lost_is_refused_and_left_as_it_is(content, trained, tmp_path):
+    trained("run", config_of(steps=1))
+    file = tmp_path / "run" / "run.flags"
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    with pytest.raises(UserError, match=r"^\S+run.flags: .*; expected the run's settings: put a copy of it there"):
+        trained("run", config_of(steps=2))
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+
+
+def test_settings_that_were_cut_off_before_the_first_checkpoint_are_written_anew(tmp_path):
+    claim(tmp_path, ("a",))
+    (tmp_path / "run.flags").write_text("")
+    claim(tmp_path, ("a",))
+    assert "--model=" in (tmp_path / "run.flags").read_text()
+
+
+def test_a_checkpoint_that_goes_while_it_is_read_is_not_damaged(tmp_path, monkeypatch, caplog):
+    """As where a trainer keeps one, and an evaluation looks at the same time."""
+    config = config_of(keep_checkpoints=1)
+    run, other = (Run(str(tmp_path), config, toy.Model(config), ("a",)) for _ in range(2))
+    run.step.assign(1)
+    run.save()
+    read = checkpoints.read
+
+    def slowly(prefix: Path, names: list[str]) -> dict[str, np.ndarray]:
+        if prefix.name == "ckpt-1":
+            run.step.assign(2)
+            run.save()
+        return read(prefix, names)
+
+    monkeypatch.setattr(checkpoints, "read", slowly)
+    assert other.restore() and other.done() == 2 and not caplog.messages
+
+
+def test_of_a_folder_that_is_made_a_run_what_others_have_there_stays(tmp_path):
+    for name in ("mine.tmp", "folder.tmp/a", ".export.abc/saved_model.pb"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    claim(tmp_path, ("a",))
+    assert (tmp_path / "mine.tmp").exists() and (tmp_path / "folder.tmp" / "a").exists() and not (tmp_path / ".export.abc").exists()
+
+
+def test_of_made_up_clips_none_came_or_went(tmp_path, caplog):
+    for _ in range(2):
+        claim(tmp_path, ("a",))
+    assert not caplog.messages
+
+
 def test_videos_that_came_went_or_changed_are_named(tmp_path, caplog):
     claim(tmp_path, ("run",), ("run/1.mp4\t9 frames of 64x48", "run/2.mp4\t9 frames of 64x48", "run/3.mp4\t9 frames of 64x48"))
     claim(tmp_path / "odd", ("run",), ("run/a\tb\nc.mp4\t9 frames of 64x48",))

@@ -27,7 +27,8 @@ def estimate(frames: np.ndarray, method: str) -> np.ndarray:
             maps "first" and "second", float32 [N,h,w,3] in [0,1], to "flow", [N,h,w,2] in pixels from the first to the second.
 
     Returns: float32 [T,h,w,2] in pixels.
-    Raises: UserError where OpenCV is missing, for a method that is neither, and for frames that are too small for DIS.
+    Raises: UserError where OpenCV is missing, for a method that is neither, for frames that are too small for DIS, and for a SavedModel
+        that does not take such frames or gives another shape; ValueError for flow that is not finite.
     """
     if method == "dis" and max(frames.shape[1:3]) < DIS_SIDE:
         raise UserError(f"--flow=dis: got frames of {frames.shape[2]}x{frames.shape[1]}, expected a side of at least {DIS_SIDE} pixels")
@@ -64,6 +65,15 @@ def _module(path: str) -> Pair:
 
     def pair(frame: np.ndarray, before: np.ndarray) -> np.ndarray:
         first, second = (tf.constant(one[None], tf.float32) / 255.0 for one in (frame, before))
-        return module.signatures["serving_default"](first=first, second=second)["flow"][0].numpy()
+        size = f"{frame.shape[1]}x{frame.shape[0]}"
+        try:
+            flow = module.signatures["serving_default"](first=first, second=second)["flow"].numpy()
+        except (TypeError, ValueError, tf.errors.OpError) as error:  # by what of its signature is another
+            raise UserError(f"--flow={path}: cannot take frames of {size}: {str(error).splitlines()[0]}; expected {wanted}") from error
+        if flow.shape != (1, *frame.shape[:2], 2):
+            raise UserError(f"--flow={path}: got flow of shape {list(flow.shape)} of frames of {size}, expected [1,h,w,2]")
+        if not np.isfinite(flow).all():
+            raise ValueError(f"--flow={path}: got flow that is not finite")
+        return flow[0]
 
     return pair

@@ -21,6 +21,7 @@ from tfvideogan.data import Batch, Dataset, in_floats
 ANSWER_SECONDS = 60.0  # for the dispatcher to take a connection
 BATCH_SECONDS = 300.0  # for a batch to come; the first one waits for the workers to start
 AHEAD_BYTES = 4 << 30  # of batches that wait for one before them: more, and that one is taken for lost
+MOST_PORT = 65535
 AGAIN = "Start the same command again: the run goes on from its last checkpoint."
 PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}  # operations that call a function of this process
 
@@ -66,7 +67,7 @@ def served_by(dataset: Dataset, address: str) -> ServedDataset:
     Raises: UserError if nobody answers there, or the data set is read by Python.
     """
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal() or not 0 < int(port) <= MOST_PORT:
         raise UserError(f"--data_service={address}: expected HOST:PORT, of the dispatcher of a tf.data service")
     found = python_operations(dataset)
     if found:
@@ -94,7 +95,7 @@ def _connect(host: str, port: int, address: str) -> None:
         try:
             socket.create_connection((host, port), timeout=max(end - time.monotonic(), 0.1)).close()
             return
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for a host that is no name
             if time.monotonic() >= end:
                 raise UserError(
                     f"--data_service={address}: got no answer in {ANSWER_SECONDS:g} s ({error}), "

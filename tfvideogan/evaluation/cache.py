@@ -15,6 +15,7 @@ from absl import logging
 import tfvideogan
 from tfvideogan.evaluation import fingerprint
 from tfvideogan.evaluation.clips import Clips
+from tfvideogan.files import whole_file
 
 READERS = ("tensorflow", "numpy", "av", "pillow")  # packages that decode and resize
 
@@ -60,11 +61,8 @@ def remember(folder: str, settings: dict, make: Callable[[], Clips]) -> Clips:
         logging.warning("%s changed while it was looked at: features are not kept", settings["data_dir"])
         return clips
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        with open(temporary, "wb") as file:
+        with whole_file(path, unique=True) as file:
             np.savez(file, settings=json.dumps(settings), **{name: getattr(clips, name) for name in names})
-        os.replace(temporary, path)
     except OSError as error:
         logging.warning("--cache_dir=%s: features are not kept (%s)", folder, error)
     return clips

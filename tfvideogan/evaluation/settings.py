@@ -46,8 +46,9 @@ class Settings:
         for flag, value in (("is_splits", self.is_splits), ("repeats", self.repeats), ("futures", self.futures)):
             if value < 1:
                 raise UserError(f"--{flag}={value}: expected at least 1")
-        if self.given < 0:
-            raise UserError(f"--given={self.given}: expected 0 or more")
+        for flag, value in (("given", self.given), ("audit_videos", self.audit_videos)):
+            if value < 0:
+                raise UserError(f"--{flag}={value}: expected 0 or more")
 
 
 def chosen_metrics(names: list[str]) -> tuple[str, ...]:

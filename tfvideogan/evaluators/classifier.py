@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvideogan.config import UserError
+from tfvideogan.files import whole_file
 from tfvideogan.ops.video import unfold
 
 FRAMES, SIZE, FEATURES = 8, 32, 128
@@ -87,10 +88,10 @@ class Evaluator:
 
 
 def save(path: Path, network: VideoClassifier, labels: tuple[str, ...]) -> None:
-    """Writes weights, as float16, and labels in NumPy's npz format, without pickles."""
+    """Writes weights, as float16, and labels in NumPy's npz format, without pickles: whole, or what was there stays."""
     weights = {f"weight_{i:02d}": variable.numpy().astype(np.float16) for i, variable in enumerate(network.trainable_variables)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, labels=np.array(labels), **weights)
+    with whole_file(path) as file:
+        np.savez(file, labels=np.array(labels), **weights)
 
 
 def load(name_or_path: str) -> Evaluator:

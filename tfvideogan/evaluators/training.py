@@ -13,7 +13,7 @@ from absl import logging
 
 from tfvideogan import config as base
 from tfvideogan import data
-from tfvideogan.config import field
+from tfvideogan.config import RunFailed, field
 from tfvideogan.evaluators import classifier
 from tfvideogan.metrics.class_accuracy import class_accuracy
 from tfvideogan.ops.video import fold, unfold
@@ -37,7 +37,7 @@ class Config(base.Clips):
 
 
 def fit(network: classifier.VideoClassifier, config: Config, dataset: data.Dataset) -> None:
-    """Trains with cross-entropy on clips made worse as a young generator's are."""
+    """Trains with cross-entropy on clips made worse as a young generator's are. Raises RunFailed if the loss is not finite any more."""
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(config.learning_rate, config.steps))
     optimizer.build(network.trainable_variables)
     cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
@@ -56,6 +56,10 @@ def fit(network: classifier.VideoClassifier, config: Config, dataset: data.Datas
     for number, batch in enumerate(dataset.batches(config.batch_size).take(config.steps), 1):
         loss, hits = step(batch)
         if number % config.log_every_steps == 0 or number == config.steps:
+            if not np.isfinite(loss):
+                raise RunFailed(
+                    f"step {number}: the loss is not finite; nothing is written. Lower --learning_rate={config.learning_rate:g}"
+                )
             rate = number / (time.perf_counter() - start)
             left = datetime.timedelta(seconds=round((config.steps - number) / rate))
             logging.info(

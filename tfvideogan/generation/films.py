@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfvideogan.config import UserError
+from tfvideogan.config import RunFailed, UserError
 from tfvideogan.data import decode, paths, pictures
 from tfvideogan.data.facts import Facts
 from tfvideogan.files import write_whole
@@ -121,7 +121,7 @@ def translate(translated: Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
         path: of the video, or of a folder of frames.
         output: the MP4.
 
-    Raises: UserError for what is no video, or is damaged.
+    Raises: UserError for what is no video, or is damaged; RunFailed where the MP4 cannot be written.
     """
     try:
         facts = decode.probe(path)
@@ -150,6 +150,8 @@ def translate(translated: Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
                 sound.mux_until(float("inf"))
         os.replace(unfinished, output)
     except (av.FFmpegError, ValueError) as error:
+        if getattr(error, "filename", None) == unfinished:  # a full disk
+            raise RunFailed(f"--output={output}: {error}, after {number + 1} frames; nothing is written") from error
         raise UserError(f"--source={path}: {' '.join(str(error).split())}, after {number + 1} frames; nothing is written") from error
     finally:
         Path(unfinished).unlink(missing_ok=True)

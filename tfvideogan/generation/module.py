@@ -23,6 +23,7 @@ from tfvideogan.ops import forms
 from tfvideogan.ops.video import to_unit
 
 LABELS_FILE = "labels.txt"
+EXPORTED = ("saved_model.pb", "variables", "about.json")  # one of these is in an exported module or page, and in no run
 FUNCTIONS = {"prediction": "predict", "translation": "translate", "synthesis": "sample"}  # that tell kinds of modules apart
 EXPORT_TRUNCATIONS = (0.25, 0.5, 0.75, 1.0)  # that an exported module keeps standing statistics for
 
@@ -165,9 +166,12 @@ def from_module(handle: str, config: Config) -> Generator:
 
 
 def refuse_existing(path: str, overwrite: bool) -> None:
-    """Raises UserError if `path` is there and not to be overwritten, or the folder above it cannot be written to."""
+    """Raises UserError if `path` is there and not to be overwritten, as no folder but an export is, or the folder above it cannot be
+    written to."""
     if Path(path).exists() and not overwrite:
         raise UserError(f"--output={path}: is there already; give another, or --overwrite")
+    if Path(path).is_dir() and any(Path(path).iterdir()) and not any((Path(path) / name).exists() for name in EXPORTED):
+        raise UserError(f"--output={path}: holds no export, which --overwrite would replace; expected a new folder, or an export's")
     require_writable("output", Path(path).absolute().parent, folder=True)
 
 

@@ -14,6 +14,7 @@ from tfvideogan.files import whole_file, write_whole
 from tfvideogan.generation import players
 
 GAP, MARGIN = 1, 3  # pixels between clips, and around row names
+SLOWEST, FASTEST = 0.01, 1000.0  # frames a second: a GIF's counter ends at 655 s a frame
 SHEET_FRAMES = 8  # of a contact sheet's row
 
 
@@ -57,11 +58,11 @@ def opened(
     Args:
         frames: that come in all.
     Returns: a context of a function that takes the next frames, uint8 [N,t,H,W,3].
-    Raises: UserError for another ending, and for fps of 0 or less.
+    Raises: UserError for another ending, and for fps that no player has.
     """
     path = Path(path)
-    if not fps > 0:
-        raise UserError(f"--play_fps={fps}: expected more than 0")
+    if not SLOWEST <= fps <= FASTEST:
+        raise UserError(f"--play_fps={fps:g}: expected {SLOWEST:g} to {FASTEST:g}")
     if path.suffix == ".png":
         return _sheet(path, frames, columns, row_names)
     if path.suffix in players.PLAYERS:

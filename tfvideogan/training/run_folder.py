@@ -14,7 +14,7 @@ from absl import logging
 
 from tfvideogan import models
 from tfvideogan.config import FLAGS_FILE, Config, RunFailed, UserError, from_flags, to_flags
-from tfvideogan.files import read_lines, require_writable, write_whole
+from tfvideogan.files import read_lines, reason, require_writable, write_whole
 from tfvideogan.gan import GAN
 from tfvideogan.generation.module import LABELS_FILE, Generator
 from tfvideogan.generation.sampler import Sampler
@@ -27,6 +27,18 @@ CHECKPOINTS, LOGS, SAMPLES, EXPORT = "checkpoints", "logs", "samples", "export"
 def newest_first(workdir: str | Path, best: bool = False) -> list[Path]:
     """Prefixes of the checkpoints in a run folder, newest first."""
     return checkpoints.found(Path(workdir) / CHECKPOINTS / ("best" if best else ""))
+
+
+def flags_of(workdir: str | Path) -> dict[str, str]:
+    """The settings of the run in a folder, by field. Raises UserError if its run.flags is gone, empty, or no text."""
+    file = Path(workdir) / FLAGS_FILE
+    try:
+        found = from_flags(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: cannot be read ({error}); expected the run's settings: put a copy of it there") from error
+    if "model" not in found:
+        raise UserError(f"{file}: got no --model in it; expected the run's settings: put a copy of it there")
+    return found
 
 
 def refuse_fewer_steps(workdir: str, steps: int) -> None:
@@ -108,8 +120,8 @@ class Run:
         self._lock()
         file = self.path / FLAGS_FILE
         self._refuse_other_classes()
-        if file.is_file():
-            before, now = from_flags(file.read_text(encoding="utf-8")), from_flags(to_flags(self.config))
+        if newest_first(self.path) or file.is_file() and file.stat().st_size:
+            before, now = flags_of(self.path), from_flags(to_flags(self.config))
             fixed = {field.name for field in dataclasses.fields(self.config) if field.metadata["fixed"]}
             changed = {name: f"--{name}={now[name]} (was {before[name]})" for name in now if before.get(name, now[name]) != now[name]}
             refused = [text for name, text in changed.items() if name in fixed]
@@ -140,7 +152,8 @@ class Run:
         file = self.path / VIDEOS
         if not file.is_file():
             return
-        before, now = (dict(line.rpartition("\t")[::2] for line in lines) for lines in (read_lines(file), "\n".join(files).split("\n")))
+        given = "".join(f"{line}\n" for line in files).split("\n")[:-1]  # as they are written and read: names may have line breaks
+        before, now = (dict(line.rpartition("\t")[::2] for line in lines) for lines in (read_lines(file), given))
         found = {
             "new": now.keys() - before.keys(),
             "gone": before.keys() - now.keys(),
@@ -163,19 +176,20 @@ class Run:
         self._locked.flush()
         for folder in (self.path / CHECKPOINTS, self.path / CHECKPOINTS / "best"):
             checkpoints.remove_unfinished(folder)
-        for left in [*self.path.glob(".export.*"), *self.path.glob("*.tmp")]:
-            shutil.rmtree(left) if left.is_dir() else left.unlink()  # of a process that was killed while it wrote
+        for left in self.path.glob(f".{EXPORT}.*"):  # of a process that was killed while it wrote
+            shutil.rmtree(left)
 
     def restore(self, best: bool = False) -> bool:
         """Restores the newest (or the best) checkpoint that is whole. Returns whether there was one.
 
         TensorFlow checks the sums that it keeps of every tensor and of the index. A damaged checkpoint is named in the log,
-        and the one before it is used.
+        and the one before it is used. One that goes while it is read, as a trainer drops old ones, is not damaged: there is a newer one.
 
         Raises: UserError if all are damaged, or hold other variables than the model has.
         """
-        prefixes = newest_first(self.path, best)
-        for prefix in prefixes:
+        damaged: list[Path] = []
+        while left := [prefix for prefix in newest_first(self.path, best) if prefix not in damaged]:
+            prefix = left[0]
             try:
                 there = checkpoints.shapes(prefix)
                 self._refuse_others(prefix, there)
@@ -183,13 +197,15 @@ class Run:
             except UserError:
                 raise
             except Exception as error:  # the reader's finding comes as OpError, ValueError, IndexError, by the kind of damage
-                logging.warning("%s is damaged and left out: %s", prefix, str(error).splitlines()[0])
+                if prefix in newest_first(self.path, best):
+                    logging.warning("%s is damaged and left out: %s", prefix, str(error).splitlines()[0])
+                    damaged.append(prefix)
                 continue
             for name, variable in self.variables.items():
                 variable.assign(values[name])
             return True
-        if prefixes:
-            raise UserError(f"--workdir={self.path}: every checkpoint is damaged: {', '.join(prefix.name for prefix in prefixes)}")
+        if damaged:
+            raise UserError(f"--workdir={self.path}: every checkpoint is damaged: {', '.join(prefix.name for prefix in damaged)}")
         return False
 
     def _refuse_others(self, prefix: Path, there: dict[str, list[int]]) -> None:
@@ -247,7 +263,7 @@ class Run:
         except (tf.errors.OpError, OSError) as error:
             kept = ", ".join(prefix.name for prefix in newest_first(self.path)) or "none"
             raise RunFailed(
-                f"{folder}: cannot write the checkpoint of step {step}: {str(error).splitlines()[0]}. "
+                f"{folder}: cannot write the checkpoint of step {step}: {reason(error)}. "
                 f"Kept: {kept}. Make room, and start the same command again."
             ) from error
 
@@ -266,8 +282,12 @@ def some(names: set[str], shown: int = 3) -> str:
 
 def append_records(workdir: str | Path, step: int, records: list[dict]) -> None:
     """Appends measurements to a run's metrics.jsonl, one JSON object a line."""
-    with open(Path(workdir) / METRICS, "a", encoding="utf-8") as file:
-        file.writelines(json.dumps({"step": step, **record}) + "\n" for record in records)
+    Path(workdir).mkdir(parents=True, exist_ok=True)
+    with open(Path(workdir) / METRICS, "ab+") as file:
+        file.seek(-min(file.tell(), 1), os.SEEK_END)
+        begun = file.read(1) not in (b"", b"\n")  # a line that a full disk cut off: what is added begins a line of its own
+        lines = [json.dumps({"step": step, **record}) + "\n" for record in records]
+        file.write("".join(["\n" * begun, *lines]).encode())
 
 
 def read_records(workdir: str | Path) -> list[dict]:
@@ -289,16 +309,16 @@ def open_run(workdir: str, config: Config, best: bool = False, precision: str = 
 
     Raises UserError if the folder holds no checkpoint, or if config.frames is not the run's and its model cannot change it.
     """
+    missing = f"--workdir={workdir}: holds no {'best checkpoint: train with --evaluate_every_steps' if best else 'checkpoint: train first'}"
     if not newest_first(workdir, best):
-        raise UserError(
-            f"--workdir={workdir}: holds no {'best checkpoint: train with --evaluate_every_steps' if best else 'checkpoint: train first'}"
-        )
-    frames = int(from_flags((Path(workdir) / FLAGS_FILE).read_text(encoding="utf-8"))["frames"])
+        raise UserError(missing)
+    frames = int(flags_of(workdir).get("frames", config.frames))
     if config.frames != frames and not models.find(config.model).Model.free_frames:
         raise UserError(f"--frames={config.frames}: {workdir} holds a {config.model} of {frames} frames, which makes no others")
     labels = tuple(read_lines(Path(workdir) / LABELS_FILE))
     run = Run(workdir, config, models.build(dataclasses.replace(config, precision=precision)), labels)
-    run.restore(best)
+    if not run.restore(best):  # gone since it was looked for
+        raise UserError(missing)
     return run
 
 

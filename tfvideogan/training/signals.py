@@ -26,6 +26,7 @@ class Signals:
         self.received = number
         signal.signal(number, signal.SIG_DFL)
         if not self.defer:
+            logging.info("%s: nothing is unsaved; start the same command again to go on", signal.Signals(number).name)
             self.leave()
         logging.info("%s: saving after this step", signal.Signals(number).name)
 

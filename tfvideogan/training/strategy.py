@@ -134,6 +134,7 @@ def _time_limit(cluster: tf.train.ClusterSpec, seconds: float) -> Iterator[None]
     libc = ctypes.CDLL(None)
     libc.signal.restype = ctypes.c_void_p
     before = libc.signal(signal.SIGHUP, libc._exit)  # with the number of the signal, which is 1
+    at_sigterm = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     watch = subprocess.Popen([sys.executable, "-c", WATCH, str(os.getpid()), str(seconds), line])
     try:
         yield
@@ -143,6 +144,7 @@ def _time_limit(cluster: tf.train.ClusterSpec, seconds: float) -> Iterator[None]
         watch.kill()
         watch.wait()
         libc.signal(signal.SIGHUP, ctypes.c_void_p(before))
+        signal.signal(signal.SIGTERM, at_sigterm)
 
 
 def threads_of_replica(threads: int, cpu_replicas: int) -> int:

@@ -7,7 +7,8 @@ from PIL import Image
 
 from tests.data.decode_test import noise_video
 from tfvideogan import data, prepare
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Config, RunFailed, UserError
+from tfvideogan.data.preparation import cartoon
 from tfvideogan.data.preparation.cartoon import edge_smoothed
 from tfvideogan.data.preparation.preparing import Settings
 from tfvideogan.data.sources.renderings import render
@@ -76,6 +77,23 @@ def test_what_is_there_is_not_made_again_and_what_lacks_is(prepared):
     assert kept.stat().st_mtime_ns == before and lost.read_bytes() == content
     with pytest.raises(UserError, match=r"holds a data set of other settings: --size=24 \(was 16\)"):
         prepare.main(settings(prepared, size=24))
+
+
+def test_a_full_disk_rejects_no_picture(prepared, monkeypatch):
+    lost = prepared / "made" / "photos" / "deep_1_png.png"
+    content = lost.read_bytes()
+    lost.unlink()
+
+    def full(path: str, *_: object) -> None:
+        raise OSError(f"{path}: cannot be written: No space left on device")
+
+    whole = cartoon.write_whole
+    monkeypatch.setattr(cartoon, "write_whole", lambda path, *rest: (full if path.endswith(".png") else whole)(path, *rest))
+    with pytest.raises(RunFailed, match="deep_1_png.png: cannot be written: No space left .* start the same command again"):
+        prepare.main(settings(prepared, max_rejected=1.0))
+    monkeypatch.undo()
+    prepare.main(settings(prepared))
+    assert lost.read_bytes() == content
 
 
 def test_the_set_is_read_as_unpaired_pictures(prepared):

@@ -1,6 +1,7 @@
 """Prepared data sets: what is in them, what is left out and why, and that stopping, workers and machines change nothing."""
 
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -24,9 +26,9 @@ from tests.data.sources.folder_test import write
 from tests.data.sources.kinetics_test import tree
 from tests.programs_test import ENVIRONMENT, TINY, run
 from tfvideogan import data, prepare
-from tfvideogan.config import Config, UserError
+from tfvideogan.config import Config, RunFailed, UserError
 from tfvideogan.data import clips, decode
-from tfvideogan.data.preparation import records
+from tfvideogan.data.preparation import preparing, records
 from tfvideogan.data.preparation.preparing import Settings
 
 PATIENCE = 1500  # seconds for a program of a few, on a machine with other work
@@ -334,6 +336,26 @@ def test_videos_that_came_or_went_are_noticed(videos, tmp_path, monkeypatch):
     assert len(examples(tmp_path / "out")) == 5
 
 
+def test_a_full_disk_midway_is_a_failure_that_keeps_what_is_done(videos, tmp_path, monkeypatch):
+    prepare.main(settings(videos, tmp_path / "whole"))
+    one = settings(videos, tmp_path / "out", videos_per_shard=1)
+    written = records.write_whole
+
+    def full(path: str, *rest: object, **named: object) -> None:
+        if path.endswith("train-00002.json"):
+            raise OSError(28, "No space left on device")
+        written(path, *rest, **named)
+
+    monkeypatch.setattr(records, "write_whole", full)
+    with pytest.raises(RunFailed, match=r"No space left on device. What is prepared is kept: start the same command again"):
+        prepare.main(one)
+    done = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*tfrecord*0[01]-of-*")}
+    monkeypatch.undo()
+    prepare.main(one)
+    assert len(done) == 2 and done == {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in done}
+    assert examples(tmp_path / "out").keys() == examples(tmp_path / "whole").keys()
+
+
 def test_remote_folders_work_as_local_ones(videos, tmp_path):
     for path in videos.rglob("*.mkv"):
         tf.io.gfile.makedirs(f"ram://videos/{path.parent.name}")
@@ -498,3 +520,31 @@ def test_prepared_sets_train_dvdgan(real_videos, tmp_path, name, split):
     tiny = [flag for flag in TINY if not flag.startswith("--dataset")]
     run("train", *tiny, "--dataset=prepared", f"--data_dir={tmp_path}/data", f"--split={split}", "--steps=2", f"--workdir={tmp_path}/run")
     assert (tmp_path / "run" / "export" / "saved_model.pb").exists()
+
+
+def sleep_long(task: records.Task) -> None:
+    """A worker's task, which says that it is begun."""
+    Path(task.done).touch()
+    time.sleep(60)
+
+
+def test_an_interruption_does_not_wait_for_what_workers_are_at(tmp_path):
+    """And reaches them too, as in a terminal, where each would tell of it in lines of its own."""
+    tasks = [records.Task((), str(tmp_path / name)) for name in "abc"]
+
+    def interrupt() -> None:
+        while not (tmp_path / "b").exists():
+            time.sleep(0.01)
+        for child in multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGINT)
+        time.sleep(0.5)
+        interrupted.append(time.monotonic())
+        assert len(multiprocessing.active_children()) == 2
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupted: list[float] = []
+    threading.Thread(target=interrupt, daemon=True).start()
+    (tmp_path / "out" / "unfinished").mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt):
+        preparing.run(sleep_long, tasks, settings(tmp_path, tmp_path / "out", workers=2), "sleeping")
+    assert time.monotonic() - interrupted[0] < 20 and not multiprocessing.active_children()

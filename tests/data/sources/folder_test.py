@@ -140,6 +140,8 @@ def test_held_out_files_are_the_test_split_and_no_others(tmp_path):
         size("test", "b/")
     with pytest.raises(UserError, match=r"--held_out=person\[: no regular expression"):
         size("train", "person[")
+    with pytest.raises(UserError, match="--held_out=person3: found in none of 5 names, the first a/person1.mkv; expected it in some"):
+        size("train", "person3")
 
 
 def test_people_held_out_of_real_videos_are_in_no_training_clip(real_videos):

@@ -66,6 +66,11 @@ def test_no_clip_reaches_from_one_split_into_the_other(root):
         data.load(dataclasses.replace(config, frames=3), "test")
 
 
+def test_a_pattern_that_holds_nothing_out_is_refused(root):
+    with pytest.raises(UserError, match="--held_out=g3: found in none of 4 names, the first f1; expected it in some"):
+        data.load(config_of(root, held_out="g3"), "train")
+
+
 def test_faces_are_centers_in_the_frame_as_it_is_read(root):
     (root / "faces.csv").write_text("frame,top,bottom,left,right\n" + "".join(f"f{i},4,8,{i},{i + 4}\n" for i in (1, 2, 3, 10)))
     config = config_of(root, size=10, width=10)  # half the size, and the middle of it: 5 columns less on each side

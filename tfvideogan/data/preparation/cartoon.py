@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-from tfvideogan.config import UserError
+from tfvideogan.config import RunFailed, UserError
 from tfvideogan.data import decode, paths, pictures
 from tfvideogan.data.clips import crop, fit
 from tfvideogan.data.preparation.preparing import REJECTED_FILE, SETTINGS_FILE, Settings, is_complete, write_lines
@@ -127,7 +127,11 @@ def resized(picture: np.ndarray, settings: Settings) -> np.ndarray:
 
 
 def write_picture(path: str, picture: np.ndarray) -> None:
-    write_whole(path, tf.io.encode_png(picture).numpy())
+    """Raises RunFailed if it cannot be written: no picture is rejected for that."""
+    try:
+        write_whole(path, tf.io.encode_png(picture).numpy())
+    except OSError as error:
+        raise RunFailed(f"{error}. What is prepared is kept: start the same command again to go on.") from error
 
 
 def write_preview(output: str) -> None:

@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import shlex
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -324,10 +325,15 @@ def run(do: Callable[[Task], None], tasks: list[Task], settings: Settings, what:
                     bar.update(len(task.videos))
             except BrokenProcessPool as error:
                 raise UserError("a worker died: no memory left, or a video that crashes the decoder? Find it with --workers=1") from error
+            except BaseException:  # an error, or a signal: the pool would wait for what its workers are at, which takes minutes
+                for worker in multiprocessing.active_children():
+                    worker.kill()
+                raise
 
 
 def as_worker() -> None:
-    """Sets up a process of the pool: one thread for TensorFlow, and an end when the program's."""
+    """Sets up a process of the pool: one thread for TensorFlow, and an end when the program's, not by a Ctrl-C that reaches all."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 

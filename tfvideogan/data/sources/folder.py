@@ -19,7 +19,7 @@ from tfvideogan.config import FLAGS_FILE, Clips, UserError
 from tfvideogan.data import paths, pictures
 from tfvideogan.data.decode import PICTURES, SUFFIXES, VIDEOS
 from tfvideogan.data.source import Source
-from tfvideogan.data.sources.listing import SPLIT_OF, Listing, Rejected, Video, files_source, held_out_pattern
+from tfvideogan.data.sources.listing import SPLIT_OF, Listing, Rejected, Video, files_source, held_out_pattern, require_held_out
 from tfvideogan.data.sources.listing import SPLITS as SPLITS  # part of what this file promises
 
 A_RUN = "folders of runs and modules, prepared sets and reports"
@@ -94,6 +94,7 @@ def listing(root: str, held_out: str, labels: tuple[str, ...] = ()) -> Listing:
                     Video(name, paths.join(root, name), numbers[label], "test" if held_out and is_held_out.search(name) else split)
                 )
                 others += beside_frames(root, name)
+    require_held_out(held_out, [video.name for video in videos])
     splits = tuple(dict.fromkeys(split_of.values())) or (("train", "test") if held_out else ())
     return Listing(tuple(numbers), tuple(videos), tuple(rejected), tuple(others), splits)
 

@@ -39,6 +39,12 @@ def held_out_pattern(held_out: str) -> re.Pattern[str]:
         raise UserError(f"--held_out={held_out}: no regular expression ({error})") from error
 
 
+def require_held_out(held_out: str, names: Sequence[str]) -> None:
+    """Raises UserError if --held_out is given and found in none of the names: all would be trained on, against what was asked for."""
+    if held_out and names and not any(map(held_out_pattern(held_out).search, names)):
+        raise UserError(f"--held_out={held_out}: found in none of {len(names)} names, the first {names[0]}; expected it in some")
+
+
 @dataclass(frozen=True)
 class Video:
     """One video.

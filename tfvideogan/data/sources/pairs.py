@@ -35,7 +35,7 @@ from tfvideogan.data.facts import Facts
 from tfvideogan.data.optical_flow import estimate
 from tfvideogan.data.source import Source
 from tfvideogan.data.sources import folder
-from tfvideogan.data.sources.listing import Rejected, held_out_pattern, tell
+from tfvideogan.data.sources.listing import Rejected, held_out_pattern, require_held_out, tell
 
 SOURCE, VIDEO, FACES = "source", "video", "faces.csv"
 LABELS, DENSEPOSE = "labels", "densepose"  # the variants
@@ -232,6 +232,7 @@ def _probed(root: str, shown: str, path: str) -> Facts:
 
 def starts_in(config: Clips, found: Sequence[Filmed], split: str, span: int) -> list[tuple[Filmed, int]]:
     """The films, and numbers of their frames from which `span` frames of the split follow. Raises UserError where there are none."""
+    require_held_out(config.held_out, [name for film in found for name in film.frames])
     starts = [(film, first) for film in found for first in beginnings(config, film.frames, split, span)]
     if not starts:
         longest = max(len(film.frames) for film in found)
