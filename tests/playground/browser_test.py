@@ -181,6 +181,9 @@ def test_on_a_small_screen_nothing_is_cut_off_and_tab_reaches_all(opened):
         page = opened(playground.address)
         drawn(page, seed=0)
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        page.get_by_role("link", name="Download GIF").focus()
+        page.wait_for_function("() => document.activeElement.getBoundingClientRect().bottom <= innerHeight")
+        assert page.evaluate("document.getElementById('clip').getBoundingClientRect().top >= 0"), "the clip is out of sight"
         reached = []
         for _ in range(20):
             page.keyboard.press("Tab")
