@@ -140,6 +140,7 @@ class Monitoring:
                 for number, values in numbers.items():
                     tf.summary.scalar(f"samples_{name}/{number}", tf.reduce_mean(values))
         self.writer.flush()
+        logging.info("step %d  samples are in %s", step, self.run.path / SAMPLES)
 
     def evaluate(self, step: int) -> None:
         """Scores of the averaged weights, into metrics.jsonl and TensorBoard; keeps the checkpoint of lowest FID."""
