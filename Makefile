@@ -28,7 +28,7 @@ help:
 	@echo "== setting up .venv (some minutes, once)"
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --prefer-binary --editable ".[test]"
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --prefer-binary --editable ".[test]"  # setuptools warns of being editable
 	@touch $@
 
 demo: .venv/installed
@@ -41,8 +41,10 @@ demo: .venv/installed
 	@echo "== 4/5 exporting"
 	$(BIN)/python -m tfvideogan.export --workdir=$(RUN) --output=$(RUN)/export --overwrite
 	@echo "== 5/5 loading the export with TF-Hub"
-	$(BIN)/python examples/load.py $(RUN)/export
-	@echo "== done. Clips: $(RUN)/demo.gif  scores: $(RUN)/metrics.jsonl  module: $(RUN)/export  TensorBoard: $(BIN)/tensorboard --logdir=$(RUN)/logs"
+	@# TensorFlow's start-up lines are of interest only where it fails.
+	$(BIN)/python examples/load.py $(RUN)/export 2> $(RUN)/load.log || { cat $(RUN)/load.log; exit 1; }
+	@echo "== done. Clips: $(RUN)/demo.gif  scores: $(RUN)/metrics.jsonl"
+	@echo "   Module: $(RUN)/export  TensorBoard: $(BIN)/tensorboard --logdir=$(RUN)/logs"
 
 # Your own clips, one folder a class or all in one. The first step traces the networks, a minute or two; TRAIN_SECONDS end the training with
 # all saved, and the same command goes on from there. FLAGS is for --steps=N and other settings of training. With HELD_OUT, a regular expression
@@ -68,7 +70,7 @@ demo-video: .venv/installed
 	@echo "== done. Side by side: $(OWN)/report/report.html  clips: $(OWN)/clips.gif  frame by frame: $(OWN)/sheet.png  your videos: $(OWN)/data/preview.html"
 
 .venv/docs: .venv/installed
-	$(BIN)/python -m pip install --quiet --prefer-binary --editable ".[docs]"
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --prefer-binary --editable ".[docs]"
 	@touch $@
 
 docs: .venv/docs

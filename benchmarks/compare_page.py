@@ -104,7 +104,7 @@ def write(path: Path, trials: Sequence[Trial], table: list[dict[str, str]], told
     page = f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Settings compared</title>
 <style>{STYLE}
-.wide{{overflow-x:auto}}</style></head><body>
+.wide{{overflow-x:auto}}.wide td{{white-space:nowrap}}.wide td,.wide th{{padding:.25em .45em;font-size:13px}}</style></head><body>
 <h1>Settings compared</h1>
 <p>{_escape(told)}.</p>
 <div class="wide"><table><tr>{head}</tr>{body}</table></div>

@@ -1,9 +1,11 @@
-"""What tests share: a small Config, the folder of real videos where there is one; and the order that slow tests are taken in."""
+"""What tests share: a small Config, a browser and real videos where there are such; and the order that slow tests are taken in."""
 
 import os
+import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -11,6 +13,7 @@ import tensorflow as tf
 from tfvideogan import models
 from tfvideogan.config import Config, UserError
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LEAST: dict[str, dict] = {  # the least Config of each model
     "cartoongan": {
         **{"dataset": "renderings", "classes": 1, "size": 16, "frames": 2, "channels": 4, "blocks": 1, "perceptual": "none"},
@@ -101,3 +104,16 @@ def real_videos() -> Path:
     if not folder:
         pytest.skip("set TFVIDEOGAN_TEST_DATA to a folder of real videos")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; the test is skipped without one."""
+    api = pytest.importorskip("playwright.sync_api")
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"found no browser, expected one of {', '.join(BROWSERS)}")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])  # which root is refused
+        yield browser
+        browser.close()

@@ -43,6 +43,14 @@ def test_every_flagfile_is_there():
             assert (ROOT / name).is_file(), f"{page.name}: {name}"
 
 
+def test_every_page_is_in_the_navigation_of_the_site():
+    told = (ROOT / "mkdocs.yml").read_text()
+    pages = [f"exports/{card.parent.name}.md" for card in ROOT.glob("exports/*/README.md")]
+    pages += [file.name for file in (ROOT / "docs").glob("*.md")]
+    pages += [f"models/{file.stem}.md" for file in (ROOT / "tfvideogan" / "models").glob("[a-z]*.py")]
+    assert len(pages) > 25 and [page for page in pages if f": {page}\n" not in told and f"- {page}\n" not in told] == []
+
+
 def test_every_message_of_troubleshooting_is_in_the_code():
     code = "".join(file.read_text() for file in (ROOT / "tfvideogan").rglob("*.py"))
     code = re.sub(r"\"\s*\n\s*f?\"", "", code)  # texts over several lines
@@ -56,20 +64,39 @@ def test_every_message_of_troubleshooting_is_in_the_code():
                 assert part.strip() in code, f"{message!r}: {part!r}"
 
 
-@pytest.mark.slow
-def test_the_site_is_built_without_a_broken_link(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The folder of the built site."""
     pytest.importorskip("material")
     pytest.importorskip("mkdocstrings_handlers.python")
     pytest.importorskip("latex2mathml")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", f"--site-dir={tmp_path}/site"]
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", f"--site-dir={folder}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    pages = {page.relative_to(tmp_path / "site").as_posix(): page.read_text() for page in (tmp_path / "site").rglob("*.html")}
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_broken_link(site):
+    pages = {page.relative_to(site).as_posix(): page.read_text() for page in site.rglob("*.html")}
     assert {"index.html", "tutorial.html", "models/vid2vid.html", "reference/metrics.html", "exports/actions64.html"} <= set(pages)
     assert '<h2 id="differences-from-the-paper">' in pages["models/dvdgan.html"] and "--latent" in pages["models/dvdgan_fp.html"]
     assert "<math" in pages["metrics.html"] and "$$" not in pages["metrics.html"]
     for name, page in pages.items():  # nothing is fetched from elsewhere when it is read
         assert not re.findall(r"<(?:script|img|link|iframe)[^>]*(?:src|href)=\"(?:https?:)?//", page), name
+
+
+@pytest.mark.slow
+def test_the_search_works_in_a_page_opened_from_the_disk_without_a_network(site, browser):
+    page = browser.new_page()
+    page.route("**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort())
+    page.goto((site / "models" / "dvdgan.html").as_uri())
+    page.keyboard.press("/")
+    page.keyboard.type("truncation")
+    page.locator(".md-search-result__link[href*='training.html']").first.click(timeout=30_000)
+    page.wait_for_url("**/training.html*")
+    page.close()
 
 
 @pytest.mark.slow

@@ -38,6 +38,7 @@ FLOORS = {
     "train_evaluator": 10,
     "installed": 0,
     "quiet": 0,
+    "terminal": 0,
     "list": 1,
     "__main__": 11,
 }

@@ -5,15 +5,16 @@ import sys
 from pathlib import Path
 
 from tfvideogan import list as lists
+from tfvideogan import terminal
 
 
 def main() -> None:
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     known = lists.programs()
     if verb in ("", "--help", "-h", "help"):
-        print(f"usage: tfvideogan {{{','.join(known)}}} [--help | flags]")
-        for name, summary in known.items():
-            print(f"  {name:16}{summary}")
+        print("usage: tfvideogan VERB [--help | flags]\n")
+        for line in terminal.table(known, terminal.columns(sys.stdout)):
+            print(line)
         sys.exit(0)
     if verb not in known:
         print(f"tfvideogan: got {verb}, expected one of {', '.join(known)}", file=sys.stderr)

@@ -51,6 +51,7 @@ def main(config: Config) -> None:
     with tempfile.TemporaryDirectory(prefix="tfvideogan_") as temporary:
         folder = place_of(module) if module else output if FORMAT.value == "saved_model" else f"{temporary}/module"
         if workdir:
+            logging.info("building the generator of %s, which can take minutes", workdir)
             best = flags.FLAGS.checkpoint == "best"
             generator = from_run(workdir, config, best, precision=PRECISION.value, truncations=EXPORT_TRUNCATIONS)
             write(generator, folder, OVERWRITE.value)

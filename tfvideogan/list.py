@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tfvideogan import terminal
 from tfvideogan.installed import PACKAGE, bundled
 
 PROGRAMS = ("prepare", "train", "evaluate", "sample", "export", "play", "train_evaluator", "convert", "list")
@@ -84,10 +85,8 @@ def main(arguments: list[str]) -> int:
         print(f"list: got {' '.join(arguments) or 'nothing'}, expected one of {', '.join(KINDS)}", file=sys.stderr)
         return 2
     for kind in arguments:
-        found = KINDS[kind]()
-        width = max(map(len, found), default=0)
-        for name, text in found.items():
-            print(f"{name:{width}}  {text}")
+        for line in terminal.table(KINDS[kind](), terminal.columns(sys.stdout)):
+            print(line)
     return 0
 
 

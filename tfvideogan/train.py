@@ -52,6 +52,7 @@ def main(config: Config) -> None:
         dataset = served_by(dataset, DATA_SERVICE.value)
     train(config, dataset, workdir, strategy, whole=compiles_whole(flags.FLAGS.xla, strategy), profiled=profiled)
     if is_chief(strategy):
+        logging.info("writing the generator to %s/%s, which can take minutes", workdir, EXPORT)
         module.write(
             from_run(workdir, config, best=False, truncations=module.EXPORT_TRUNCATIONS), str(Path(workdir) / EXPORT), overwrite=True
         )

@@ -4,7 +4,6 @@ import functools
 import http.server
 import io
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +22,7 @@ from tfvideogan.generation.formats import converting
 from tfvideogan.generation.module import Generator, from_module
 from tfvideogan.playground import drawing
 
-api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.slow
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 RUNTIME = "TFVIDEOGAN_ONNXRUNTIME_WEB"  # names the folder dist/ of npm's onnxruntime-web, of the version that the exported page asks for
 SECONDS = 120
 
@@ -56,17 +53,6 @@ def saved(folder: Path) -> Generator:
     served = tf.function(lambda z, label: {"video": module.generate(z, label)}, input_signature=specs)
     tf.saved_model.save(module, str(folder / "module"), signatures=served)
     return from_module(str(folder / "module"), Config(size=16, frames=4))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"found no browser, expected one of {', '.join(BROWSERS)}")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])  # which root is refused
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -195,6 +181,9 @@ def test_on_a_small_screen_nothing_is_cut_off_and_tab_reaches_all(opened):
         page = opened(playground.address)
         drawn(page, seed=0)
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        page.get_by_role("link", name="Download GIF").focus()
+        page.wait_for_function("() => document.activeElement.getBoundingClientRect().bottom <= innerHeight")
+        assert page.evaluate("document.getElementById('clip').getBoundingClientRect().top >= 0"), "the clip is out of sight"
         reached = []
         for _ in range(20):
             page.keyboard.press("Tab")

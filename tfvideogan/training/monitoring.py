@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import resource
-import textwrap
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import logging
 from tensorboard.plugins.hparams import api as hparams
 
-from tfvideogan import __version__, models
+from tfvideogan import __version__, models, terminal
 from tfvideogan.config import to_flags
 from tfvideogan.evaluation import evaluation
 from tfvideogan.evaluators.load import load
@@ -29,7 +29,8 @@ from tfvideogan.training.signals import Signals
 ROWS, COLUMNS = 12, 4  # fixed latents: one row a class
 FPS = 8
 NO_LOSS, LOGS_WITHOUT_LOSS = 1e-2, 10  # a D whose every loss is below this for so many log lines has beaten G for good
-COLUMNS_OF_TEXT = 105  # of a line of the log, after the 15 of its level and time
+WIDEST, BEFORE = 120, 15  # columns of a line of the log: at most, and of its level and time
+INDENT = "  "  # of what goes on from the line above
 KIB = 1024  # Linux counts a process' memory in these
 NO_SPREAD = 0.5 / 255  # of a pixel's standard deviation over a class's clips: they are the same picture
 
@@ -139,6 +140,7 @@ class Monitoring:
                 for number, values in numbers.items():
                     tf.summary.scalar(f"samples_{name}/{number}", tf.reduce_mean(values))
         self.writer.flush()
+        logging.info("step %d  samples are in %s", step, self.run.path / SAMPLES)
 
     def evaluate(self, step: int) -> None:
         """Scores of the averaged weights, into metrics.jsonl and TensorBoard; keeps the checkpoint of lowest FID."""
@@ -188,9 +190,10 @@ class Monitoring:
 
 
 def wrapped(parts: Sequence[str]) -> str:
-    """The parts side by side, over as many lines as they need, none broken."""
+    """The parts side by side, over as many lines as they need in the terminal, none broken."""
     text = "  ".join(part.replace(" ", "\xa0") for part in parts)
-    return "\n".join(textwrap.wrap(text, COLUMNS_OF_TEXT, subsequent_indent="  ", break_on_hyphens=False)).replace("\xa0", " ")
+    lines = terminal.folded(text, min(WIDEST, terminal.columns(sys.stderr) or WIDEST) - BEFORE - len(INDENT))
+    return f"\n{INDENT}".join(lines).replace("\xa0", " ")
 
 
 def peak_memory() -> int:

@@ -21,7 +21,8 @@ PAGE, SHEET = "preview.html", "preview.png"
 ROWS, FRAMES = 16, 8  # of the contact sheet
 LOOKED = 200  # clips among which it seeks one a class
 LISTED = 1000  # rejected files on the page
-STYLE = "body{font:14px sans-serif;margin:2em}table{border-collapse:collapse;margin:0 2em 2em 0}td,th{padding:1px 8px;text-align:left}"
+STYLE = """:root{color-scheme:light dark}body{font:14px sans-serif;margin:2em}
+table{border-collapse:collapse;margin:0 2em 2em 0}td,th{padding:1px 8px;text-align:left}"""
 
 
 def write(folder: str, videos_file: str, rejected_file: str, settings: dict) -> None:
