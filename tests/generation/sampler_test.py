@@ -5,9 +5,18 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import small
+from tests.models_test import batch_of
 from tfvideogan import models
 from tfvideogan.generation import module
-from tfvideogan.generation.sampler import Sampler, checked_label, checked_truncation, in_chunks, nan_where_invalid, taking_int64
+from tfvideogan.generation.sampler import (
+    Sampler,
+    checked_label,
+    checked_picture,
+    checked_truncation,
+    in_chunks,
+    nan_where_invalid,
+    taking_int64,
+)
 from tfvideogan.ops import forms
 
 SEED, ONE = tf.constant([1, 2]), tf.constant(1.0)
@@ -29,6 +38,31 @@ def test_a_truncation_that_is_no_number_is_named(truncation):
     with pytest.raises(tf.errors.InvalidArgumentError, match="truncation: got.*(nan|inf).*expected a finite number"):
         check(tf.constant(truncation, tf.float32))
     assert check(tf.constant(0.5)) == 0.5
+
+
+@pytest.mark.parametrize("values", [[0.0, 255.0], [-1.0, 1.0], [np.nan, 0.5], [0.0, np.inf]], ids=str)
+def test_pictures_of_another_range_are_named(values):
+    check = tf.function(checked_picture, autograph=False)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="first_frames: got values from.*to.*expected \\[0,1\\]"):
+        check("first_frames", tf.reshape(tf.constant([*values, 0.5], tf.float32), [1, 1, 1, 1, 3]))
+    resized = tf.reshape(tf.constant([-0.1, 1.1, 0.5]), [1, 1, 1, 1, 3])
+    np.testing.assert_array_equal(check("first_frames", resized), resized)
+    assert check("first_frames", tf.zeros([0, 1, 1, 1, 3])).shape == (0, 1, 1, 1, 3)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_prediction_from_pictures_of_another_range_is_refused_or_nan(whole):
+    config = small("vgan", conditional=True, standing_batches=1)
+    sampler = Sampler(models.build(config)).calibrate([batch_of(config, config.calibration_clips)])
+    frames = tf.random.stateless_uniform([2, *sampler.predict.input_signature[0].shape[1:]], [0, 1])
+    predict = tf.function(lambda frames: sampler.predict(frames, SEED, ONE), jit_compile=whole, autograph=False)
+    assert np.isfinite(predict(frames)).all()
+    wrong = tf.concat([frames[:1] * 255.0, frames[1:]], 0)
+    if whole:
+        np.testing.assert_array_equal(np.isnan(predict(wrong)).mean((1, 2, 3, 4)), [1, 0])
+    else:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="first_frames: got values"):
+            predict(wrong)
 
 
 @pytest.mark.parametrize("whole", [False, True])

@@ -13,6 +13,7 @@ OF_ROLLOUT, OF_PICTURES, OF_CENTERS = "tests/generation/rollout_test.py", "tests
 OF_LPIPS, OF_STATE_DICT = "tests/evaluators/lpips_test.py", "tests/evaluators/state_dict_test.py"
 REFERENCE = f"{OF_LPIPS} -k reference"
 PARTS = "tests/models_test.py -k parts_is_the_long_one"
+ASKED = "tests/generation/sampler_test.py -k another_range"
 
 MUTANTS = [
     Mutant(FRAMES, "else mean.argmax(1)", "else mean.argmin(1)", f"{OF_PREDICTION} -k best", "the worst future for the best"),
@@ -90,6 +91,9 @@ MUTANTS = [
         "later frames have the statistics of the first",
         "the test of the norm and the flag in one line stand for it: the toy generators have no norm",
     ),
+    Mutant(SAMPLER, "from_unit(checked_picture(name, inputs[name]))", "from_unit(inputs[name])", ASKED, "pictures of 0..255 give a clip"),
+    Mutant(SAMPLER, "is_in_unit(picture), [1, 2, 3, 4]", "is_in_unit(picture), [0, 1, 2, 3, 4]", ASKED, "a wrong picture spoils all clips"),
+    Mutant(SAMPLER, "<= 0.5 + OVERSHOOT", "<= 0.5 + 255.0", ASKED, "pictures of any range"),
     Mutant(MOCOGAN, "h = h if before is None else before", "h = h", PARTS, "the walk begins anew"),
     Mutant(MOCOGAN, '[state["content"], z[:, content:]]', "[z[:, :content], z[:, content:]]", PARTS, "another content in every part"),
     Mutant(DVDGAN, "last.append(x[:, -1])", "last.append(x[:, 0])", PARTS, "the state of the part's first frame"),

@@ -278,8 +278,8 @@ and standing statistics, computing in {source.precision}. {sum(int(tf.size(v)) f
 Labels (`assets/{LABELS_FILE}`): {", ".join(f"{i} {label}" for i, label in enumerate(generator.labels))}.
 BN's standing statistics are kept for truncations {", ".join(f"{t:g}" for t in source.truncations)}, and interpolated between them.
 
-A label that is not among these, or a truncation that is no finite number, is an error; inside a function with `jit_compile=True`, which
-has no such errors, these clips are NaN.
+A label that is not among these, pictures in 0..255 or [-1,1], or a truncation that is no finite number, is an error; inside a function with
+`jit_compile=True`, which has no such errors, these clips are NaN.
 
 License of the weights: that of the data they were trained on. All settings: `{FLAGS_FILE}`.
 

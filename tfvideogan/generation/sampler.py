@@ -3,7 +3,7 @@
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from tfvideogan.ops import forms
 from tfvideogan.ops.video import from_unit, to_unit
 
 CHUNK = 8  # clips that a Sampler draws at once
+OVERSHOOT = 0.25  # beyond [0,1] that a picture may have: resizing makes an eighth at sharp edges; 0..255 and [-1,1] are mistakes
 
 
 def kind_of(specs: Specs) -> str:
@@ -56,9 +57,9 @@ class Sampler(tf.Module):
     Standing statistics depend on the truncation (BigGAN, appendix C.1): they are kept for each of `truncations`, and interpolated
     linearly between them. `generate` and `blend` are told no truncation, and take those of 1, or of the nearest.
 
-    A label that the model has not, and a truncation that is no finite number, are an InvalidArgumentError that names it and what is
-    expected. XLA leaves such checks out of what it compiles whole (`jit_compile=True`): there these clips are NaN. No clips are asked for
-    by N = 0.
+    A label that the model has not, pictures in 0..255, in [-1,1] or not finite, and a truncation that is no finite number, are an
+    InvalidArgumentError that names it and what is expected. XLA leaves such checks out of what it compiles whole (`jit_compile=True`):
+    there these clips are NaN. No clips are asked for by N = 0.
 
     Args:
         gan: the model.
@@ -107,13 +108,20 @@ class Sampler(tf.Module):
                 return first_part(inputs, rows)[0] if gan.unrolls else to_unit(network(**inputs, mode="sample"))
 
         def run(inputs: Inputs, truncation: tf.Tensor | float, label: tf.Tensor | None) -> tf.Tensor:
-            return nan_where_invalid(in_chunks(chunk, inputs, rows_at(truncations, truncation)), truncation, label, gan.config.classes)
+            return marked(in_chunks(chunk, inputs, rows_at(truncations, truncation)), inputs, truncation, label)
+
+        def marked(video: tf.Tensor, inputs: Inputs, truncation: tf.Tensor | float, label: tf.Tensor | None) -> tf.Tensor:
+            pictures = [inputs[name] * 0.5 + 0.5 for name, spec in specs.items() if is_picture(spec) and name in inputs]
+            return nan_where_invalid(video, truncation, label, gan.config.classes, pictures)
 
         def within(inputs: Inputs) -> Inputs:
             """The generator's inputs, in its order, from those with pictures in [0,1]; labels that there are."""
             if "label" in specs:
                 inputs = {**inputs, "label": checked_label(inputs["label"], gan.config.classes)}
-            return {name: from_unit(inputs[name]) if is_picture(spec) else inputs[name] for name, spec in specs.items() if name in inputs}
+            asked = {name: spec for name, spec in specs.items() if name in inputs}
+            return {
+                name: from_unit(checked_picture(name, inputs[name])) if is_picture(spec) else inputs[name] for name, spec in asked.items()
+            }
 
         def generate(inputs: Inputs) -> tf.Tensor:
             return run(within(inputs), 1.0, inputs.get("label"))
@@ -146,8 +154,9 @@ class Sampler(tf.Module):
             if state:
                 video, after = in_chunks(later_part, {"inputs": inputs, "state": state}, rows)
             else:
-                video, after = in_chunks(first_part, within(inputs), rows)
-            return nan_where_invalid(video, truncation, inputs.get("label"), gan.config.classes), after
+                inputs = within(inputs)
+                video, after = in_chunks(first_part, inputs, rows)
+            return marked(video, inputs, truncation, inputs.get("label")), after
 
         def calibrate(batch: Batch, truncation: tf.Tensor, row: tf.Tensor) -> None:
             with standing_at(norms, row):
@@ -269,14 +278,31 @@ class Sampler(tf.Module):
         return self
 
 
-def nan_where_invalid(video: tf.Tensor, truncation: tf.Tensor | float, label: tf.Tensor | None, classes: int) -> tf.Tensor:
-    """Clips [N,T,H,W,3], NaN where the truncation or the label is none that `checked_truncation` and `checked_label` let through: what
-    XLA compiles whole has no such checks, and would give a clip that looks like any other."""
+def nan_where_invalid(
+    video: tf.Tensor, truncation: tf.Tensor | float, label: tf.Tensor | None, classes: int, pictures: Sequence[tf.Tensor] = ()
+) -> tf.Tensor:
+    """Clips [N,T,H,W,3], NaN where the truncation, the label or one of the pictures is none that `checked_truncation`, `checked_label` and
+    `checked_picture` let through: what XLA compiles whole has no such checks, and would give a clip that looks like any other."""
     if isinstance(truncation, tf.Tensor):
         video = tf.where(tf.math.is_finite(truncation), video, np.nan)
     if label is not None:
         video = tf.where(tf.reshape(is_known(label, classes), [-1, 1, 1, 1, 1]), video, np.nan)
+    for picture in pictures:
+        video = tf.where(tf.reduce_all(is_in_unit(picture), [1, 2, 3, 4], keepdims=True), video, np.nan)
     return video
+
+
+def is_in_unit(picture: tf.Tensor) -> tf.Tensor:
+    """Which values are of [0,1], or as near as a resized picture's are; none that is not finite. bool, of the same shape."""
+    return tf.abs(picture - 0.5) <= 0.5 + OVERSHOOT
+
+
+def checked_picture(name: str, picture: tf.Tensor) -> tf.Tensor:
+    """Pictures [N,T,H,W,3] in [0,1]. Raises InvalidArgumentError, when it runs, for other values, such as of 0..255 or [-1,1]."""
+    told = [f"{name}: got values from", tf.reduce_min(picture), "to", tf.reduce_max(picture), "expected [0,1]"]
+    check = tf.debugging.Assert(tf.reduce_all(is_in_unit(picture)), told)
+    with tf.control_dependencies([check]):
+        return tf.identity(picture)
 
 
 def is_known(label: tf.Tensor, classes: int) -> tf.Tensor:
