@@ -133,3 +133,16 @@ def test_every_flag_that_names_a_place_is_a_path():
 def test_a_line_of_the_log_begins_with_its_level_and_time():
     record = logging.LogRecord("absl", logging.WARNING, "place.py", 3, "got %d", (7,), None)
     assert re.fullmatch(r"W\d{4} \d\d:\d\d:\d\d got 7", cli.Lines().format(record))
+
+
+@pytest.mark.parametrize(
+    "path, level, shown",
+    [
+        ("site-packages/tensorflow/python/saved_model/load.py", logging.WARNING, False),
+        ("site-packages/tensorflow_datasets/core/features/feature.py", logging.WARNING, False),
+        ("site-packages/tensorflow_datasets/core/features/feature.py", logging.ERROR, True),
+        ("tfvideogan/training/loop.py", logging.INFO, True),
+    ],
+)
+def test_the_log_is_for_users(path, level, shown):
+    assert cli.is_for_users(logging.LogRecord("absl", level, path, 3, "text", (), None)) is shown

@@ -53,6 +53,11 @@ class Lines(stdlib_logging.Formatter):
         return record.levelname[0] + super().format(record)
 
 
+def is_for_users(record: stdlib_logging.LogRecord) -> bool:
+    """Of TensorFlow and its data sets errors alone: they tell of every file they save, and warn of what their own code does."""
+    return record.levelno >= stdlib_logging.ERROR or not re.search("/tensorflow(_datasets)?/", record.pathname)
+
+
 class PathParser(flags.ArgumentParser):
     """A path's ~ stands for the home folder, also where the shell leaves it, as in --workdir=~/run. It must be UTF-8, as TensorFlow
     takes no other, and of one line, or a run could not write it down."""
@@ -132,10 +137,9 @@ def launch(
     program = Path(sys.argv[0]).stem
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
-    # TensorFlow tells of every file it saves, and of signatures in lines of thousands of characters.
     logging.get_absl_handler().setFormatter(Lines())
-    logging.get_absl_handler().addFilter(lambda record: record.levelno > stdlib_logging.INFO or "/tensorflow/" not in record.pathname)
-    stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.WARNING)
+    logging.get_absl_handler().addFilter(is_for_users)
+    stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.ERROR)
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         config = parse(sys.argv, saved, kind, kept)

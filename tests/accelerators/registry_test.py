@@ -54,6 +54,11 @@ def cases() -> list:
     return made
 
 
+def test_every_case_is_one():
+    """In the fast tests too, where the steps of most are not traced."""
+    assert {config_of(case).model for case in CASES} == {*models.names()}
+
+
 @pytest.fixture(scope="module", params=cases())
 def step(request) -> tf.compat.v1.GraphDef:
     case, precision, divided = request.param
