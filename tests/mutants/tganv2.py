@@ -39,8 +39,8 @@ MUTANTS = [
     ),
     Mutant(
         FILE,
-        "tf.slice(pairs, [0, 0, offset, 0, 0, 0]",
-        "tf.slice(pairs, [0, 0, 0 * offset, 0, 0, 0]",
+        "tf.where(offset == 0,",
+        "tf.where(0 * offset == 0,",
         f"{TEST} -k picked_frames",
         "always the first frame of two",
     ),

@@ -193,8 +193,8 @@ class Generator(keras.Model):
         pairs = tf.reshape(x, [-1, x.shape[1] // 2, 2, *x.shape[2:]])
         if self.mean:
             return tf.reduce_mean(pairs, 2)
-        # A slice of static size: it passes the gradient to the frames it picks.
-        return tf.slice(pairs, [0, 0, offset, 0, 0, 0], [-1, pairs.shape[1], 1, *pairs.shape[3:]])[:, :, 0]
+        # No slice from `offset` on: of its gradient no compiler knows the shape.
+        return tf.where(offset == 0, pairs[:, :, 0], pairs[:, :, 1])
 
 
 class DiscriminatorBlock(keras.layers.Layer):
