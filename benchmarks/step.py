@@ -29,7 +29,7 @@ from tfvideogan.training.strategy import make_strategy
 THREADS = flags.DEFINE_integer("threads", 2, "Operations that run side by side, and threads of one; of a replica's, its share.")
 TIMED_STEPS = flags.DEFINE_integer("timed_steps", 5, "Steps to time.")
 REPLICAS = flags.DEFINE_integer("replicas", 1, "Logical CPU replicas.")
-DETERMINISTIC = flags.DEFINE_boolean("deterministic", False, "As of tfvideogan.train.")
+DETERMINISTIC = flags.DEFINE_boolean("deterministic", False, "As of tfvideogan.train.", allow_override=True)
 # Maps and widths of 3x3 convolutions, the fastest of which is the ceiling; of the size that video GANs have.
 CEILING_SHAPES = [(96, 64, 64), (96, 32, 128), (96, 16, 256)]  # frames, map, channels
 

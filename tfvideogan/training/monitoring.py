@@ -192,7 +192,7 @@ class Monitoring:
 def wrapped(parts: Sequence[str]) -> str:
     """The parts side by side, over as many lines as they need in the terminal, none broken."""
     text = "  ".join(part.replace(" ", "\xa0") for part in parts)
-    lines = terminal.folded(text, min(WIDEST, terminal.columns(sys.stderr) or WIDEST) - BEFORE - len(INDENT))
+    lines = terminal.folded(text, min(WIDEST, terminal.columns(sys.stderr) or WIDEST) - BEFORE)
     return f"\n{INDENT}".join(lines).replace("\xa0", " ")
 
 
