@@ -23,6 +23,6 @@ def table(rows: Mapping[str, str], wide: int | None) -> Iterator[str]:
         yield f"{name:{names}}" + (f"\n{'':{names}}".join(folded(text, wide - names)) if wide else text)
 
 
-def folded(text: str, wide: int) -> list[str]:
-    """The text in lines of so many columns, none of its words broken."""
-    return textwrap.wrap(text, max(wide, LEAST), break_long_words=False, break_on_hyphens=False)
+def folded(text: str, wide: int, indent: str = "") -> list[str]:
+    """The text in lines of so many columns, none of its words broken; those after the first begin with the indent."""
+    return textwrap.wrap(text, max(wide, LEAST), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -17,7 +17,7 @@ from tfvideogan.ops import forms
 from tfvideogan.ops.video import from_unit, to_unit
 
 CHUNK = 8  # clips that a Sampler draws at once
-OVERSHOOT = 0.25  # beyond [0,1] that a picture may have: resizing makes an eighth at sharp edges; 0..255 and [-1,1] are mistakes
+OVERSHOOT = 0.25  # beyond [0,1] that a picture may have: resizing overshoots at sharp edges; 0..255 and [-1,1] are mistakes
 
 
 def kind_of(specs: Specs) -> str:

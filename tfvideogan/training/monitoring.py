@@ -192,8 +192,8 @@ class Monitoring:
 def wrapped(parts: Sequence[str]) -> str:
     """The parts side by side, over as many lines as they need in the terminal, none broken."""
     text = "  ".join(part.replace(" ", "\xa0") for part in parts)
-    lines = terminal.folded(text, min(WIDEST, terminal.columns(sys.stderr) or WIDEST) - BEFORE)
-    return f"\n{INDENT}".join(lines).replace("\xa0", " ")
+    lines = terminal.folded(text, min(WIDEST, terminal.columns(sys.stderr) or WIDEST) - BEFORE, INDENT)
+    return "\n".join(lines).replace("\xa0", " ")
 
 
 def peak_memory() -> int:
