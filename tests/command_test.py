@@ -1,6 +1,7 @@
 """The command `tfvideogan`, what it lists, and its quiet start; and, slow, the package as a user installs it, away from the clone."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -74,6 +75,16 @@ def test_an_interruption_of_the_start_is_one_line(tmp_path):
     (tmp_path / "keras.py").write_text("raise KeyboardInterrupt")
     code, err = ended([sys.executable, "-m", "tfvideogan.sample"], PYTHONPATH=str(tmp_path))
     assert (code, err) == (-signal.SIGINT, "tfvideogan: interrupted\n")  # 130, in a shell
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.machine() != "x86_64", reason="TensorFlow holds oneDNN on x86 alone")
+@pytest.mark.parametrize("asked, on", [(None, True), ("1", True), ("0", False)])
+def test_convolutions_are_onednns_on_every_cpu_unless_asked_not_to(asked, on):
+    environment = {key: value for key, value in os.environ.items() if key != "TF_ENABLE_ONEDNN_OPTS"}
+    environment |= {} if asked is None else {"TF_ENABLE_ONEDNN_OPTS": asked}
+    lines = "import tfvideogan; from tensorflow.python.framework import test_util; print(test_util.IsMklEnabled())"
+    done = subprocess.run([sys.executable, "-c", lines], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == f"{on}\n"
 
 
 @pytest.mark.slow
