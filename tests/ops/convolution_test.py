@@ -70,8 +70,8 @@ def test_gradients_of_three_axes_in_16_bits_are_those_in_32(shape, extent, strid
     expected = run(x, kernel)
     for _ in range(2):
         found = run(tf.cast(x, tf.bfloat16), tf.cast(kernel, tf.bfloat16))
-        for a, b in zip(found, expected, strict=True):
-            assert np.linalg.norm(a - b) < 0.02 * np.linalg.norm(b)
+        for a, b in zip(found, expected, strict=True):  # .003 with products in bfloat16, .032 where Eigen also sums in it (AVX2)
+            assert np.linalg.norm(a - b) < 0.05 * np.linalg.norm(b)
 
 
 @pytest.mark.parametrize(
