@@ -173,6 +173,15 @@ def test_a_file_that_breaks_off_is_not_there(clips, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_of_a_longer_clip_is_left_as_it_is(clips, tmp_path):
+    pictures.write(tmp_path / "frames", clips, 8, columns=2)
+    pictures.write(tmp_path / "frames", clips, 8, columns=2)
+    before = {file: file.read_bytes() for file in (tmp_path / "frames").iterdir()}
+    with pytest.raises(UserError, match="--output=.*frames: holds 000004.png of a longer clip, .* expected a new folder"):
+        pictures.write(tmp_path / "frames", clips[:, :4], 8, columns=2)
+    assert {file: file.read_bytes() for file in (tmp_path / "frames").iterdir()} == before
+
+
 def test_write_refuses_other_endings_and_speeds(clips, tmp_path):
     with pytest.raises(UserError, match="--output=.*clips.webp: expected .gif, .mp4 or .png, or a folder"):
         pictures.write(tmp_path / "clips.webp", clips, 8, columns=2)

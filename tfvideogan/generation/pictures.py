@@ -16,6 +16,7 @@ from tfvideogan.generation import players
 GAP, MARGIN = 1, 3  # pixels between clips, and around row names
 SLOWEST, FASTEST = 0.01, 1000.0  # frames a second: a GIF's counter ends at 655 s a frame
 SHEET_FRAMES = 8  # of a contact sheet's row
+FRAME = "{:06d}.png"  # a folder's, by its number from 0 on
 
 
 def grid(videos: np.ndarray, columns: int, row_names: Sequence[str] = ()) -> np.ndarray:
@@ -58,7 +59,7 @@ def opened(
     Args:
         frames: that come in all.
     Returns: a context of a function that takes the next frames, uint8 [N,t,H,W,3].
-    Raises: UserError for another ending, and for fps that no player has.
+    Raises: UserError for another ending, for fps that no player has, and for a folder with frames of a longer clip.
     """
     path = Path(path)
     if not SLOWEST <= fps <= FASTEST:
@@ -69,6 +70,8 @@ def opened(
         return _played(path, fps, columns, row_names)
     if path.suffix:
         raise UserError(f"--output={path}: expected .gif, .mp4 or .png, or a folder, without an ending")
+    if (beyond := path / FRAME.format(frames)).exists():
+        raise UserError(f"--output={path}: holds {beyond.name} of a longer clip, which would stay there; expected a new folder")
     return _folder(path, columns, row_names)
 
 
@@ -102,7 +105,7 @@ def _folder(path: Path, columns: int, row_names: Sequence[str]) -> Iterator[Call
     def add(videos: np.ndarray) -> None:
         nonlocal seen
         for frame in grid(videos, columns, row_names):
-            write_whole(path / f"{seen:06d}.png", tf.io.encode_png(frame).numpy())
+            write_whole(path / FRAME.format(seen), tf.io.encode_png(frame).numpy())
             seen += 1
 
     yield add
