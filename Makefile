@@ -9,18 +9,21 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 .PHONY: help demo demo-video docs test test-slow test-accelerators test-io test-beam test-jax mutants lint clean
 
 help:
-	@echo "make demo       train a small DVD-GAN on made-up clips; evaluate, sample, export it, and load it back"
-	@echo "make demo-video VIDEOS=DIR   train a MoCoGAN on a folder of your clips for 20 minutes; evaluate, and show real and generated side by side"
-	@echo "make docs       the documentation, in build/site/index.html (the build needs no network)"
-	@echo "make test       the fast tests"
-	@echo "make test-slow  the slow ones"
-	@echo "make test-accelerators  what is proven of GPUs and TPUs on a CPU (hours)"
-	@echo "make test-io    s3:// through TF-IO, in an environment of its own (.venv-io: TensorFlow 2.16, so Python 3.10 to 3.12)"
-	@echo "make test-beam  prepare on Apache Beam, in an environment of its own (.venv-beam)"
-	@echo "make test-jax   whole training steps in JAX's XLA, in an environment of its own (.venv-jax)"
-	@echo "make mutants    faults that the fast tests must notice, each tried on a copy (hours; MUTANTS=--only=tgan for some)"
-	@echo "make lint       ruff and mypy; the Dockerfile, the workflows and CITATION.cff against their rules"
-	@echo "make clean      remove .venv, .venv-io, .venv-beam and .venv-jax (PYTHON=python3.12 make ... chooses the Python of the next one)"
+	@echo "make demo                   a small DVD-GAN on made-up clips: train to export"
+	@echo "make demo-video VIDEOS=DIR  a MoCoGAN on your clips, in 20 minutes: one page"
+	@echo "make docs                   the documentation: build/site/index.html"
+	@echo "make test                   the fast tests"
+	@echo "make test-slow              the slow ones"
+	@echo "make test-accelerators      what a CPU can prove of GPUs and TPUs (hours)"
+	@echo "make test-io                s3:// through TF-IO, in .venv-io (TensorFlow 2.16)"
+	@echo "make test-beam              prepare on Apache Beam, in .venv-beam"
+	@echo "make test-jax               whole training steps in JAX's XLA, in .venv-jax"
+	@echo "make mutants                faults that fast tests must notice (hours);"
+	@echo "                            MUTANTS=--only=tgan for some"
+	@echo "make lint                   ruff, mypy, and the rules of other files"
+	@echo "make clean                  remove .venv, .venv-io, .venv-beam, .venv-jax"
+	@echo "PYTHON=python3.12 make ...  chooses the Python of the next .venv: 3.10 to 3.13,"
+	@echo "                            of test-io to 3.12"
 
 # One stamp for the whole set-up: it is done again when the dependencies change.
 .venv/installed: pyproject.toml setup.py
