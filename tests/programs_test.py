@@ -164,6 +164,8 @@ VARIANTS = {  # the least of every model, with what is special about its steps
     **{name: small(name) for name in models.names() if name != "dvdgan"},  # which the tests above and below train
     "tgan conditional": small("tgan", conditional=True, loss="vanilla"),
     "vgan conditional": small("vgan", conditional=True),
+    "ftgan texture": small("ftgan", phase="texture"),
+    "ftgan joint": small("ftgan", phase="joint"),
     "mocogan self_feed": small("mocogan", epsilon="self_feed", category_to="motion", hidden=8),
 }
 

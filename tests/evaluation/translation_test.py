@@ -24,6 +24,7 @@ from tfvideogan.generation.module import Generator
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.metrics.warp_error import trusted_pixels
 from tfvideogan.ops import forms
+from tfvideogan.ops.flow_color import flow_to_color
 from tfvideogan.ops.label_color import source_to_color
 from tfvideogan.ops.video import to_uint8
 from tfvideogan.training.loop import train
@@ -339,6 +340,28 @@ def test_an_unpaired_translation_is_scored_by_sets_and_steadiness_alone():
 def test_pictures_have_no_warp_error_and_pairs_of_the_same_model_have_scores_of_frames():
     found = scores_of(of_model("cartoongan", dataset="renderings/paired", frames=1))
     assert [record["metric"] for record in found.records] == ["psnr/translated", "psnr/copy_source", "psnr/nearest"]
+
+
+# A run of flows
+
+
+def test_a_generator_that_reads_flow_alone_is_shown_in_training_and_scored(tmp_path):
+    """FTGAN's second phase: there is no source to copy, nor one to be near to."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    often = {"sample_every_steps": 1, "evaluate_every_steps": 1, "evaluator": "moving_shapes"}
+    config = small("ftgan", phase="texture", steps=1, batch_size=2, evaluate_videos=6, standing_batches=1, **often)
+    train(config, models.dataset(config, "train"), str(tmp_path), tf.distribute.OneDeviceStrategy("CPU:0"))
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(Image.open(tmp_path / "samples" / "step_0000001.gif"))]
+    assert np.shape(frames) == (config.frames, 4 * (config.size + 1), 3 * (config.size + 1), 3)
+    found = scores_of(from_run(str(tmp_path), config, best=False), *translation.USUAL, report=True)
+    names = "fvd/means", "fid/means", "ssim/translated", "psnr/translated", "warp_error/translated"
+    assert tuple(record["metric"] for record in found.records) == names
+    (section,) = found.sections
+    assert section.text == "From the left: flow, target, translated."
+    batch = next(iter(models.dataset(config, "test").batches(6)))
+    np.testing.assert_array_equal(section.clips[0::3], flow_to_color(batch["flow"], config.size / 8)[: translation.SHOWN])
 
 
 # A run

@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from tfvideogan.ops.label_color import label_to_color, source_to_color
+from tfvideogan.ops.flow_color import flow_to_color
+from tfvideogan.ops.label_color import label_to_color, read_to_color, source_to_color
 
 
 def test_every_label_has_a_color_of_its_own_wherever_it_is():
@@ -24,3 +25,11 @@ def test_a_source_is_drawn_by_what_it_is():
     drawn = source_to_color(tf.repeat(colors, 2, -1)).numpy()
     assert drawn.shape == (1, 2, 2, 2, 3) and (drawn == drawn[..., :1]).all()
     np.testing.assert_array_equal(drawn[..., 0], source_to_color(colors).numpy()[..., 0])
+
+
+def test_what_is_read_is_the_source_or_else_the_flow():
+    labels, flow = tf.ones([1, 2, 4, 8], tf.int32), tf.random.stateless_normal([1, 2, 4, 8, 2], [0, 1])
+    name, drawn = read_to_color({"source": labels, "flow": flow})
+    assert name == "source" and np.array_equal(drawn, source_to_color(labels))
+    name, drawn = read_to_color({"flow": flow})
+    assert name == "flow" and np.array_equal(drawn, flow_to_color(flow, 1.0))  # an eighth of 8 pixels

@@ -31,7 +31,7 @@ from tfvideogan.gan import Details
 from tfvideogan.generation.module import Generator, specs_of
 from tfvideogan.generation.sampler import is_picture
 from tfvideogan.metrics.warp_error import DOUBT, trusted_pixels, warp_error
-from tfvideogan.ops.label_color import source_to_color
+from tfvideogan.ops.label_color import read_to_color
 from tfvideogan.ops.video import from_unit, to_uint8
 
 LOG = logging.getLogger(__name__)
@@ -189,9 +189,9 @@ def translators(generator: Generator, config: Config, dataset: data.Dataset) -> 
     yield Translator(TRANSLATED, translated, **details)
     if given:
         yield Translator(COPY_LAST, of_rule(baselines.copy_last), {COPY_LAST: TOLD[COPY_LAST]})
-    if is_picture(dataset.specs["source"]):
+    if "source" in dataset.specs and is_picture(dataset.specs["source"]):
         yield Translator(COPY_SOURCE, of_rule(baselines.copy_source), {COPY_SOURCE: TOLD[COPY_SOURCE]})
-    if dataset.source.paired:
+    if "source" in dataset.specs and dataset.source.paired:
         nearest = Nearest(data.load(config, config.split, ["source"]))
         yield Translator(NEAREST, of_rule(nearest), {NEAREST: TOLD[NEAREST].format(cells=CELLS, frames=len(nearest.frames))})
     if streams:
@@ -283,7 +283,7 @@ def of_baseline(record: dict, translator: Translator) -> dict:
 
 
 class Shown:
-    """The clips of a report, in columns: source, of a paired set the true clip, the translation with its details, and baselines.
+    """The clips of a report, in columns: source or flow, of a paired set the true clip, the translation with its details, and baselines.
 
     Args:
         given: first frames that were given.
@@ -298,7 +298,7 @@ class Shown:
         """Clips [n,T,H,W,3] in [-1,1] made of a batch, with pictures uint8 of the same shape. Only the first SHOWN that come are kept."""
         shown = {name: to_uint8(clips), **pictures} if name != COPY_SOURCE else {}
         if name == TRANSLATED:
-            shown = {"source": source_to_color(batch["source"]), **({"target": to_uint8(batch["video"])} if self.paired else {}), **shown}
+            shown = {**dict([read_to_color(batch)]), **({"target": to_uint8(batch["video"])} if self.paired else {}), **shown}
         for title, videos in shown.items():
             kept = self.columns.get(title, np.zeros([0, *clips.shape[1:]], np.uint8))
             self.columns[title] = np.concatenate([kept, videos[: SHOWN - len(kept)].numpy()])

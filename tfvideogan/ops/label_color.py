@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfvideogan.ops.flow_color import flow_to_color
 from tfvideogan.ops.video import to_uint8
 
 TURN = 0.618034  # of the hue, from a number to the next: the golden ratio, by which no few numbers come back to one hue
@@ -24,3 +25,11 @@ def source_to_color(source: tf.Tensor) -> tf.Tensor:
     if source.dtype.is_integer:
         return label_to_color(source)
     return to_uint8(source if source.shape[-1] == 3 else tf.repeat(source[..., :1], 3, -1))
+
+
+def read_to_color(batch: dict[str, tf.Tensor]) -> tuple[str, tf.Tensor]:
+    """The name of what a translation reads of a batch, "source" or else "flow", and that as a picture, uint8 [N,T,H,W,3]; a flow of an
+    eighth of the width has full color."""
+    if "source" in batch:
+        return "source", source_to_color(batch["source"])
+    return "flow", flow_to_color(batch["flow"], batch["flow"].shape[3] / 8)

@@ -21,7 +21,7 @@ from tfvideogan.generation import pictures
 from tfvideogan.generation.module import Generator
 from tfvideogan.generation.sampler import Sampler
 from tfvideogan.ops import pieces
-from tfvideogan.ops.label_color import source_to_color
+from tfvideogan.ops.label_color import read_to_color
 from tfvideogan.ops.video import to_uint8
 from tfvideogan.training.run_folder import LOGS, SAMPLES, Run, append_records, given_batches
 from tfvideogan.training.signals import Signals
@@ -111,7 +111,7 @@ class Monitoring:
 
     def sample(self, step: int) -> None:
         """Animated GIFs of fixed latents, one row a class, from the averaged and the raw weights; of a translation one row a clip: its
-        source, the video that it is to become, the one that is made, and what else there is to see, as flow."""
+        source or flow, the video that it is to become, the one that is made, and what else there is to see."""
         for name in ("ema", "raw"):
             generator = self.generator(name)
             batch, names = self.shown(generator)
@@ -127,7 +127,7 @@ class Monitoring:
             if translates:
                 more, numbers = self.samplers[name].details(batch)
                 row = [
-                    source_to_color(batch["source"]).numpy(),
+                    read_to_color(batch)[1].numpy(),
                     to_uint8(batch["video"]).numpy(),
                     clips,
                     *(x.numpy() for x in more.values()),
