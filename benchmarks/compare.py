@@ -80,7 +80,8 @@ def main(arguments: list[str]) -> None:
         parser.error(str(error))
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the run under way is stopped, and its time written down
-    told = f"{asked.minutes:g} minutes of training each, {asked.seeds} seed{'s' * (asked.seeds > 1)}, {asked.videos} clips judged at most; {asked.common}"
+    seeds = "1 seed" if asked.seeds == 1 else f"{asked.seeds} seeds"
+    told = f"{asked.minutes:g} minutes of training each, {seeds}, {asked.videos} clips judged at most; {asked.common}"
     each, trials, table = Time(60 * asked.minutes, asked.points, asked.videos), [], []
     for seed in range(asked.seeds):  # a whole table of one seed first
         for name, phases in rows:
