@@ -31,7 +31,7 @@ def _import_keras() -> None:
 
 
 # Read by TensorFlow's import, which by itself leaves oneDNN off on CPUs without AVX-512's VNNI. There Eigen's convolutions make a step take
-# 2 to 10 times as long (benchmarks/README.md).
+# 2 to 11 times as long (benchmarks/README.md).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Python looks for the module of `python -m tfvideogan.train`, or the command `tfvideogan` begins: a program, not a library.
 _program, _verb = (*map(os.path.basename, sys.argv[:2]), "", "")[:2]
