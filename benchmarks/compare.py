@@ -155,7 +155,7 @@ def finished(output: Path, name: str, seed: int, phases: list[list[str]], each: 
         program("sample", folder, f"--output={clips}", f"--seed={seed}")
     videos = points[-1].step * int(batch[1]) / share
     flags = " then ".join(shlex.join(arguments) for arguments in phases)
-    return Trial(name, seed, flags, points, int(parameters[1]), int(parameters[2]), videos, clips)
+    return Trial(name, seed, flags, points, int(parameters[1]), int(parameters[2]), videos, clips, warnings_of(folder))
 
 
 def done(folder: Path) -> list[dict]:
@@ -202,6 +202,13 @@ def judge(folder: Path, videos: int) -> dict[str, tuple[float | None, float | No
     program("evaluate", folder, f"--metrics={METRICS}", f"--evaluate_videos={videos}", f"--report={report}", "--curve=")
     records = [json.loads(line) for line in (report / RECORDS).read_text().splitlines()]
     return {record["metric"].split("/")[0]: (record["value"], record["stderr"]) for record in records}
+
+
+def warnings_of(folder: Path) -> tuple[str, ...]:
+    """What the last judgment of a run warned of, each once."""
+    records = folder / "report" / RECORDS
+    lines = records.read_text().splitlines() if records.exists() else []
+    return tuple(dict.fromkeys(record["warning"] for record in map(json.loads, lines) if "warning" in record))
 
 
 def program(verb: str, folder: Path, *arguments: str) -> None:

@@ -39,6 +39,7 @@ class Trial:
         generator, discriminator: parameters.
         videos: trained on, a second.
         clips: a GIF of some that it generates.
+        warnings: of its last scores, as of too few clips.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Trial:
     discriminator: int
     videos: float
     clips: Path
+    warnings: tuple[str, ...] = ()
 
 
 def over_seeds(scores: Sequence[tuple[float | None, float | None]]) -> tuple[float, float]:
@@ -97,6 +99,7 @@ def write(path: Path, trials: Sequence[Trial], table: list[dict[str, str]], told
         for metric, title in CURVES.items()
         if (lines := {name: line for name, runs in settings.items() if (line := _line(runs, metric))})
     )
+    warnings = "".join(f"<li>{_escape(text)}</li>" for text in dict.fromkeys(text for trial in trials for text in trial.warnings))
     clips = "".join(f"<figure><figcaption>{_escape(name)}</figcaption>{_image(runs[0])}</figure>" for name, runs in settings.items())
     commands = "".join(
         f"<tr><td>{_escape(name)}</td><td><code>{_escape(runs[0].flags)}</code></td></tr>" for name, runs in settings.items()
@@ -110,6 +113,7 @@ def write(path: Path, trials: Sequence[Trial], table: list[dict[str, str]], told
 <div class="wide"><table><tr>{head}</tr>{body}</table></div>
 <p>± one standard error: over seeds where there are several, else over the clips that were judged, which leaves out how much runs differ.
 copying is 0.5 if generated clips are no nearer to the training clips than held-out clips are, 1 if all are nearer.</p>
+<ul>{warnings}</ul>
 <h2>Over time</h2>
 <div class="clips">{charts}</div>
 <h2>Clips</h2>

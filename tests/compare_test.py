@@ -21,7 +21,7 @@ def trial(folder: Path, name: str, seed: int, *fids: float) -> Trial:
     clips = folder / "clips.gif"
     Image.new("RGB", (4, 4)).save(clips)
     points = tuple(Point(2.0 * i, 10 * i, {"fid": (fid, 0.5), "copying": (0.5, 0.1)}) for i, fid in enumerate(fids, 1))
-    return Trial(name, seed, f"--seed={seed} --name=<{name}>", points, 1000, 2000, 3.0, clips)
+    return Trial(name, seed, f"--seed={seed} --name=<{name}>", points, 1000, 2000, 3.0, clips, ("fid of 40 clips: too few",))
 
 
 def test_scores_of_several_seeds_have_the_error_of_their_spread_and_of_one_its_own():
@@ -39,6 +39,7 @@ def test_the_page_ranks_settings_and_needs_no_other_file(tmp_path):
     compare_page.write(tmp_path / "index.html", trials, rows, "two & two")
     page = (tmp_path / "index.html").read_text()
     assert not re.search(r"(src|href)=.(?!data:|#)", page) and "two &amp; two" in page and "&lt;worse&gt;" in page
+    assert page.count("<li>fid of 40 clips: too few</li>") == 1
     assert page.count("<svg") == 2 and page.count("data:image/gif") == 2  # no recall: two of three charts
 
 
@@ -77,6 +78,15 @@ def test_parts_have_the_same_time_and_what_is_done_is_kept(stubbed, tmp_path, ca
         with pytest.raises(SystemExit) as ended:
             compare.finished(tmp_path, "a", 0, arguments, each)
         assert ended.value.code == 2 and "was begun otherwise" in capsys.readouterr().err
+
+
+def test_a_judgments_warnings_are_told_once(stubbed, tmp_path):
+    report = tmp_path / "a" / "0" / "report"
+    report.mkdir(parents=True)
+    warned = {"fid": "few", "kid": "few", "recall": "fewer"}
+    records = [{"metric": "is"}, *({"metric": metric, "warning": text} for metric, text in warned.items())]
+    (report / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert compare.finished(tmp_path, "a", 0, [["--x=1"]], EACH).warnings == ("few", "fewer")
 
 
 def test_the_time_of_a_part_that_was_cut_short_counts(stubbed, tmp_path):
