@@ -111,4 +111,11 @@ MUTANTS = [
         "tfvideogan/ops/pieces.py", "numbers) >= LARGE", "numbers) > LARGE", "tests/ops/pieces_test.py", "a limit that is not itself large"
     ),
     Mutant("tfvideogan/ops/forms.py", '!= "CPU"', '== "TPU"', f"{FUSED_TESTS} -k another_device", "a CPU's forms on GPUs"),
+    Mutant(
+        "tfvideogan/__init__.py",
+        '"TF_ENABLE_ONEDNN_OPTS", "1"',
+        '"TF_ENABLE_ONEDNN_OPTS", "0"',
+        "tests/command_test.py -k onednn",
+        "Eigen's convolutions, on some CPUs",
+    ),
 ]

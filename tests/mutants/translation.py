@@ -59,8 +59,8 @@ MUTANTS = [
     Mutant(TRANSLATION, "first, rule(", "0 * first, rule(", f"{OF_TRANSLATION} -k given_first", "baselines without the given frames"),
     Mutant(
         TRANSLATION,
-        "if dataset.source.paired:\n        nearest",
-        "if True:\n        nearest",
+        " and dataset.source.paired:\n        nearest",
+        ":\n        nearest",
         f"{OF_TRANSLATION} -k unpaired",
         "the nearest frame of another clip",
     ),
@@ -92,5 +92,6 @@ MUTANTS = [
         "the pose distance of clips without a truth",
     ),
     Mutant(LABEL_COLOR, "source[..., :1], 3, -1", "source[..., -1:], 3, -1", OF_LABEL_COLOR, "the last channel"),
+    Mutant(LABEL_COLOR, 'if "source" in batch', "if True", OF_LABEL_COLOR, "a source where there is a flow alone"),
     Mutant(LABEL_COLOR, "* TURN, 1.0", "* 0.5, 1.0", OF_LABEL_COLOR, "labels of the same color"),
 ]
