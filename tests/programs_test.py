@@ -210,7 +210,7 @@ def test_every_model_resumes_exactly_on_two_replicas_and_goes_through_every_prog
             rf"^sample: --frames=16: .* holds a {kind.__module__.split('.')[-1]} of \d+ frames, which makes no others$", out, re.M
         )
     fix = ["--fix=content", "--num_videos=2", "--labels=0"]
-    if "content" in models.build(VARIANTS[variant]).latent_parts:
+    if "content" in models.build(VARIANTS[variant]).latent_parts and variant != "ftgan texture":  # a translation fixes nothing
         for name, where in (("whole", "workdir"), ("module", "module")):
             run("sample", f"--{where}={tmp_path}/{name}", f"--output={tmp_path}/{name}.png", *fix)
         assert (tmp_path / "whole.png").read_bytes() == (tmp_path / "module.png").read_bytes()
