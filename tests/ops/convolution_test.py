@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +46,11 @@ LARGE = [
 ]
 
 
+CPU = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+# Without AVX-512 TensorFlow's convolutions in bfloat16 are Eigen's, which also sum in it: .032, where oneDNN's are within .003.
+TOLERANCE = 0.05 if "avx2" in CPU and "avx512" not in CPU else 0.02
+
+
 @pytest.mark.parametrize("shape, extent, strides, padding", LARGE)
 @pytest.mark.parametrize("transposed", [False, True])
 def test_gradients_of_three_axes_in_16_bits_are_those_in_32(shape, extent, strides, padding, transposed):
@@ -70,8 +76,8 @@ def test_gradients_of_three_axes_in_16_bits_are_those_in_32(shape, extent, strid
     expected = run(x, kernel)
     for _ in range(2):
         found = run(tf.cast(x, tf.bfloat16), tf.cast(kernel, tf.bfloat16))
-        for a, b in zip(found, expected, strict=True):  # .003 with products in bfloat16, .032 where Eigen also sums in it (AVX2)
-            assert np.linalg.norm(a - b) < 0.05 * np.linalg.norm(b)
+        for a, b in zip(found, expected, strict=True):
+            assert np.linalg.norm(a - b) < TOLERANCE * np.linalg.norm(b)
 
 
 @pytest.mark.parametrize(

@@ -298,7 +298,8 @@ class Shown:
         """Clips [n,T,H,W,3] in [-1,1] made of a batch, with pictures uint8 of the same shape. Only the first SHOWN that come are kept."""
         shown = {name: to_uint8(clips), **pictures} if name != COPY_SOURCE else {}
         if name == TRANSLATED:
-            shown = {**dict([read_to_color(batch)]), **({"target": to_uint8(batch["video"])} if self.paired else {}), **shown}
+            what, read = read_to_color(batch)
+            shown = {what: read, **({"target": to_uint8(batch["video"])} if self.paired else {}), **shown}
         for title, videos in shown.items():
             kept = self.columns.get(title, np.zeros([0, *clips.shape[1:]], np.uint8))
             self.columns[title] = np.concatenate([kept, videos[: SHOWN - len(kept)].numpy()])
