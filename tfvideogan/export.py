@@ -9,6 +9,7 @@ The other formats are made from the SavedModel, a run's or an exported one's (ge
 written, with its card, into a repository of the Hugging Face Hub, or with --module alone that module.
 """
 
+import inspect
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,7 +20,7 @@ from tfvideogan.cli import define_generator_flags, define_path, launch, place_of
 from tfvideogan.config import Config, UserError
 from tfvideogan.generation import hugging_face
 from tfvideogan.generation.formats import converting
-from tfvideogan.generation.module import EXPORT_TRUNCATIONS, from_module, refuse_existing, write
+from tfvideogan.generation.module import EXPORT_TRUNCATIONS, FUNCTIONS, Generator, from_module, refuse_existing, write
 from tfvideogan.training.run_folder import from_run
 
 define_generator_flags()
@@ -28,12 +29,6 @@ FORMAT = flags.DEFINE_enum("format", "saved_model", ["saved_model", *converting.
 UPLOAD = flags.DEFINE_string("upload", None, "Repository of the Hugging Face Hub, hf://USER/NAME, that it is put into.")
 PRECISION = flags.DEFINE_enum("export_precision", "float32", ["float32", "mixed_bfloat16"], "What the module computes in.")
 OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace what is there.")
-
-CALLS = {
-    "synthesis": "sample(label, seed, truncation)",
-    "prediction": "predict(first_frames, seed, truncation)",
-    "translation": "translate(source)",
-}
 
 
 def main(config: Config) -> None:
@@ -56,13 +51,20 @@ def main(config: Config) -> None:
             generator = from_run(workdir, config, best, precision=PRECISION.value, truncations=EXPORT_TRUNCATIONS)
             write(generator, folder, OVERWRITE.value)
             if folder == output:
-                logging.info("wrote %s: hub.load(%r).%s", output, output, CALLS[generator.kind])
+                logging.info("wrote %s: hub.load(%r).%s", output, output, call_of(generator))
         if FORMAT.value != "saved_model":
             logging.info("converting to %s, which takes from seconds to minutes", FORMAT.value)
             difference = converting.write(from_module(folder, config), FORMAT.value, output)
             logging.info("wrote %s: the module's clips, to %.1g of 1", output, difference)
         if UPLOAD.value:
             logging.info("uploaded to %s", hugging_face.upload(with_card(folder, output, temporary), UPLOAD.value))
+
+
+def call_of(generator: Generator) -> str:
+    """How a run's generator is called: its function with the names of what it reads."""
+    function = getattr(generator.source, FUNCTIONS[generator.kind])
+    names = inspect.signature(function.python_function).parameters
+    return f"{FUNCTIONS[generator.kind]}({', '.join(list(names)[: len(function.input_signature)])})"
 
 
 def with_card(folder: str, output: str | None, temporary: str) -> Path:

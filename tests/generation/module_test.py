@@ -6,8 +6,12 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import small
+from tfvideogan import models
 from tfvideogan.config import UserError
+from tfvideogan.export import call_of
 from tfvideogan.generation import module
+from tfvideogan.generation.module import Generator
+from tfvideogan.generation.sampler import Sampler
 
 
 def cut(file: Path, bytes_left: int) -> None:
@@ -53,3 +57,15 @@ def test_overwrite_replaces_exports_alone(tmp_path):
     for place in (tmp_path / "run", tmp_path):
         with pytest.raises(UserError, match=f"^--output={place}: holds no export, which --overwrite would replace; expected a new folder"):
             module.refuse_existing(str(place), overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "config, call",
+    [
+        (small("vgan"), "sample(label, seed, truncation)"),
+        (small("dvdgan_fp"), "predict(first_frames, seed, truncation)"),
+        (small("ftgan", phase="texture"), "translate(flow)"),
+    ],
+)
+def test_an_export_says_how_its_generator_is_called(config, call):
+    assert call_of(Generator("some/run", config, ("a",), 8, Sampler(models.build(config)))) == call
