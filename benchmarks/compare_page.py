@@ -142,7 +142,8 @@ def _line(runs: Sequence[Trial], metric: str) -> list[tuple[float, float, float]
 
 
 def _told(score: tuple[float, float]) -> str:
-    return "-" if math.isnan(score[0]) else f"{score[0]:.3g} ± {score[1]:.1g}"
+    value, error = score
+    return "-" if math.isnan(value) else f"{value:.3g} ± {error:{'.0f' if error >= 10 else '.1g'}}"  # 10, not 1e+01
 
 
 def _image(trial: Trial) -> str:

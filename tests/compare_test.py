@@ -41,6 +41,7 @@ def test_the_page_ranks_settings_and_needs_no_other_file(tmp_path):
     assert not re.search(r"(src|href)=.(?!data:|#)", page) and "two &amp; two" in page and "&lt;worse&gt;" in page
     assert page.count("<li>fid of 40 clips: too few</li>") == 1
     assert page.count("<svg") == 2 and page.count("data:image/gif") == 2  # no recall: two of three charts
+    assert compare_page.rows([trial(tmp_path, "apart", 0, 70), trial(tmp_path, "apart", 1, 110)])[0]["FID"] == "90 ± 20"
 
 
 @pytest.fixture
