@@ -1,4 +1,4 @@
-"""Whether augmentation leaks into what is generated: `python -m benchmarks.leak --workdir=DIR | --module=EXPORT [--clips=400]`.
+"""Whether augmentation leaks into what is generated: `python -m benchmarks.leak --workdir=DIR | --module=EXPORT [--evaluate_videos=1000]`.
 
 Prints a table in Markdown, a row for real training clips and one for generated ones of the same classes, of what D's augmentation changes:
 - the mean color of a clip, red, green and blue in [0,1], and its contrast, the standard deviation of all its values: color;
@@ -13,14 +13,12 @@ import dataclasses
 
 import numpy as np
 import tensorflow as tf
-from absl import flags
 
 from tfvideogan import data
 from tfvideogan.cli import define_generator_flags, launch, open_generator
-from tfvideogan.config import Clips
+from tfvideogan.config import Config
 
 define_generator_flags()
-CLIPS = flags.DEFINE_integer("clips", 400, "Clips of each row.")
 BATCH = 16
 GRAY = 0.5  # of [0,1], which is what augmentation puts where nothing is
 NEAR = 0.02  # of [0,1]
@@ -48,10 +46,10 @@ def row(name: str, batches: list[dict[str, np.ndarray]]) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def main(config: Clips) -> None:
+def main(config: Config) -> None:
     generator = open_generator(config)
     config = dataclasses.replace(generator.config, flip=False, max_stride=0, random_crop=False)
-    real, made, left = [], [], CLIPS.value
+    real, made, left = [], [], config.evaluate_videos
     for number, batch in enumerate(data.load(config, "train").batches(BATCH)):
         clips = (batch["video"][:left].numpy() + 1) / 2
         real.append(measured(clips))
@@ -60,7 +58,7 @@ def main(config: Clips) -> None:
         left -= len(clips)
         if not left:
             break
-    print(f"{CLIPS.value} clips of {config.dataset}, split train; {generator.name}")
+    print(f"{config.evaluate_videos} clips of {config.dataset}, split train; {generator.name}")
     print(f"| clips | {' | '.join(real[0])} |\n|---|{'---|' * len(real[0])}")
     print(row("real", real))
     print(row("generated", made))
