@@ -29,7 +29,8 @@ def test_what_is_measured_is_what_a_clip_was_made_of():
     assert found["red"] == pytest.approx(0.2 + 0.4 / 3) and found["green"] == pytest.approx(0.275)
     assert found["gray"] == pytest.approx(0.25 * 2 / 3) and found["flicker"] == pytest.approx(0.4 / 3)  # of two changes, of three colors
     assert found["contrast"] == pytest.approx(clip.std())
-
+    clip[:, 2, 1] = 0.47  # near gray, but not of it
+    assert measured(clip)["gray"].item() == found["gray"]
 
 @pytest.mark.parametrize("per_frame", [False, True])
 def test_augmented_clips_have_gray_and_flicker_only_where_drawn_frame_by_frame(per_frame):
@@ -43,7 +44,7 @@ def test_augmented_clips_have_gray_and_flicker_only_where_drawn_frame_by_frame(p
 
 
 class Copies(tf.Module):
-    """A generator whose every clip is half red."""
+    """A generator of red clips, the brighter the later their batch."""
 
     def __init__(self):
         super().__init__()
@@ -51,7 +52,8 @@ class Copies(tf.Module):
         self.sample = tf.function(self.red, input_signature=[label, pair, number])
 
     def red(self, label: tf.Tensor, seed: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
-        return tf.zeros([tf.shape(label)[0], 6, 32, 32, 1]) + [0.5, 0.0, 0.0]
+        red = 0.1 + tf.cast(seed[1], tf.float32) / 20
+        return tf.zeros([tf.shape(label)[0], 6, 32, 32, 1]) + [red, 0.0, 0.0]
 
 
 def test_the_table_has_a_row_of_real_and_one_of_generated_clips(monkeypatch, capsys):
@@ -60,6 +62,9 @@ def test_the_table_has_a_row_of_real_and_one_of_generated_clips(monkeypatch, cap
     out = capsys.readouterr().out
     assert "24 clips of moving_shapes/plain, split train; some/run" in out
     real, made = (re.search(rf"^\| {name} \| (.*) \|$", out, re.M)[1].split(" | ") for name in ("real", "generated"))
-    assert made == ["0.500 ± 0.000", "0.000 ± 0.000", "0.000 ± 0.000", "0.236 ± 0.000", "0.000 ± 0.000", "0.000 ± 0.000"]
+    reds = np.repeat([0.1, 0.9], [16, 8])
+    contrast = reds * 2**0.5 / 3  # the standard deviation of (red, 0, 0)
+    first, *rest = (f"{of.mean():.3f} ± {of.std(ddof=1) / 24**0.5:.3f}" for of in (reds, contrast))
+    assert made == [first, "0.000 ± 0.000", "0.000 ± 0.000", *rest, "0.000 ± 0.000", "0.000 ± 0.000"]
     truth = measured((clips_of(24) + 1) / 2)["red"]
     assert real[0] == f"{truth.mean():.3f} ± {truth.std(ddof=1) / 24**0.5:.3f}"
