@@ -32,6 +32,7 @@ def test_what_is_measured_is_what_a_clip_was_made_of():
     clip[:, 2, 1] = 0.47  # near gray, but not of it
     assert measured(clip)["gray"].item() == found["gray"]
 
+
 @pytest.mark.parametrize("per_frame", [False, True])
 def test_augmented_clips_have_gray_and_flicker_only_where_drawn_frame_by_frame(per_frame):
     video = clips_of(16)
@@ -43,7 +44,7 @@ def test_augmented_clips_have_gray_and_flicker_only_where_drawn_frame_by_frame(p
     assert still != per_frame
 
 
-class Copies(tf.Module):
+class RedClips(tf.Module):
     """A generator of red clips, the brighter the later their batch."""
 
     def __init__(self):
@@ -57,7 +58,7 @@ class Copies(tf.Module):
 
 
 def test_the_table_has_a_row_of_real_and_one_of_generated_clips(monkeypatch, capsys):
-    monkeypatch.setattr(leak, "open_generator", lambda config: Generator("some/run", CONFIG, ("a",), 8, Copies()))
+    monkeypatch.setattr(leak, "open_generator", lambda config: Generator("some/run", CONFIG, ("a",), 8, RedClips()))
     leak.main(CONFIG)
     out = capsys.readouterr().out
     assert "24 clips of moving_shapes/plain, split train; some/run" in out
